@@ -1,0 +1,2 @@
+/** HTTP by node:http, on our connections. */
+export { serveHttp } from './serve-http';

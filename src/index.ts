@@ -1,0 +1,61 @@
+/**
+ * epoll-ffi: Linux epoll for Node.js.
+ *
+ * From the bottom up: `sys` is the raw calls, `Epoll` one epoll instance, `EventLoop` a loop with
+ * handlers, `watch` an emitter on any fd, `TcpServer` and `WebSocketServer` what is built on them.
+ */
+export {
+  Epoll,
+  type EpollOptions,
+  type EventData,
+  EventList,
+  formatEvents,
+  type InterestOptions,
+  interestMask,
+  type ReadyEvent,
+  type WaitOptions,
+  Waker,
+} from './epoll';
+export { serveHttp } from './http';
+export {
+  defaultLoop,
+  type EventHandler,
+  EventLoop,
+  type EventLoopOptions,
+  type EventLoopStats,
+  type Registration,
+  type TimerOwner,
+  WheelTimer,
+} from './loop';
+export {
+  type AcceptTrigger,
+  ConnectionDuplex,
+  type ConnectionHandler,
+  type ConnectionOptions,
+  TcpConnection,
+  type TcpConnectionEvents,
+  TcpServer,
+  type TcpServerEvents,
+  type TcpServerOptions,
+  type WriteCallback,
+} from './net';
+export * as sys from './sys';
+export { constants, type SocketAddress, SystemError } from './sys';
+export {
+  type FdInterest,
+  FdWatcher,
+  type FdWatcherEvents,
+  type FdWatcherOptions,
+  watch,
+} from './watch';
+export {
+  type Authorization,
+  type BroadcastOptions,
+  encodeFrame,
+  type SendOptions,
+  WebSocketConnection,
+  type WebSocketEvents,
+  WebSocketServer,
+  type WebSocketServerEvents,
+  type WebSocketServerOptions,
+} from './ws';

@@ -1,0 +1,89 @@
+/**
+ * One fd in one loop. Handed out by {@link EventLoop.add}; what it can do is done by the loop.
+ *
+ * The kernel gives back 64 bits with each event; ours are a slot and the slot's generation (see
+ * slot-table.ts).
+ */
+import type { EventData } from '../epoll/epoll';
+
+/** Who is told of an fd's events. Methods, not closures: one object serves all. */
+export interface EventHandler {
+  /** The fd is ready for what `events` says. What it throws becomes an uncaught exception. */
+  onEvents(events: number): void;
+  /**
+   * The registration ended without being removed by its holder: the loop was closed, or the fd was
+   * closed and its number registered again.
+   */
+  onRevoked(reason: Error): void;
+}
+
+/** What a registration needs of its loop. */
+export interface RegistrationOwner {
+  isActive(registration: Registration): boolean;
+  eventsOf(registration: Registration): number;
+  modify(registration: Registration, events: number): void;
+  remove(registration: Registration): void;
+  requeue(registration: Registration, events: number): void;
+  setHeld(registration: Registration, held: boolean): void;
+}
+
+/** An fd that a loop watches. */
+export class Registration implements EventData {
+  readonly fd: number;
+  /** The slot; low half of the event's data. */
+  readonly low: number;
+  /** The generation of the slot; high half of the event's data. */
+  readonly high: number;
+  readonly #owner: RegistrationOwner;
+
+  constructor(owner: RegistrationOwner, fd: number, { low, high }: EventData) {
+    this.#owner = owner;
+    this.fd = fd;
+    this.low = low;
+    this.high = high;
+  }
+
+  /** False once removed or revoked. */
+  get active(): boolean {
+    return this.#owner.isActive(this);
+  }
+
+  /** The interest mask the kernel was last given; 0 once removed. */
+  get events(): number {
+    return this.#owner.eventsOf(this);
+  }
+
+  /** Replace the interest mask. The kernel looks again: what is ready now is reported (again). */
+  modify(events: number): void {
+    this.#owner.modify(this, events);
+  }
+
+  /** Arm a one-shot again, or have a ready fd reported again. */
+  rearm(): void {
+    this.#owner.modify(this, this.events);
+  }
+
+  /** Stop watching. Call before the fd is closed. A second call does nothing. */
+  remove(): void {
+    this.#owner.remove(this);
+  }
+
+  /**
+   * Put this on the ready list: `handler.onEvents(events)` is called again soon, after the other
+   * ready fds had their turn. For an edge-triggered fd whose quantum was spent before EAGAIN: the
+   * kernel has reported it and will not do so again.
+   */
+  requeue(events: number): void {
+    this.#owner.requeue(this, events);
+  }
+
+  /** Hold the process open while this is registered; the default. */
+  ref(): void {
+    this.#owner.setHeld(this, true);
+  }
+
+  /** Do not hold the process open. */
+  unref(): void {
+    this.#owner.setHeld(this, false);
+  }
+}

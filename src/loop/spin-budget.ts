@@ -1,0 +1,65 @@
+/**
+ * How long a loop goes on looking for events before it hands the waiting over.
+ *
+ * A hand-over and the wake-up after it cost tens of microseconds, so it pays to look a little longer
+ * when the next event is near, and not at all when it is far. The budget learns which, as the
+ * kernel's halt polling does: a wake-up that came soon after the hand-over would have been caught by
+ * spinning and doubles the budget; one that came late halves it.
+ */
+
+const US_PER_MS = 1_000;
+/** Below this the budget is nothing at all. */
+const SMALLEST_US = 10;
+/** About what a wake-up takes: it is part of every wait that is measured, but not of a spin. */
+const WAKE_UP_US = 50;
+
+/** The spin budget of one loop. Times are milliseconds of `performance.now()`. */
+export class SpinBudget {
+  readonly #limitMs: number;
+  #budgetMs: number;
+  #spinUntil = 0;
+  #handedOverAt = 0;
+
+  /** `limitUs` is the longest spin; 0 switches it off. */
+  constructor(limitUs: number) {
+    this.#limitMs = limitUs / US_PER_MS;
+    this.#budgetMs = this.#limitMs;
+  }
+
+  /** The present budget in microseconds. */
+  get budgetUs(): number {
+    return this.#budgetMs * US_PER_MS;
+  }
+
+  /** There were events at `now`: a new spin may begin. */
+  found(now: number): void {
+    this.#spinUntil = now + this.#budgetMs;
+  }
+
+  /** Whether to look once more. */
+  allows(now: number): boolean {
+    return now < this.#spinUntil;
+  }
+
+  /** The waiting was handed over. */
+  handedOver(now: number): void {
+    this.#handedOverAt = now;
+  }
+
+  /** The waiter woke the loop. */
+  woken(now: number): void {
+    const waitedMs = now - this.#handedOverAt;
+    if (waitedMs <= this.#limitMs + WAKE_UP_US / US_PER_MS) this.#grow();
+    else this.#shrink();
+  }
+
+  #grow(): void {
+    const doubled = Math.max(this.#budgetMs * 2, SMALLEST_US / US_PER_MS);
+    this.#budgetMs = Math.min(doubled, this.#limitMs);
+  }
+
+  #shrink(): void {
+    const halved = this.#budgetMs / 2;
+    this.#budgetMs = halved < SMALLEST_US / US_PER_MS ? 0 : halved;
+  }
+}

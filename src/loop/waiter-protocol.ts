@@ -1,0 +1,13 @@
+/** What a loop's thread and its waiter thread say to each other. */
+
+/** The first message of the waiter thread: it is about to wait. Loops have numbers from 1. */
+export const READY = 0;
+
+/** The event data of the eventfd that ends the thread. */
+export const STOP = 0;
+
+/** What the waiter thread is given. */
+export interface WaiterThreadData {
+  /** The epoll set of the loops' epoll fds. */
+  superFd: number;
+}

@@ -1,0 +1,40 @@
+/**
+ * The body of a waiter thread: block in epoll_wait(2), post what woke it, go back to waiting.
+ *
+ * It runs in a worker of its own, shares nothing with the loops but the number of an epoll fd, and
+ * takes no events: the members of its set are the loops' epoll fds, registered one-shot. It imports
+ * no more than it needs, because a loop polls until its waiter has started.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { createEventBuffer, EVENT_DATA_LOW_WORD, EVENT_WORDS } from '../sys/abi';
+import { epollWait } from '../sys/epoll';
+import { errno, unwrap } from '../sys/errno';
+import { READY, STOP, type WaiterThreadData } from './waiter-protocol';
+
+const { EINTR } = errno;
+
+/**
+ * The longest wait. `worker.terminate()` of a thread that is blocked in C takes effect when the
+ * call returns, so this is how long terminating a parent worker may take.
+ */
+const MAX_WAIT_MS = 500;
+const MAX_EVENTS = 64;
+
+const { superFd } = workerData as WaiterThreadData;
+const events = createEventBuffer(MAX_EVENTS);
+
+function wait(): void {
+  const count = epollWait(superFd, events, MAX_EVENTS, MAX_WAIT_MS);
+  // SIGSTOP and SIGCONT interrupt the wait also in a thread that handles no signals.
+  if (count !== -EINTR) unwrap(count, 'epoll_wait', { fd: superFd });
+  for (let index = 0; index < count; index += 1) {
+    const id = events[index * EVENT_WORDS + EVENT_DATA_LOW_WORD] as number;
+    if (id === STOP) return;
+    parentPort?.postMessage(id);
+  }
+  // Through Node's loop, not a `while`: a loop around a C call never sees terminate().
+  setImmediate(wait);
+}
+
+parentPort?.postMessage(READY);
+wait();

@@ -1,0 +1,58 @@
+/**
+ * Who is told what happens on a connection.
+ *
+ * A handler is one object for any number of connections, so a connection needs no listeners and no
+ * closures of its own. Events are the other face of the same thing: {@link emitEvents} is the
+ * handler of a connection that was given none.
+ */
+import type { TcpConnection } from './tcp-connection';
+
+/** Methods for one server's connections. What they throw becomes an uncaught exception. */
+export interface ConnectionHandler {
+  /** Bytes came. The view is overwritten after the call: copy what you keep. */
+  onData(connection: TcpConnection, chunk: Buffer): void;
+  /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
+  onEnd?(connection: TcpConnection): void;
+  /** The queue is empty again after `write` returned false. */
+  onDrain?(connection: TcpConnection): void;
+  /** The connection is gone, with the error if there was one; nothing follows. */
+  onClose?(connection: TcpConnection, error: Error | undefined): void;
+}
+
+/** Events of a {@link TcpConnection}. */
+export interface TcpConnectionEvents {
+  /** Bytes came. The view is overwritten after the call: copy what you keep. */
+  data: [chunk: Buffer];
+  /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
+  end: [];
+  /** The queue is empty again after `write` returned false. */
+  drain: [];
+  /** Why the connection is about to close. Need not be listened to: `close` has it too. */
+  error: [error: Error];
+  /** The connection is gone; nothing follows. */
+  close: [error?: Error];
+}
+
+/** The handler that makes events of it all. */
+export const emitEvents: Required<ConnectionHandler> = {
+  onData(connection, chunk) {
+    connection.emit('data', chunk);
+  },
+  onEnd(connection) {
+    connection.emit('end');
+  },
+  onDrain(connection) {
+    connection.emit('drain');
+  },
+  onClose(connection, error) {
+    if (error === undefined) {
+      connection.emit('close');
+      return;
+    }
+    try {
+      connection.emit('error', error);
+    } finally {
+      connection.emit('close', error);
+    }
+  },
+};

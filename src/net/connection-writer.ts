@@ -1,0 +1,326 @@
+/**
+ * The writing half of a connection: send at once, queue the rest, gather the small.
+ *
+ * A base class rather than a part, because a part would cost every idle connection an object. What
+ * it leaves to {@link TcpConnection}: the epoll mask, the deadlines, and closing.
+ */
+import { types } from 'node:util';
+import { EventEmitter } from 'eventemitter3';
+import { invalidType } from '../sys/check';
+import * as constants from '../sys/constants';
+import { errno, SystemError, unwrap } from '../sys/errno';
+import { send, shutdown } from '../sys/socket';
+import type { TcpConnectionEvents } from './connection-handler';
+import type { ConnectionSettings } from './connection-options';
+import { type WriteCallback, WriteQueue } from './write-queue';
+
+const { isUint8Array } = types;
+const { EAGAIN, EINTR, ENOBUFS, ENOTCONN } = errno;
+const { MSG_NOSIGNAL, SHUT_WR } = constants;
+
+/**
+ * `open`: writes are taken. `finishing`: `end` was called, the queue is being sent. `finished`: our
+ * FIN is on its way, or the connection is closed. `failed`: a write failed, and the connection
+ * closes at the next tick.
+ */
+type WriteState = 'open' | 'finishing' | 'finished' | 'failed';
+
+/** A body up to this size is copied behind its head; a longer one is sent from where it is. */
+const COPY_LIMIT = 16 * 1024;
+
+/** Sends bytes to a non-blocking stream socket. */
+export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents> {
+  // The fields that every message touches stand first, and so in as few cache lines as can be.
+  protected readonly settings: ConnectionSettings<unknown>;
+  #fd: number;
+  #state: WriteState = 'open';
+  /** Only while something is queued. */
+  #queue: WriteQueue | null = null;
+  #corks = 0;
+  /** Bytes the kernel has taken. */
+  bytesWritten = 0;
+  /** When bytes last moved in either direction, in whole milliseconds of `performance.now()`. */
+  lastActivity: number;
+  #drainWanted = false;
+
+  protected constructor(fd: number, settings: ConnectionSettings<unknown>) {
+    super();
+    this.settings = settings;
+    this.#fd = fd;
+    this.lastActivity = settings.loop.now;
+  }
+
+  /** The fd, or -1 once closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get closed(): boolean {
+    return this.#fd < 0;
+  }
+
+  /** Whether `write` takes bytes. */
+  get writable(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Bytes that wait for the kernel to take them. */
+  get queuedBytes(): number {
+    return this.#queue?.bytes ?? 0;
+  }
+
+  /**
+   * Send `data`; a string as UTF-8. Bytes that must wait are kept by reference: do not change them
+   * before `callback`. Views given out by `data` are the exception, they are copied.
+   *
+   * Returns false when the queue has reached `highWaterMark` (then wait for `drain`), and when the
+   * connection takes nothing any more. `callback` is called once, later: with nothing when the
+   * kernel has the bytes, or with the error.
+   */
+  write(data: string | Uint8Array, callback?: WriteCallback): boolean {
+    if (typeof data !== 'string' && !isUint8Array(data)) {
+      throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
+    }
+    if (this.#gathering) {
+      if (callback === undefined && this.#gather(data)) return true;
+      this.flushGathered();
+    }
+    if (!this.writable) return this.#refuse(callback);
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    if (this.hasQueued || this.#corks > 0) return this.#enqueue(bytes, callback);
+    return this.#send(bytes, bytes.byteLength, callback);
+  }
+
+  /**
+   * As {@link write} with `head` before `body`, which go out together. `head` is copied, so that one
+   * buffer can serve for the heads of all messages.
+   */
+  writePair(head: Uint8Array, body: Uint8Array, callback?: WriteCallback): boolean {
+    const { buffers } = this.settings;
+    const length = head.byteLength + body.byteLength;
+    if (callback === undefined && this.#gathering && this.#makeRoom(length)) {
+      buffers.cork.set(head, buffers.corkedBytes);
+      buffers.cork.set(body, buffers.corkedBytes + head.byteLength);
+      buffers.corkedBytes += length;
+      return true;
+    }
+    if (body.byteLength <= COPY_LIMIT) return this.write(Buffer.concat([head, body]), callback);
+    this.cork();
+    this.write(Buffer.from(head));
+    const flowing = this.write(body, callback);
+    this.uncork();
+    return flowing || !this.hasQueued;
+  }
+
+  /** Queue all writes until the matching {@link uncork}, to send them together. Calls nest. */
+  cork(): void {
+    this.flushGathered();
+    this.#corks += 1;
+  }
+
+  /** Undo one {@link cork}; the last one sends. */
+  uncork(): void {
+    if (this.#corks === 0) return;
+    this.#corks -= 1;
+    if (this.#corks === 0) this.flush();
+  }
+
+  /** Send `data` if given, then our FIN after all that is queued. The peer may still send. */
+  end(data?: string | Uint8Array): void {
+    if (data !== undefined) this.write(data);
+    this.flushGathered();
+    if (!this.writable) return;
+    this.#state = 'finishing';
+    this.#corks = 0;
+    if (this.hasQueued) this.flush();
+    else this.#finish();
+  }
+
+  /** Whether EPOLLOUT is needed. */
+  protected get hasQueued(): boolean {
+    return this.#queue !== null && !this.#queue.empty;
+  }
+
+  /** As {@link hasQueued}, but not while corked: then there is nothing to be told. */
+  protected get wantsWritable(): boolean {
+    return this.hasQueued && this.#corks === 0;
+  }
+
+  /** Whether our FIN was sent. */
+  protected get finished(): boolean {
+    return this.#state === 'finished';
+  }
+
+  /** Since when the oldest queued write waits; Infinity if none does. */
+  protected get waitingSince(): number {
+    return this.#queue?.waitingSince ?? Infinity;
+  }
+
+  /** The queue began, ended, or is being sent: the epoll mask and the deadline may have to change. */
+  protected abstract onQueueChange(): void;
+
+  /** The queue is empty after `write` had returned false. */
+  protected abstract onDrained(): void;
+
+  /** Our FIN was sent. */
+  protected abstract onFinished(): void;
+
+  /** Close, with the reason. */
+  abstract destroy(error?: Error): void;
+
+  /** Send from the queue until it is empty or the kernel takes no more. */
+  protected flush(): void {
+    const queue = this.#queue;
+    if (queue === null || this.#corks > 0) return;
+    const { buffers, loop } = this.settings;
+    while (!queue.empty && !this.closed) {
+      const bytes = queue.next(buffers.gather);
+      const count = send(this.#fd, bytes, bytes.byteLength, MSG_NOSIGNAL);
+      if (count === -EAGAIN || count === -EINTR) break;
+      if (count < 0) return this.#failSoon(new SystemError('send', count, { fd: this.#fd }));
+      this.bytesWritten += count;
+      this.lastActivity = loop.now;
+      queue.sent(count);
+      if (count < bytes.byteLength) break;
+    }
+    if (this.closed) return;
+    if (queue.empty) this.#onEmpty();
+    else this.onQueueChange();
+  }
+
+  /** Send what the handling of this connection's events has gathered. */
+  protected flushGathered(): void {
+    const { buffers } = this.settings;
+    if (buffers.corkOwner !== this) return;
+    const { corkedFirst, corkedBytes } = buffers;
+    if (corkedFirst !== null) {
+      buffers.corkedFirst = null;
+      this.#send(corkedFirst, corkedFirst.byteLength, undefined);
+    } else if (corkedBytes > 0) {
+      buffers.corkedBytes = 0;
+      this.#send(buffers.cork, corkedBytes, undefined);
+    }
+  }
+
+  /** Give up the fd, and fail what is queued. The caller closes it. */
+  protected abandon(error: Error): void {
+    const { buffers } = this.settings;
+    if (buffers.corkOwner === this) {
+      buffers.corkedFirst = null;
+      buffers.corkedBytes = 0;
+    }
+    this.#fd = -1;
+    this.#state = 'finished';
+    const queue = this.#queue;
+    this.#queue = null;
+    queue?.fail(error);
+  }
+
+  /** Whether this connection's events are being handled, and its small writes put together. */
+  get #gathering(): boolean {
+    const { buffers } = this.settings;
+    return buffers.corkOwner === this && this.writable && this.#corks === 0 && !this.hasQueued;
+  }
+
+  #refuse(callback: WriteCallback | undefined): false {
+    if (callback !== undefined) process.nextTick(callback, closedError());
+    return false;
+  }
+
+  /** Put a small write behind the others of this dispatch. Returns false if there is no room. */
+  #gather(data: string | Uint8Array): boolean {
+    const { buffers } = this.settings;
+    if (typeof data === 'string') {
+      // UTF-8 takes at most three bytes for a UTF-16 unit.
+      if (!this.#makeRoom(data.length * 3)) return false;
+      buffers.corkedBytes += buffers.cork.write(data, buffers.corkedBytes);
+    } else if (buffers.corkedFirst === null && buffers.corkedBytes === 0) {
+      buffers.corkedFirst = data;
+    } else {
+      if (!this.#makeRoom(data.byteLength)) return false;
+      buffers.cork.set(data, buffers.corkedBytes);
+      buffers.corkedBytes += data.byteLength;
+    }
+    return true;
+  }
+
+  /** Whether `bytes` more fit behind what is gathered, which a first write is moved to. */
+  #makeRoom(bytes: number): boolean {
+    const { buffers } = this.settings;
+    const { corkedFirst, corkedBytes, cork } = buffers;
+    if (corkedFirst === null) return bytes <= cork.byteLength - corkedBytes;
+    if (corkedFirst.byteLength + bytes > cork.byteLength) return false;
+    cork.set(corkedFirst);
+    buffers.corkedFirst = null;
+    buffers.corkedBytes = corkedFirst.byteLength;
+    return true;
+  }
+
+  /** The queue is empty: try at once, and queue what the kernel does not take. */
+  #send(bytes: Uint8Array, length: number, callback: WriteCallback | undefined): boolean {
+    const count = send(this.#fd, bytes, length, MSG_NOSIGNAL);
+    if (count < 0 && count !== -EAGAIN && count !== -EINTR) {
+      const error = new SystemError('send', count, { fd: this.#fd });
+      if (callback !== undefined) process.nextTick(callback, error);
+      this.#failSoon(error);
+      return false;
+    }
+    const taken = Math.max(count, 0);
+    this.bytesWritten += taken;
+    if (taken < length) return this.#enqueue(bytes.subarray(taken, length), callback);
+    this.lastActivity = this.settings.loop.now;
+    if (callback !== undefined) process.nextTick(callback);
+    return true;
+  }
+
+  #enqueue(bytes: Uint8Array, callback: WriteCallback | undefined): boolean {
+    const { highWaterMark, maxQueuedBytes } = this.settings;
+    this.#queue ??= new WriteQueue();
+    const isFirst = this.#queue.empty;
+    const kept = this.#isShared(bytes) ? Buffer.from(bytes) : bytes;
+    this.#queue.push(kept, performance.now(), callback);
+    if (this.#queue.bytes > maxQueuedBytes) {
+      const reason = `more than ${maxQueuedBytes} bytes are queued, the peer does not read`;
+      this.#failSoon(new SystemError('write', ENOBUFS, { reason, fd: this.#fd }));
+      return false;
+    }
+    if (isFirst) this.onQueueChange();
+    if (this.#queue.bytes < highWaterMark) return true;
+    this.#drainWanted = true;
+    return false;
+  }
+
+  #onEmpty(): void {
+    this.#queue = null;
+    this.onQueueChange();
+    if (this.#state === 'finishing') return this.#finish();
+    if (!this.#drainWanted) return;
+    this.#drainWanted = false;
+    this.onDrained();
+  }
+
+  /** Everything is sent: our FIN. ENOTCONN means that the peer reset the connection meanwhile. */
+  #finish(): void {
+    this.#state = 'finished';
+    const outcome = shutdown(this.#fd, SHUT_WR);
+    if (outcome !== -ENOTCONN) unwrap(outcome, 'shutdown', { fd: this.#fd });
+    this.onFinished();
+  }
+
+  /** Not at once: the caller is in the middle of a write, and expects no event yet. */
+  #failSoon(error: Error): void {
+    this.#state = 'failed';
+    process.nextTick(() => this.destroy(error));
+  }
+
+  /** Whether `bytes` lie in a buffer that the next event overwrites. */
+  #isShared({ buffer }: Uint8Array): boolean {
+    const { buffers } = this.settings;
+    return buffer === buffers.read.buffer || buffer === buffers.cork.buffer;
+  }
+}
+
+/** What a write gets that came too late. */
+export function closedError(): Error {
+  return Object.assign(new Error('the connection is closed'), { code: 'ERR_CONNECTION_CLOSED' });
+}

@@ -1,0 +1,111 @@
+/**
+ * Socket addresses: text and port to the bytes of `struct sockaddr_in` / `sockaddr_in6`, and back.
+ * Addresses are parsed and printed by libc itself (inet_pton(3), inet_ntop(3)); names are not
+ * looked up, that is the work of `node:dns`.
+ */
+import { isIPv4, isIPv6 } from 'node:net';
+import { checkBytes, checkInteger, invalidType, outOfRange } from './check';
+import { AF_INET, AF_INET6 } from './constants';
+import { declare } from './libc';
+
+const native = {
+  inet_pton: declare('int', 'inet_pton', ['int', 'str', 'void *']),
+  inet_ntop: declare('str', 'inet_ntop', ['int', 'void *', 'void *', 'uint32_t']),
+  if_nametoindex: declare('int', 'if_nametoindex', ['str']),
+  if_indextoname: declare('str', 'if_indextoname', ['uint32_t', 'void *']),
+};
+
+/** An IP address and a port, in Node's words. */
+export interface SocketAddress {
+  family: 'IPv4' | 'IPv6';
+  /** "192.0.2.1", "2001:db8::1", "fe80::1%eth0". */
+  address: string;
+  port: number;
+}
+
+// struct sockaddr_in  { u16 family; be16 port; u8 addr[4]; u8 zero[8]; }
+// struct sockaddr_in6 { u16 family; be16 port; be32 flowinfo; u8 addr[16]; u32 scope_id; }
+const IPV4_BYTES = 16;
+const IPV4_ADDRESS_BYTE = 4;
+const IPV6_BYTES = 28;
+const IPV6_ADDRESS_BYTE = 8;
+const IPV6_SCOPE_BYTE = 24;
+const PORT_BYTE = 2;
+const PORT_MAX = 0xffff;
+
+/** Room for any address: `sizeof(struct sockaddr_storage)`. */
+export const ADDRESS_BYTES = 128;
+
+const binary = new Uint8Array(16);
+// INET6_ADDRSTRLEN is 46 and IF_NAMESIZE 16, both with the final NUL.
+const text = new Uint8Array(46);
+
+/**
+ * The bytes of `struct sockaddr_in` or `sockaddr_in6` for an IP address and a port, as bind(2) and
+ * connect(2) take them. Throws a RangeError for anything but an IP address, for a port past 65535,
+ * and for a zone ("fe80::1%eth0") that names no interface.
+ */
+export function encodeAddress({ address, port }: Omit<SocketAddress, 'family'>): Uint8Array {
+  if (typeof address !== 'string') throw invalidType('address', 'a string', address);
+  checkInteger('port', port, 0, PORT_MAX);
+  if (isIPv4(address)) return encodeIPv4(address, port);
+  if (isIPv6(address)) return encodeIPv6(address, port);
+  throw outOfRange('address', 'an IPv4 or IPv6 address', address);
+}
+
+function encodeIPv4(address: string, port: number): Uint8Array {
+  const bytes = new Uint8Array(IPV4_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF_INET, true);
+  view.setUint16(PORT_BYTE, port);
+  native.inet_pton(AF_INET, address, binary);
+  bytes.set(binary.subarray(0, 4), IPV4_ADDRESS_BYTE);
+  return bytes;
+}
+
+function encodeIPv6(address: string, port: number): Uint8Array {
+  const [plain = '', zone] = address.split('%');
+  const bytes = new Uint8Array(IPV6_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF_INET6, true);
+  view.setUint16(PORT_BYTE, port);
+  native.inet_pton(AF_INET6, plain, binary);
+  bytes.set(binary, IPV6_ADDRESS_BYTE);
+  if (zone !== undefined) view.setUint32(IPV6_SCOPE_BYTE, scopeOf(zone, address), true);
+  return bytes;
+}
+
+function scopeOf(zone: string, address: string): number {
+  const index = /^\d+$/.test(zone) ? Number(zone) : native.if_nametoindex(zone);
+  if (index > 0 && index <= 0xffff_ffff) return index;
+  throw outOfRange('address', 'an address whose zone is a network interface', address);
+}
+
+/**
+ * What getsockname(2), getpeername(2) and accept4(2) put into `bytes`. Returns null for a family
+ * other than IPv4 and IPv6 (a unix socket), and for bytes too short to be an address.
+ */
+export function decodeAddress(bytes: Uint8Array): SocketAddress | null {
+  checkBytes(bytes, bytes?.byteLength, 'bytes');
+  if (bytes.byteLength < IPV4_BYTES) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const family = view.getUint16(0, true);
+  const port = view.getUint16(PORT_BYTE);
+  if (family === AF_INET) {
+    const address = printAddress(AF_INET, bytes.subarray(IPV4_ADDRESS_BYTE, IPV6_ADDRESS_BYTE));
+    return { family: 'IPv4', address, port };
+  }
+  if (family !== AF_INET6 || bytes.byteLength < IPV6_BYTES) return null;
+  const address = printAddress(AF_INET6, bytes.subarray(IPV6_ADDRESS_BYTE, IPV6_SCOPE_BYTE));
+  return { family: 'IPv6', address: address + zoneOf(view.getUint32(IPV6_SCOPE_BYTE, true)), port };
+}
+
+function printAddress(family: number, bytes: Uint8Array): string {
+  binary.set(bytes);
+  return native.inet_ntop(family, binary, text, text.byteLength) ?? '';
+}
+
+function zoneOf(index: number): string {
+  if (index === 0) return '';
+  return `%${native.if_indextoname(index, text) ?? index}`;
+}

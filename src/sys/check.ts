@@ -1,0 +1,80 @@
+/**
+ * Argument checks that stand before every call into C. A wrong argument is the caller's mistake:
+ * TypeError for a wrong kind, RangeError for a wrong value, both with Node's codes, the argument's
+ * name and what was received.
+ */
+import { inspect, types } from 'node:util';
+
+const { isInt32Array, isUint32Array, isUint8Array } = types;
+
+export const INT32_MIN = -0x8000_0000;
+export const INT32_MAX = 0x7fff_ffff;
+export const UINT32_MAX = 0xffff_ffff;
+
+/** Any view koffi passes as a pointer without a copy. A DataView is not among them. */
+export type Bytes = Uint8Array | Uint32Array | Int32Array;
+
+type Coded<E extends Error> = E & { code: string };
+
+/** A TypeError that says which argument had the wrong type. */
+export function invalidType(name: string, expected: string, received: unknown): Coded<TypeError> {
+  const text = `The "${name}" argument must be ${expected}. Received ${describe(received)}`;
+  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/** A RangeError that says which argument was out of range, and of which range. */
+export function outOfRange(name: string, range: string, received: unknown): Coded<RangeError> {
+  const text = `The value of "${name}" is out of range. It must be ${range}. Received ${describe(received)}`;
+  return Object.assign(new RangeError(text), { code: 'ERR_OUT_OF_RANGE' });
+}
+
+function describe(value: unknown): string {
+  const text = inspect(value, { depth: 0, maxStringLength: 64, maxArrayLength: 0 });
+  return text.length > 128 ? `${text.slice(0, 128)}...` : text;
+}
+
+/** `value` must be an integer from `min` to `max`. */
+export function checkInteger(name: string, value: unknown, min: number, max: number): void {
+  if (typeof value !== 'number') throw invalidType(name, 'a number', value);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw outOfRange(name, `an integer >= ${min} and <= ${max}`, value);
+  }
+}
+
+/** A C `int` of any sign. */
+export function checkInt(name: string, value: unknown): void {
+  if ((value as number | 0) !== value) checkInteger(name, value, INT32_MIN, INT32_MAX);
+}
+
+/** A C `unsigned int`. */
+export function checkUint(name: string, value: unknown): void {
+  if ((value as number) >>> 0 !== value) checkInteger(name, value, 0, UINT32_MAX);
+}
+
+/** A file descriptor: an integer from 0 to 2**31 - 1. Whether it is open, the kernel says. */
+export function checkFd(value: unknown, name = 'fd'): void {
+  if (((value as number) & INT32_MAX) !== value) checkInteger(name, value, 0, INT32_MAX);
+}
+
+/** `length` bytes must be there in `view`. Detached and shrunk buffers have none. */
+export function checkBytes(view: unknown, length: unknown, name = 'buffer'): void {
+  if (!isUint8Array(view)) throw invalidType(name, 'a Buffer or Uint8Array', view);
+  checkLength(length, view.byteLength);
+}
+
+/** As {@link checkBytes}, for values that are also handy as 32-bit words. */
+export function checkView(view: unknown, length: number, name = 'buffer'): void {
+  if (!isUint8Array(view) && !isUint32Array(view) && !isInt32Array(view)) {
+    throw invalidType(name, 'a Uint8Array, Uint32Array or Int32Array', view);
+  }
+  if (view.byteLength < length) {
+    throw outOfRange(`${name}.byteLength`, `>= ${length}`, view.byteLength);
+  }
+}
+
+/** `length` must be an integer from 0 to `available`. */
+export function checkLength(length: unknown, available: number): void {
+  if ((length as number) >>> 0 !== length || length > available) {
+    checkInteger('length', length, 0, available);
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * The raw calls, one to one with the man pages: checked arguments in, `n >= 0` or `-errno` out.
+ * Everything above is built on these and on nothing else.
+ */
+export {
+  createEventBuffer,
+  EVENT_BYTES,
+  EVENT_DATA_HIGH_WORD,
+  EVENT_DATA_LOW_WORD,
+  EVENT_MASK_WORD,
+  EVENT_WORDS,
+} from './abi';
+export { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from './address';
+export * as constants from './constants';
+export {
+  epollCreate1,
+  epollCtl,
+  epollPwait2,
+  epollWait,
+  MAX_EVENTS,
+  type Timespec,
+} from './epoll';
+export {
+  errno,
+  errnoName,
+  errnoText,
+  SystemError,
+  type SystemErrorDetail,
+  unwrap,
+} from './errno';
+export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
+export {
+  accept4,
+  bind,
+  connect,
+  getpeername,
+  getsockname,
+  getsockopt,
+  listen,
+  recv,
+  send,
+  setsockopt,
+  shutdown,
+  socket,
+  socketpair,
+} from './socket';

@@ -1,0 +1,74 @@
+/**
+ * The door to C: libc as koffi sees it, and the one reader of errno.
+ *
+ * `declare` is called at import time by the other files of this folder and by nobody else. The
+ * functions it returns check nothing; their callers in this folder must, because koffi turns `NaN`
+ * into 0 and believes any length it is given.
+ */
+
+import { constants } from 'node:os';
+import koffi, { type TypeObject } from 'koffi';
+
+if (process.platform !== 'linux') {
+  throw new Error(`epoll-ffi needs Linux: epoll does not exist on ${process.platform}`);
+}
+
+type NativeArgument = number | string | ArrayBufferView | null;
+
+/** A libc function. Returns what C returns; a `char *` becomes a string, NULL becomes null. */
+export type NativeFunction<R> = (...args: NativeArgument[]) => R;
+
+type ParameterType = string | TypeObject;
+
+// The process itself: glibc and musl are both linked in, whatever file they live in.
+const libc = koffi.load(null);
+
+/** Bind `name` with the C types of its result and parameters. */
+export function declare(
+  result: 'int' | 'int64_t',
+  name: string,
+  parameters: ParameterType[],
+): NativeFunction<number>;
+export function declare(
+  result: 'str',
+  name: string,
+  parameters: ParameterType[],
+): NativeFunction<string | null>;
+export function declare(
+  result: string,
+  name: string,
+  parameters: ParameterType[],
+): NativeFunction<unknown> {
+  return libc.func(name, result, parameters);
+}
+
+/** As {@link declare}, for a function younger than the oldest libc we run on: else it is ENOSYS. */
+export function declareOptional(
+  result: 'int' | 'int64_t',
+  name: string,
+  parameters: ParameterType[],
+): NativeFunction<number> {
+  try {
+    return declare(result, name, parameters);
+  } catch {
+    return () => {
+      koffi.errno(constants.errno.ENOSYS);
+      return -1;
+    };
+  }
+}
+
+/** A pointer to `type`; every typed array is accepted for it, and passed without a copy. */
+export function pointerTo(type: ParameterType): TypeObject {
+  return koffi.pointer(type);
+}
+
+/**
+ * Turn C's "-1 and errno" into the kernel's own "`n >= 0` or `-errno`".
+ *
+ * errno is live and any other call may change it, so this must wrap the call itself:
+ * `result(read(fd, buffer, length))`.
+ */
+export function result(value: number): number {
+  return value < 0 ? -koffi.errno() : value;
+}

@@ -1,0 +1,250 @@
+/**
+ * An EventEmitter on any pollable fd: timerfd, signalfd, inotify, a pty, a GPIO line, a socket.
+ *
+ * It reports readiness and does no I/O of its own: read or write the fd in the listener, until
+ * EAGAIN if the watcher is edge-triggered. Listeners run on the loop's thread, outside any
+ * AsyncLocalStorage.
+ */
+import { EventEmitter } from 'eventemitter3';
+import { z } from 'zod';
+import { interestMask } from '../epoll/interest';
+import { defaultLoop } from '../loop/default-loop';
+import { EventLoop } from '../loop/event-loop';
+import { parseOptions } from '../loop/options';
+import type { Registration } from '../loop/registration';
+import { checkFd } from '../sys/check';
+import * as constants from '../sys/constants';
+import { SystemError, unwrap } from '../sys/errno';
+import { close } from '../sys/io';
+import { EventIterator } from './event-iterator';
+import { pendingError } from './pending-error';
+
+const { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } = constants;
+
+/** Options of {@link watch} and {@link FdWatcher}. */
+export interface FdWatcherOptions {
+  /** EPOLLIN: tell when there is something to read. The default if nothing else is asked for. */
+  readable?: boolean;
+  /** EPOLLOUT: tell when a write would take some bytes. */
+  writable?: boolean;
+  /** EPOLLPRI: urgent data, a GPIO edge, a PSI threshold. */
+  priority?: boolean;
+  /** EPOLLRDHUP: tell when the peer of a socket has shut down its writing half. */
+  peerClosed?: boolean;
+  /** EPOLLET: tell of changes, not of states. */
+  edge?: boolean;
+  /** EPOLLONESHOT: tell once, then nothing until {@link FdWatcher.rearm}. */
+  oneShot?: boolean;
+  /** EPOLLEXCLUSIVE: of several epoll sets with this fd, wake at least one and not all. */
+  exclusive?: boolean;
+  /** Close the fd when the watcher is closed. Not the default: the fd is the caller's. */
+  autoClose?: boolean;
+  /** Close the watcher when this is aborted. */
+  signal?: AbortSignal;
+  /** The loop that watches; this thread's default loop if not given. */
+  loop?: EventLoop;
+}
+
+const optionsSchema = z.strictObject({
+  readable: z.boolean().optional(),
+  writable: z.boolean().optional(),
+  priority: z.boolean().optional(),
+  peerClosed: z.boolean().optional(),
+  edge: z.boolean().default(false),
+  oneShot: z.boolean().default(false),
+  exclusive: z.boolean().default(false),
+  autoClose: z.boolean().default(false),
+  signal: z.instanceof(AbortSignal).optional(),
+  loop: z.instanceof(EventLoop).optional(),
+});
+const interestSchema = optionsSchema.pick({
+  readable: true,
+  writable: true,
+  priority: true,
+  peerClosed: true,
+  edge: true,
+  oneShot: true,
+});
+
+/** What {@link FdWatcher.modify} takes: the whole new interest. */
+export type FdInterest = Pick<
+  FdWatcherOptions,
+  'readable' | 'writable' | 'priority' | 'peerClosed' | 'edge' | 'oneShot'
+>;
+
+/** Events of an {@link FdWatcher}. `events` is the kernel's mask, unsigned. */
+export interface FdWatcherEvents {
+  /** Anything happened; comes before the others. */
+  events: [events: number];
+  /** EPOLLIN. */
+  readable: [events: number];
+  /** EPOLLOUT. */
+  writable: [events: number];
+  /** EPOLLPRI. */
+  priority: [events: number];
+  /** EPOLLHUP or EPOLLRDHUP: the other end is gone, or will write no more. There may be data yet. */
+  hangup: [events: number];
+  /**
+   * EPOLLERR, with the pending error of a socket; or the fd was closed while it was watched.
+   * Without a listener the watcher closes and the error becomes an uncaught exception.
+   */
+  error: [error: Error];
+  /** The watcher is closed; nothing follows. */
+  close: [];
+}
+
+/** Watches one fd. */
+export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIterable<number> {
+  readonly #fd: number;
+  #autoClose: boolean;
+  readonly #signal: AbortSignal | undefined;
+  readonly #registration: Registration;
+  readonly #onAbort = (): void => this.#end(this.#signal?.reason);
+  #iterator: EventIterator | null = null;
+  #state: 'open' | 'closed' = 'open';
+
+  /**
+   * Throws a TypeError that names a wrong option, a {@link SystemError} EPERM for a regular file or
+   * directory, EBADF for an fd that is not open, EEXIST for one the loop watches already, and the
+   * signal's reason if it is aborted already. The fd should be non-blocking.
+   */
+  constructor(fd: number, options: FdWatcherOptions = {}) {
+    super();
+    checkFd(fd);
+    const settings = parseOptions('FdWatcher', optionsSchema, options);
+    settings.signal?.throwIfAborted();
+    this.#fd = fd;
+    this.#autoClose = settings.autoClose;
+    this.#signal = settings.signal;
+    const loop = settings.loop ?? defaultLoop();
+    this.#registration = loop.add(fd, maskOf(settings), this);
+    this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** The fd, also after the watcher was closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** Watch for something else: `interest` replaces all that was asked for. */
+  modify(interest: FdInterest): this {
+    this.#assertOpen('modify');
+    const settings = parseOptions('FdWatcher.modify', interestSchema, interest);
+    this.#registration.modify(maskOf(settings));
+    return this;
+  }
+
+  /** Be told again: a one-shot watcher that has told, or an fd that is ready still. */
+  rearm(): this {
+    this.#assertOpen('rearm');
+    this.#registration.rearm();
+    return this;
+  }
+
+  /** Hold the process open while watching; the default. */
+  ref(): this {
+    this.#registration.ref();
+    return this;
+  }
+
+  /** Do not hold the process open. */
+  unref(): this {
+    this.#registration.unref();
+    return this;
+  }
+
+  /** Stop watching, and close the fd if `autoClose` was set. A second call does nothing. */
+  close(): void {
+    this.#end(undefined);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * The masks of readiness as they come: `for await (const events of watcher)`. Each step re-arms
+   * the fd (as one-shot), so a slow consumer is not flooded and misses nothing that is still ready.
+   * Leaving the loop closes the watcher; an abort ends it with the signal's reason.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<number, void> {
+    this.#assertOpen('iterate');
+    this.#iterator ??= new EventIterator({
+      arm: () => this.#registration.modify((this.#registration.events | EPOLLONESHOT) >>> 0),
+      close: () => this.close(),
+    });
+    return this.#iterator;
+  }
+
+  /** For the loop. */
+  onEvents(events: number): void {
+    this.emit('events', events);
+    // EPOLLPRI comes with EPOLLERR from sysfs (GPIO, PSI): that is how it says "changed".
+    if ((events & EPOLLERR) !== 0 && (events & EPOLLPRI) === 0) this.#fail(pendingError(this.#fd));
+    if ((events & EPOLLPRI) !== 0) this.#tell('priority', events);
+    if ((events & EPOLLOUT) !== 0) this.#tell('writable', events);
+    if ((events & EPOLLIN) !== 0) this.#tell('readable', events);
+    if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) this.#tell('hangup', events);
+    this.#iterator?.push(events);
+  }
+
+  /** For the loop. */
+  onRevoked(reason: Error): void {
+    if (this.#state === 'closed') return;
+    // The fd is closed already, and its number may be somebody else's now.
+    this.#autoClose = false;
+    if (reason instanceof SystemError) this.#fail(reason);
+    this.#end(undefined);
+  }
+
+  #tell(name: 'readable' | 'writable' | 'priority' | 'hangup', events: number): void {
+    if (this.#state === 'open') this.emit(name, events);
+  }
+
+  #fail(error: Error): void {
+    if (this.#iterator !== null) return this.#end(error);
+    if (this.emit('error', error)) return;
+    this.#end(undefined);
+    throw error;
+  }
+
+  #end(reason: unknown): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#registration.remove();
+    this.#iterator?.end(reason);
+    this.emit('close');
+    if (this.#autoClose) unwrap(close(this.#fd), 'close', { fd: this.#fd });
+  }
+
+  #assertOpen(action: string): void {
+    if (this.#state === 'open') return;
+    const text = `cannot ${action}: the watcher of fd ${this.#fd} is closed`;
+    throw Object.assign(new Error(text), { code: 'ERR_WATCHER_CLOSED' });
+  }
+}
+
+function maskOf(settings: z.output<typeof interestSchema> & { exclusive?: boolean }): number {
+  const { readable, writable, priority, peerClosed } = settings;
+  const asked = [readable, writable, priority, peerClosed].some((wish) => wish !== undefined);
+  return interestMask(asked ? settings : { ...settings, readable: true });
+}
+
+/**
+ * Watch `fd` on this thread's default loop, or on `options.loop`. With a function instead of
+ * options, it is called whenever there is something to read: `watch(0, () => ...)`.
+ *
+ * See {@link FdWatcher} for the events, the options and the errors.
+ */
+export function watch(
+  fd: number,
+  options: FdWatcherOptions | ((events: number) => void) = {},
+): FdWatcher {
+  if (typeof options !== 'function') return new FdWatcher(fd, options);
+  return new FdWatcher(fd).on('readable', options);
+}

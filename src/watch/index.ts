@@ -1,0 +1,8 @@
+/** Watching single fds. */
+export {
+  type FdInterest,
+  FdWatcher,
+  type FdWatcherEvents,
+  type FdWatcherOptions,
+  watch,
+} from './fd-watcher';

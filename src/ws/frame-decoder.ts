@@ -1,0 +1,311 @@
+/**
+ * The receiving side of RFC 6455 for a server: bytes in, messages out, no I/O.
+ *
+ * Bytes may come in any pieces. Every complete message of a piece is handed out before `push`
+ * returns, control frames also between the fragments of a message. What is wrong is refused at the
+ * earliest byte that shows it: a head as soon as it is read, a text at the first byte that cannot be
+ * UTF-8, a message as soon as its announced size is past the limit.
+ *
+ * A message that lies whole in one piece is unmasked there and handed out as a view; only messages
+ * that are cut are copied together.
+ */
+import type { ViewCache } from '../net/view-cache';
+import { ByteAccumulator } from './byte-accumulator';
+import { unmask } from './mask';
+import {
+  CLOSE_INVALID_DATA,
+  CLOSE_NO_STATUS,
+  CLOSE_POLICY_VIOLATION,
+  CLOSE_PROTOCOL_ERROR,
+  CLOSE_TOO_BIG,
+  isSendableCloseCode,
+  OPCODE_BINARY,
+  OPCODE_CLOSE,
+  OPCODE_CONTINUATION,
+  OPCODE_PING,
+  OPCODE_PONG,
+  OPCODE_TEXT,
+} from './protocol';
+import { isWholeUtf8, Utf8Validator } from './utf8-validator';
+
+/** Who gets what was received. */
+export interface FrameSink {
+  /** A whole message. `data` is valid during the call. */
+  onMessage(data: Buffer, isBinary: boolean): void;
+  /** A ping; `data` is valid during the call. */
+  onPing(data: Buffer): void;
+  /** A pong; `data` is valid during the call. */
+  onPong(data: Buffer): void;
+  /** A close frame; `code` is 1005 if it had none. Nothing follows. */
+  onCloseFrame(code: number, reason: string): void;
+}
+
+/** Limits of what a peer may send. */
+export interface FrameLimits {
+  /** Bytes of one message, all fragments together. */
+  maxMessageBytes: number;
+  /** Fragments of one message. */
+  maxFragments: number;
+}
+
+/** Why a peer is refused: the close code to send, and the words for it. */
+export interface FrameViolation {
+  code: number;
+  reason: string;
+}
+
+const FIN = 0x80;
+const RSV = 0x70;
+const OPCODE = 0x0f;
+const MASKED = 0x80;
+const LENGTH = 0x7f;
+const LENGTH_16 = 126;
+const LENGTH_64 = 127;
+const KEY_BYTES = 4;
+const MAX_HEAD_BYTES = 14;
+const MAX_CONTROL_BYTES = 125;
+
+/**
+ * `head`: between frames, or in the head of one. `payload`: in the payload of one. `stopped`: by a
+ * close frame, a violation or {@link FrameDecoder.stop}; what follows is ignored.
+ */
+type DecoderState = 'head' | 'payload' | 'stopped';
+
+/** Decodes what one client sends. */
+export class FrameDecoder {
+  readonly #limits: FrameLimits;
+  #state: DecoderState = 'head';
+  /** A head that is cut by the end of a piece, and how much of it is there. */
+  #cutHead: Buffer | null = null;
+  #cutHeadBytes = 0;
+  // The frame that is being read.
+  #final = false;
+  #opcode = 0;
+  #payloadLeft = 0;
+  #key = 0;
+  // The message that is being read, if it is cut or fragmented; 0 if there is none.
+  #messageOpcode = 0;
+  #fragments = 0;
+  #message: ByteAccumulator | null = null;
+  #utf8: Utf8Validator | null = null;
+  /** A control frame that is cut. */
+  #control: ByteAccumulator | null = null;
+
+  constructor(limits: FrameLimits) {
+    this.#limits = limits;
+  }
+
+  /** Ignore everything from now on. */
+  stop(): void {
+    this.#state = 'stopped';
+    this.#cutHead = null;
+    this.#message = null;
+    this.#control = null;
+  }
+
+  /**
+   * Decode the next bytes; `chunk` is unmasked in place. Returns null, or the violation after which
+   * nothing more is decoded. `views` may make the views of `chunk` instead of `subarray`.
+   */
+  push(chunk: Buffer, sink: FrameSink, views: ViewCache | null = null): FrameViolation | null {
+    let at = 0;
+    while (at < chunk.length || (this.#state === 'payload' && this.#payloadLeft === 0)) {
+      if (this.#state === 'stopped') return null;
+      if (this.#state === 'head') {
+        at = this.#readHead(chunk, at);
+        // #readHead may change the state, which the compiler cannot know.
+        if ((this.#state as DecoderState) !== 'payload') continue;
+        const violation = this.#checkHead();
+        if (violation !== null) return this.#refuse(violation);
+      }
+      const end = Math.min(at + this.#payloadLeft, chunk.length);
+      this.#key = unmask(chunk, at, end, this.#key);
+      this.#payloadLeft -= end - at;
+      const piece = views === null ? chunk.subarray(at, end) : views.view(at, end);
+      at = end;
+      const violation = this.#takePayload(piece, sink);
+      if (violation !== null) return this.#refuse(violation);
+    }
+    return null;
+  }
+
+  // ---- heads
+
+  /** Read a head from `at` on. Returns where it ends; the state tells whether it was complete. */
+  #readHead(chunk: Buffer, at: number): number {
+    if (this.#cutHeadBytes === 0) {
+      const bytes = headBytes(chunk, at, chunk.length - at);
+      if (bytes <= chunk.length - at) {
+        this.#parseHead(chunk, at, bytes);
+        return at + bytes;
+      }
+    }
+    return this.#readCutHead(chunk, at);
+  }
+
+  #readCutHead(chunk: Buffer, at: number): number {
+    this.#cutHead ??= Buffer.allocUnsafe(MAX_HEAD_BYTES);
+    const head = this.#cutHead;
+    let next = at;
+    while (next < chunk.length) {
+      head[this.#cutHeadBytes] = chunk[next] as number;
+      this.#cutHeadBytes += 1;
+      next += 1;
+      if (this.#cutHeadBytes < headBytes(head, 0, this.#cutHeadBytes)) continue;
+      this.#parseHead(head, 0, this.#cutHeadBytes);
+      this.#cutHead = null;
+      this.#cutHeadBytes = 0;
+      break;
+    }
+    return next;
+  }
+
+  #parseHead(head: Buffer, at: number, bytes: number): void {
+    const first = head[at] as number;
+    const second = head[at + 1] as number;
+    this.#final = (first & FIN) !== 0;
+    // The reserved bits stay in the opcode, so that no frame that has one passes for a known one.
+    this.#opcode = first & (RSV | OPCODE);
+    this.#payloadLeft = payloadLength(head, at, second & LENGTH);
+    // Without a key the length is negative, which #checkHead refuses.
+    if ((second & MASKED) === 0) this.#payloadLeft = UNMASKED;
+    else this.#key = head.readInt32LE(at + bytes - KEY_BYTES);
+    this.#state = 'payload';
+  }
+
+  #checkHead(): FrameViolation | null {
+    if ((this.#opcode & RSV) !== 0) return protocolError('a reserved bit is set');
+    if (this.#payloadLeft === UNMASKED) return protocolError('a client must mask its frames');
+    if (this.#opcode >= OPCODE_CLOSE) return this.#checkControlHead();
+    if (this.#opcode > OPCODE_BINARY) return protocolError(`unknown opcode ${this.#opcode}`);
+    return this.#checkDataHead();
+  }
+
+  #checkControlHead(): FrameViolation | null {
+    if (this.#opcode > OPCODE_PONG) return protocolError(`unknown opcode ${this.#opcode}`);
+    if (!this.#final) return protocolError('a control frame must not be fragmented');
+    if (this.#payloadLeft > MAX_CONTROL_BYTES) return protocolError('a control frame is too long');
+    return null;
+  }
+
+  #checkDataHead(): FrameViolation | null {
+    const isContinuation = this.#opcode === OPCODE_CONTINUATION;
+    if (isContinuation && this.#messageOpcode === 0) {
+      return protocolError('a continuation without a message');
+    }
+    if (!isContinuation && this.#messageOpcode !== 0) {
+      return protocolError('a new message before the end of the last');
+    }
+    const { maxMessageBytes, maxFragments } = this.#limits;
+    if ((this.#message?.length ?? 0) + this.#payloadLeft > maxMessageBytes) {
+      return { code: CLOSE_TOO_BIG, reason: `a message is longer than ${maxMessageBytes} bytes` };
+    }
+    if (!isContinuation) this.#messageOpcode = this.#opcode;
+    this.#fragments += 1;
+    if (this.#fragments > maxFragments) {
+      const reason = `a message has more than ${maxFragments} fragments`;
+      return { code: CLOSE_POLICY_VIOLATION, reason };
+    }
+    return null;
+  }
+
+  // ---- payloads
+
+  #takePayload(piece: Buffer, sink: FrameSink): FrameViolation | null {
+    const isDone = this.#payloadLeft === 0;
+    if (isDone) this.#state = 'head';
+    if (this.#opcode >= OPCODE_CLOSE) return this.#takeControl(piece, isDone, sink);
+    const isLast = isDone && this.#final;
+    if (isLast && this.#message === null) return this.#takeWhole(piece, sink);
+    return this.#takePart(piece, isLast, sink);
+  }
+
+  /** A message in one frame and one piece. */
+  #takeWhole(data: Buffer, sink: FrameSink): FrameViolation | null {
+    const isBinary = this.#messageOpcode === OPCODE_BINARY;
+    this.#messageOpcode = 0;
+    this.#fragments = 0;
+    if (!isBinary && !isWholeUtf8(data)) return invalidText();
+    sink.onMessage(data, isBinary);
+    return null;
+  }
+
+  #takePart(piece: Buffer, isLast: boolean, sink: FrameSink): FrameViolation | null {
+    this.#message ??= new ByteAccumulator();
+    this.#message.append(piece);
+    const isText = this.#messageOpcode === OPCODE_TEXT;
+    if (isText) {
+      this.#utf8 ??= new Utf8Validator();
+      if (!this.#utf8.push(piece)) return invalidText();
+      if (isLast && !this.#utf8.complete) return invalidText();
+    }
+    if (!isLast) return null;
+    const data = this.#message.take();
+    this.#message = null;
+    this.#utf8 = null;
+    this.#messageOpcode = 0;
+    this.#fragments = 0;
+    sink.onMessage(data, !isText);
+    return null;
+  }
+
+  #takeControl(piece: Buffer, isDone: boolean, sink: FrameSink): FrameViolation | null {
+    let data = piece;
+    if (!isDone || this.#control !== null) {
+      this.#control ??= new ByteAccumulator();
+      this.#control.append(piece);
+      if (!isDone) return null;
+      data = this.#control.take();
+      this.#control = null;
+    }
+    if (this.#opcode === OPCODE_PING) sink.onPing(data);
+    else if (this.#opcode === OPCODE_PONG) sink.onPong(data);
+    else return this.#takeClose(data, sink);
+    return null;
+  }
+
+  #takeClose(data: Buffer, sink: FrameSink): FrameViolation | null {
+    if (data.length === 1) return protocolError('a close frame with half a code');
+    const code = data.length === 0 ? CLOSE_NO_STATUS : data.readUInt16BE(0);
+    if (data.length > 0 && !isSendableCloseCode(code)) {
+      return protocolError(`close code ${code} must not be sent`);
+    }
+    const reason = data.subarray(2);
+    if (!isWholeUtf8(reason)) return invalidText();
+    this.stop();
+    sink.onCloseFrame(code, reason.toString());
+    return null;
+  }
+
+  #refuse(violation: FrameViolation): FrameViolation {
+    this.stop();
+    return violation;
+  }
+}
+
+/** In place of a payload length: the frame has no masking key. */
+const UNMASKED = -1;
+
+/** Bytes of the head at `at`, or more than `available` if so few do not tell. */
+function headBytes(head: Buffer, at: number, available: number): number {
+  if (available < 2) return 2;
+  const second = head[at + 1] as number;
+  const length = second & LENGTH;
+  const lengthBytes = length === LENGTH_16 ? 2 : length === LENGTH_64 ? 8 : 0;
+  return 2 + lengthBytes + ((second & MASKED) !== 0 ? KEY_BYTES : 0);
+}
+
+function payloadLength(head: Buffer, at: number, length: number): number {
+  if (length < LENGTH_16) return length;
+  if (length === LENGTH_16) return head.readUInt16BE(at + 2);
+  // Past 2**53 the sum is not exact, but far past every limit all the same.
+  return head.readUInt32BE(at + 2) * 0x1_0000_0000 + head.readUInt32BE(at + 6);
+}
+
+function protocolError(reason: string): FrameViolation {
+  return { code: CLOSE_PROTOCOL_ERROR, reason };
+}
+
+function invalidText(): FrameViolation {
+  return { code: CLOSE_INVALID_DATA, reason: 'a text is not UTF-8' };
+}

@@ -1,0 +1,16 @@
+/** WebSockets. */
+export {
+  FrameDecoder,
+  type FrameLimits,
+  type FrameSink,
+  type FrameViolation,
+} from './frame-decoder';
+export { encodeFrame } from './frame-encoder';
+export { type SendOptions, WebSocketConnection, type WebSocketEvents } from './web-socket';
+export {
+  type Authorization,
+  type BroadcastOptions,
+  WebSocketServer,
+  type WebSocketServerEvents,
+  type WebSocketServerOptions,
+} from './web-socket-server';

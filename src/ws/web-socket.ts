@@ -1,0 +1,327 @@
+/**
+ * One WebSocket of a server: RFC 6455 on a connection of the loop.
+ *
+ * Messages come as they do from the `ws` package, `(data, isBinary)`, with one difference: `data` is
+ * valid during the call only, copy what you keep (`Buffer.from(data)`, or `data.toString()`).
+ *
+ * The connection stays lean: no stream, no HTTP parser, no timer of its own, one object more than
+ * TCP. Nothing blocks; a peer that does not read meets the connection's write deadline.
+ */
+import { types } from 'node:util';
+import { EventEmitter } from 'eventemitter3';
+import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
+import type { ConnectionHandler } from '../net/connection-handler';
+import { buffersOf, type IoBuffers } from '../net/io-buffers';
+import type { TcpConnection } from '../net/tcp-connection';
+import type { WriteCallback } from '../net/write-queue';
+import { invalidType, outOfRange } from '../sys/check';
+import { FrameDecoder, type FrameLimits, type FrameSink } from './frame-decoder';
+import { closePayload, frameHead } from './frame-encoder';
+import {
+  CLOSE_ABNORMAL,
+  CLOSE_NO_STATUS,
+  CLOSE_NORMAL,
+  isSendableCloseCode,
+  OPCODE_BINARY,
+  OPCODE_CLOSE,
+  OPCODE_PING,
+  OPCODE_PONG,
+  OPCODE_TEXT,
+} from './protocol';
+
+const { isUint8Array } = types;
+
+/** Events of a {@link WebSocketConnection}. */
+export interface WebSocketEvents {
+  /** A whole message. The view is overwritten after the call: copy what you keep. */
+  message: [data: Buffer, isBinary: boolean];
+  /** A ping, which has been answered. */
+  ping: [data: Buffer];
+  /** A pong. */
+  pong: [data: Buffer];
+  /** The queue is empty again after `send` returned false. */
+  drain: [];
+  /** What is wrong with the connection or the peer. Need not be listened to: `close` follows. */
+  error: [error: Error];
+  /**
+   * The connection is gone. `code` and `reason` are those of the peer's close frame; 1006 if it sent
+   * none (section 7.1.5).
+   */
+  close: [code: number, reason: string];
+}
+
+/** Options of {@link WebSocketConnection.send}. */
+export interface SendOptions {
+  /** Send a binary message; the default for bytes. Strings are always text. */
+  binary?: boolean;
+  /** Called once, later: with nothing when the kernel has the message, or with the error. */
+  callback?: WriteCallback;
+}
+
+/** What all sockets of one server share. */
+export interface WebSocketSettings extends FrameLimits {
+  readonly pingIntervalMs: number;
+  readonly closeTimeoutMs: number;
+}
+
+/** Who is told last that a socket is gone. */
+export interface WebSocketOwner {
+  onSocketClose(socket: WebSocketConnection): void;
+}
+
+/**
+ * `open`. `closing`: our close frame is sent, the peer's awaited. `ending`: both are sent, the FIN
+ * is awaited. `closed`.
+ */
+type SocketState = 'open' | 'closing' | 'ending' | 'closed';
+
+/** Payload of control frames, at most (section 5.5). */
+const MAX_CONTROL_BYTES = 125;
+const MAX_REASON_BYTES = MAX_CONTROL_BYTES - 2;
+const EMPTY = Buffer.alloc(0);
+
+/** A WebSocket. Made by {@link WebSocketServer}. */
+export class WebSocketConnection
+  extends EventEmitter<WebSocketEvents>
+  implements ConnectionHandler, FrameSink, TimerOwner
+{
+  /** The subprotocol that was agreed on; empty if none. */
+  readonly protocol: string;
+  /** For the user: what belongs to this socket. Not touched here. */
+  attachment: unknown = undefined;
+  readonly #connection: TcpConnection;
+  readonly #settings: WebSocketSettings;
+  readonly #owner: WebSocketOwner;
+  readonly #decoder: FrameDecoder;
+  readonly #buffers: IoBuffers;
+  #state: SocketState = 'open';
+  #timer: WheelTimer | null = null;
+  #awaitsPong = false;
+  #closeCode = CLOSE_ABNORMAL;
+  #closeReason = '';
+
+  /** Takes `connection` over, after the 101 response was written. */
+  constructor(
+    connection: TcpConnection,
+    {
+      settings,
+      owner,
+      protocol,
+    }: { settings: WebSocketSettings; owner: WebSocketOwner; protocol: string | null },
+  ) {
+    super();
+    this.protocol = protocol ?? '';
+    this.#owner = owner;
+    this.#connection = connection;
+    this.#settings = settings;
+    this.#decoder = new FrameDecoder(settings);
+    this.#buffers = buffersOf(connection.loop);
+    connection.handOverTo(this);
+    connection.resume();
+    if (settings.pingIntervalMs > 0) this.#schedule(settings.pingIntervalMs);
+  }
+
+  /** Whether messages can be sent. */
+  get open(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Bytes that wait for the kernel to take them. */
+  get bufferedAmount(): number {
+    return this.#connection.queuedBytes;
+  }
+
+  /** The connection under this socket: addresses and byte counts. */
+  get connection(): TcpConnection {
+    return this.#connection;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#connection.remoteAddress;
+  }
+
+  /**
+   * Send a message: a string as text, bytes as a binary message unless `binary` is false. Bytes that
+   * must wait are kept by reference, see {@link TcpConnection.write}.
+   *
+   * Returns false when the queue has reached the high-water mark (then wait for `drain`), and when
+   * the socket is not open any more.
+   */
+  send(data: string | Uint8Array, options?: SendOptions): boolean {
+    if (typeof data === 'string') {
+      return this.#sendFrame(OPCODE_TEXT, Buffer.from(data), options?.callback);
+    }
+    if (!isUint8Array(data)) throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
+    const opcode = options?.binary === false ? OPCODE_TEXT : OPCODE_BINARY;
+    return this.#sendFrame(opcode, data, options?.callback);
+  }
+
+  /** Send what {@link encodeFrame} made: the same bytes for any number of sockets. */
+  sendEncoded(frame: Uint8Array): boolean {
+    return this.#state === 'open' && this.#connection.write(frame);
+  }
+
+  /** Send a ping of up to 125 bytes. The peer answers it; see the event `pong`. */
+  ping(data: Uint8Array = EMPTY): boolean {
+    if (!isUint8Array(data)) throw invalidType('data', 'a Buffer or a Uint8Array', data);
+    if (data.byteLength > MAX_CONTROL_BYTES) {
+      throw outOfRange('data.byteLength', `<= ${MAX_CONTROL_BYTES}`, data.byteLength);
+    }
+    return this.#sendFrame(OPCODE_PING, data, undefined);
+  }
+
+  /**
+   * Start the closing handshake. `close` is told when the connection is gone, after `closeTimeoutMs`
+   * at the latest. Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
+   */
+  close(code: number = CLOSE_NORMAL, reason = ''): void {
+    if (!isSendableCloseCode(code)) throw outOfRange('code', '1000 to 1014 or 3000 to 4999', code);
+    if (Buffer.byteLength(reason) > MAX_REASON_BYTES) {
+      throw outOfRange('reason', `at most ${MAX_REASON_BYTES} bytes`, reason);
+    }
+    if (this.#state !== 'open') return;
+    this.#sendFrame(OPCODE_CLOSE, closePayload(code, reason), undefined);
+    this.#state = 'closing';
+    this.#schedule(this.#settings.closeTimeoutMs);
+  }
+
+  /** Close at once, without a handshake. */
+  terminate(): void {
+    this.#connection.destroy();
+  }
+
+  /** Read no more, so that the peer must stop; what was received already is still delivered. */
+  pause(): void {
+    this.#connection.pause();
+  }
+
+  /** Read again. */
+  resume(): void {
+    this.#connection.resume();
+  }
+
+  /** For the server: bytes that came together with the upgrade request. */
+  receive(chunk: Buffer): void {
+    if (chunk.length > 0) this.#decode(chunk, null);
+  }
+
+  // ---- for the connection
+
+  onData(_connection: TcpConnection, chunk: Buffer): void {
+    this.#decode(chunk, this.#buffers);
+  }
+
+  onEnd(connection: TcpConnection): void {
+    connection.end();
+  }
+
+  onDrain(): void {
+    this.emit('drain');
+  }
+
+  onClose(connection: TcpConnection, error: Error | undefined): void {
+    this.#state = 'closed';
+    this.#decoder.stop();
+    if (this.#timer !== null) connection.loop.timers.cancel(this.#timer);
+    try {
+      if (error !== undefined) this.emit('error', error);
+      this.emit('close', this.#closeCode, this.#closeReason);
+    } finally {
+      this.#owner.onSocketClose(this);
+    }
+  }
+
+  // ---- for the decoder
+
+  onMessage(data: Buffer, isBinary: boolean): void {
+    if (this.#state !== 'open') return;
+    try {
+      this.emit('message', data, isBinary);
+    } catch (error) {
+      this.#connection.loop.uncaught(error);
+    }
+  }
+
+  onPing(data: Buffer): void {
+    if (this.#state !== 'open') return;
+    this.#sendFrame(OPCODE_PONG, data, undefined);
+    this.#tell(() => this.emit('ping', data));
+  }
+
+  onPong(data: Buffer): void {
+    this.#awaitsPong = false;
+    this.#tell(() => this.emit('pong', data));
+  }
+
+  onCloseFrame(code: number, reason: string): void {
+    this.#closeCode = code;
+    this.#closeReason = reason;
+    if (this.#state === 'open') {
+      const echo = code === CLOSE_NO_STATUS ? EMPTY : closePayload(code, reason);
+      this.#sendFrame(OPCODE_CLOSE, echo, undefined);
+    }
+    this.#endConnection();
+  }
+
+  /** For the timer wheel: the heartbeat while open, the deadline of closing after that. */
+  onTimer(): void {
+    const { pingIntervalMs } = this.#settings;
+    if (this.#state !== 'open') {
+      this.#connection.destroy();
+    } else if (this.#awaitsPong) {
+      const text = `no pong within ${pingIntervalMs} ms`;
+      this.#connection.destroy(Object.assign(new Error(text), { code: 'ERR_PONG_TIMEOUT' }));
+    } else {
+      this.#awaitsPong = true;
+      this.ping();
+      this.#schedule(pingIntervalMs);
+    }
+  }
+
+  #decode(chunk: Buffer, buffers: IoBuffers | null): void {
+    const violation = this.#decoder.push(chunk, this, buffers?.views ?? null);
+    if (violation === null) return;
+    const { code, reason } = violation;
+    const error = Object.assign(new Error(`WebSocket peer refused: ${reason}`), {
+      code: 'ERR_WEBSOCKET_PROTOCOL',
+      closeCode: code,
+    });
+    this.#tell(() => this.emit('error', error));
+    if (this.#state === 'open') this.close(code, reason);
+    this.#endConnection();
+  }
+
+  /** Both close frames are there, or no more is expected: our FIN, and the peer's within a time. */
+  #endConnection(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'ending';
+    this.#connection.end();
+    if (!this.#connection.closed) this.#schedule(this.#settings.closeTimeoutMs);
+  }
+
+  #sendFrame(opcode: number, payload: Uint8Array, callback: WriteCallback | undefined): boolean {
+    if (this.#state !== 'open') {
+      if (callback !== undefined) process.nextTick(callback, notOpenError());
+      return false;
+    }
+    return this.#connection.writePair(frameHead(opcode, payload.byteLength), payload, callback);
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer ??= new WheelTimer(this);
+    this.#connection.loop.timers.schedule(this.#timer, delayMs);
+  }
+
+  /** A listener that throws must not cost the peer the messages behind this one. */
+  #tell(emit: () => void): void {
+    try {
+      emit();
+    } catch (error) {
+      this.#connection.loop.uncaught(error);
+    }
+  }
+}
+
+function notOpenError(): Error {
+  return Object.assign(new Error('the WebSocket is not open'), { code: 'ERR_WEBSOCKET_NOT_OPEN' });
+}
