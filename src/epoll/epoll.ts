@@ -113,7 +113,8 @@ export class Epoll {
    * handlers can run.
    */
   wait(options: WaitOptions = {}): EventList {
-    this.waitInto(this.#events, roundTimeout(options.timeoutMs ?? Infinity));
+    const { timeoutMs = Infinity } = options;
+    this.waitInto(this.#events, roundTimeout(timeoutMs));
     return this.#events;
   }
 

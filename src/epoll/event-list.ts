@@ -1,8 +1,9 @@
 /**
  * The events of one wait, in the memory the kernel wrote them to.
  *
- * Nothing is allocated per event: the accessors read the array, and iteration hands out one record
- * that is overwritten at each step. The list is overwritten by the next wait that uses it.
+ * The accessors read the array and allocate nothing; that is what loops are built on. Iteration makes
+ * one small object an event, which may be kept. The list is overwritten by the next wait that uses
+ * it.
  */
 import {
   createEventBuffer,
@@ -10,11 +11,11 @@ import {
   EVENT_DATA_LOW_WORD,
   EVENT_MASK_WORD,
   EVENT_WORDS,
+  MAX_EVENTS,
 } from '../sys/abi';
 import { checkInteger } from '../sys/check';
-import { MAX_EVENTS } from '../sys/epoll';
 
-/** One event as iteration shows it. Read it at once: the next step overwrites it. */
+/** One event as iteration shows it. */
 export interface ReadyEvent {
   /** `data.fd`: the fd, unless `add` was given data of its own. */
   readonly fd: number;
@@ -53,6 +54,11 @@ export class EventList implements Iterable<ReadyEvent> {
     return this.words[index * EVENT_WORDS + EVENT_MASK_WORD] as number;
   }
 
+  /** `data.fd` of event `index`: the fd, unless `add` was given data of its own. */
+  fd(index: number): number {
+    return this.low(index) | 0;
+  }
+
   /** The low half of `data.u64` of event `index`: the fd, unless `add` was given other data. */
   low(index: number): number {
     return this.words[index * EVENT_WORDS + EVENT_DATA_LOW_WORD] as number;
@@ -63,33 +69,10 @@ export class EventList implements Iterable<ReadyEvent> {
     return this.words[index * EVENT_WORDS + EVENT_DATA_HIGH_WORD] as number;
   }
 
-  /** Iterates over the events; one object for the whole loop. */
-  [Symbol.iterator](): Iterator<ReadyEvent> {
-    return new Cursor(this);
-  }
-}
-
-/** Iterator, iteration result and event in one object. */
-class Cursor implements Iterator<ReadyEvent>, ReadyEvent {
-  fd = -1;
-  events = 0;
-  done = false;
-  readonly value: ReadyEvent = this;
-  readonly #list: EventList;
-  #next = 0;
-
-  constructor(list: EventList) {
-    this.#list = list;
-  }
-
-  next(): IteratorResult<ReadyEvent> {
-    if (this.#next >= this.#list.length) {
-      this.done = true;
-    } else {
-      this.fd = this.#list.low(this.#next);
-      this.events = this.#list.events(this.#next);
-      this.#next += 1;
+  /** Iterates over the events: `for (const { fd, events } of epoll.wait())`. */
+  *[Symbol.iterator](): Generator<ReadyEvent> {
+    for (let index = 0; index < this.#length; index += 1) {
+      yield { fd: this.fd(index), events: this.events(index) };
     }
-    return this as IteratorResult<ReadyEvent>;
   }
 }

@@ -14,8 +14,9 @@ import { Epoll } from '../epoll/epoll';
 import { EventList } from '../epoll/event-list';
 import { formatEvents } from '../epoll/interest';
 import { Waker } from '../epoll/waker';
+import { MAX_EVENTS } from '../sys/abi';
 import * as constants from '../sys/constants';
-import { epollCtl, MAX_EVENTS } from '../sys/epoll';
+import { epollCtl } from '../sys/epoll';
 import { errno, SystemError } from '../sys/errno';
 import { outsideCallers } from './context';
 import { parseOptions } from './options';
@@ -123,7 +124,7 @@ export class EventLoop implements RegistrationOwner {
     rebuilds: 0,
   };
   readonly #lead = (): void => this.#turn();
-  #epoll = new Epoll({ maxEvents: 1 });
+  #epoll: Epoll;
   #waiter: Waiter | null = null;
   #waker: Waker | null = null;
   #phase: Phase = 'idle';
@@ -137,6 +138,7 @@ export class EventLoop implements RegistrationOwner {
 
   constructor(options: EventLoopOptions = {}) {
     this.#settings = parseOptions('EventLoop', optionsSchema, options);
+    this.#epoll = new Epoll({ maxEvents: 1 });
     this.#list = new EventList(this.#settings.maxEvents);
     this.#spin = new SpinBudget(this.#settings.spinUs);
     this.turnTimes = this.#settings.measureTurns ? createHistogram() : null;

@@ -91,6 +91,10 @@ class WaiterThread {
     return this.#worker;
   }
 
+  get state(): ThreadState {
+    return this.#state;
+  }
+
   get hasRoom(): boolean {
     return this.#members.size < LOOPS_PER_THREAD;
   }
@@ -221,9 +225,9 @@ function startWorker(data: WaiterThreadData): Worker {
 
 const threads = new Set<WaiterThread>();
 
-/** The waiter threads that are running. For the tests, which end their workers. */
-export function waiterThreads(): ReadonlySet<{ readonly worker: Worker | null }> {
-  return threads;
+/** The waiter threads of this JavaScript thread. For the tests, which watch them and end them. */
+export function waiterThreads(): { worker: Worker | null; state: ThreadState }[] {
+  return [...threads].map(({ worker, state }) => ({ worker, state }));
 }
 
 /** A place at a waiter thread for the loop that owns `epollFd`. */

@@ -7,6 +7,7 @@
  * and a second declaration (a second copy of this package, a test runner) would throw.
  */
 import koffi from 'koffi';
+import { checkInteger } from './check';
 
 /** `typedef union epoll_data { void *ptr; int fd; uint32_t u32; uint64_t u64; } epoll_data_t;` */
 export const epollData = koffi.union({
@@ -42,7 +43,11 @@ export const EVENT_DATA_HIGH_WORD: number = EVENT_DATA_LOW_WORD + 1;
 export const TIMESPEC_BYTES: number = koffi.sizeof(timespec);
 export const TIMESPEC_NANOSECONDS_BYTE: number = koffi.offsetof(timespec, 'tv_nsec');
 
+/** The most events one wait may ask for; the kernel's own limit is INT_MAX / sizeof(event). */
+export const MAX_EVENTS = 0xffff;
+
 /** An array of `count` events for {@link epollWait}, or one event for {@link epollCtl}. */
 export function createEventBuffer(count: number): Uint32Array {
+  checkInteger('count', count, 1, MAX_EVENTS);
   return new Uint32Array(count * EVENT_WORDS);
 }

@@ -4,7 +4,7 @@
  * looked up, that is the work of `node:dns`.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { checkBytes, checkInteger, invalidType, outOfRange } from './check';
+import { checkInteger, checkWhole, invalidType, outOfRange } from './check';
 import { AF_INET, AF_INET6 } from './constants';
 import { declare } from './libc';
 
@@ -86,7 +86,7 @@ function scopeOf(zone: string, address: string): number {
  * other than IPv4 and IPv6 (a unix socket), and for bytes too short to be an address.
  */
 export function decodeAddress(bytes: Uint8Array): SocketAddress | null {
-  checkBytes(bytes, bytes?.byteLength, 'bytes');
+  checkWhole(bytes, 'bytes');
   if (bytes.byteLength < IPV4_BYTES) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const family = view.getUint16(0, true);

@@ -7,6 +7,12 @@ import { inspect, types } from 'node:util';
 
 const { isInt32Array, isUint32Array, isUint8Array } = types;
 
+// The getter itself: an object's own `byteLength`, or a subclass's, could say anything.
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const byteLength = Object.getOwnPropertyDescriptor(typedArray, 'byteLength')?.get as (
+  this: Bytes,
+) => number;
+
 export const INT32_MIN = -0x8000_0000;
 export const INT32_MAX = 0x7fff_ffff;
 export const UINT32_MAX = 0xffff_ffff;
@@ -29,7 +35,12 @@ export function outOfRange(name: string, range: string, received: unknown): Code
 }
 
 function describe(value: unknown): string {
-  const text = inspect(value, { depth: 0, maxStringLength: 64, maxArrayLength: 0 });
+  const text = inspect(value, {
+    depth: 0,
+    maxStringLength: 64,
+    maxArrayLength: 0,
+    customInspect: false,
+  });
   return text.length > 128 ? `${text.slice(0, 128)}...` : text;
 }
 
@@ -43,38 +54,48 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
 
 /** A C `int` of any sign. */
 export function checkInt(name: string, value: unknown): void {
-  if ((value as number | 0) !== value) checkInteger(name, value, INT32_MIN, INT32_MAX);
+  if (typeof value !== 'number' || (value | 0) !== value) {
+    checkInteger(name, value, INT32_MIN, INT32_MAX);
+  }
 }
 
 /** A C `unsigned int`. */
 export function checkUint(name: string, value: unknown): void {
-  if ((value as number) >>> 0 !== value) checkInteger(name, value, 0, UINT32_MAX);
+  if (typeof value !== 'number' || value >>> 0 !== value) {
+    checkInteger(name, value, 0, UINT32_MAX);
+  }
 }
 
 /** A file descriptor: an integer from 0 to 2**31 - 1. Whether it is open, the kernel says. */
 export function checkFd(value: unknown, name = 'fd'): void {
-  if (((value as number) & INT32_MAX) !== value) checkInteger(name, value, 0, INT32_MAX);
+  if (typeof value !== 'number' || (value & INT32_MAX) !== value) {
+    checkInteger(name, value, 0, INT32_MAX);
+  }
 }
 
 /** `length` bytes must be there in `view`. Detached and shrunk buffers have none. */
 export function checkBytes(view: unknown, length: unknown, name = 'buffer'): void {
   if (!isUint8Array(view)) throw invalidType(name, 'a Buffer or Uint8Array', view);
-  checkLength(length, view.byteLength);
+  checkLength(length, byteLength.call(view));
 }
 
-/** As {@link checkBytes}, for values that are also handy as 32-bit words. */
-export function checkView(view: unknown, length: number, name = 'buffer'): void {
+/** A buffer that is used whole. Returns its true length, which is what C must be told. */
+export function checkWhole(view: unknown, name: string): number {
   if (!isUint8Array(view) && !isUint32Array(view) && !isInt32Array(view)) {
     throw invalidType(name, 'a Uint8Array, Uint32Array or Int32Array', view);
   }
-  if (view.byteLength < length) {
-    throw outOfRange(`${name}.byteLength`, `>= ${length}`, view.byteLength);
-  }
+  return byteLength.call(view);
+}
+
+/** A buffer that holds at least `minimum` bytes. */
+export function checkRoom(view: unknown, minimum: number, name: string): void {
+  const length = checkWhole(view, name);
+  if (length < minimum) throw outOfRange(`${name}.byteLength`, `>= ${minimum}`, length);
 }
 
 /** `length` must be an integer from 0 to `available`. */
 export function checkLength(length: unknown, available: number): void {
-  if ((length as number) >>> 0 !== length || length > available) {
+  if (typeof length !== 'number' || length >>> 0 !== length || length > available) {
     checkInteger('length', length, 0, available);
   }
 }

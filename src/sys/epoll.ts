@@ -5,11 +5,12 @@
 import {
   EVENT_BYTES,
   epollEvent,
+  MAX_EVENTS,
   TIMESPEC_BYTES,
   TIMESPEC_NANOSECONDS_BYTE,
   timespec,
 } from './abi';
-import { checkFd, checkInt, checkInteger, checkView, INT32_MAX, invalidType } from './check';
+import { checkFd, checkInt, checkInteger, checkRoom, INT32_MAX, invalidType } from './check';
 import { declare, declareOptional, pointerTo, result } from './libc';
 
 const eventPointer = pointerTo(epollEvent);
@@ -26,8 +27,6 @@ const native = {
   ]),
 };
 
-/** The most events one wait may ask for; the kernel's own limit is INT_MAX / sizeof(event). */
-export const MAX_EVENTS = 0xffff;
 const MAX_NANOSECONDS = 999_999_999;
 
 /**
@@ -51,7 +50,7 @@ export function epollCtl(epfd: number, op: number, fd: number, event: Uint32Arra
   checkFd(epfd, 'epfd');
   checkInt('op', op);
   checkFd(fd);
-  if (event !== null) checkView(event, EVENT_BYTES, 'event');
+  if (event !== null) checkRoom(event, EVENT_BYTES, 'event');
   else if (op !== 2) throw invalidType('event', 'a Uint32Array', event);
   return result(native.epoll_ctl(epfd, op, fd, event));
 }
@@ -71,9 +70,7 @@ export function epollWait(
 ): number {
   checkFd(epfd, 'epfd');
   checkEvents(events, maxEvents);
-  if ((timeoutMs | 0) !== timeoutMs || timeoutMs < -1) {
-    checkInteger('timeoutMs', timeoutMs, -1, INT32_MAX);
-  }
+  checkInteger('timeoutMs', timeoutMs, -1, INT32_MAX);
   return result(native.epoll_wait(epfd, events, maxEvents, timeoutMs));
 }
 
@@ -103,11 +100,12 @@ export function epollPwait2(
   checkEvents(events, maxEvents);
   if (timeout !== null) {
     if (typeof timeout !== 'object') throw invalidType('timeout', 'an object or null', timeout);
-    checkInteger('timeout.seconds', timeout.seconds, 0, INT32_MAX);
-    checkInteger('timeout.nanoseconds', timeout.nanoseconds, 0, MAX_NANOSECONDS);
+    const { seconds, nanoseconds } = timeout;
+    checkInteger('timeout.seconds', seconds, 0, INT32_MAX);
+    checkInteger('timeout.nanoseconds', nanoseconds, 0, MAX_NANOSECONDS);
     // Both fit 31 bits, so the low word is the whole value of a long of either size.
-    timespecView.setUint32(0, timeout.seconds, true);
-    timespecView.setUint32(TIMESPEC_NANOSECONDS_BYTE, timeout.nanoseconds, true);
+    timespecView.setUint32(0, seconds, true);
+    timespecView.setUint32(TIMESPEC_NANOSECONDS_BYTE, nanoseconds, true);
   }
   return result(
     native.epoll_pwait2(epfd, events, maxEvents, timeout === null ? null : timespecBytes, null),
@@ -116,5 +114,5 @@ export function epollPwait2(
 
 function checkEvents(events: Uint32Array, maxEvents: number): void {
   checkInteger('maxEvents', maxEvents, 1, MAX_EVENTS);
-  checkView(events, maxEvents * EVENT_BYTES, 'events');
+  checkRoom(events, maxEvents * EVENT_BYTES, 'events');
 }

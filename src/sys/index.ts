@@ -9,6 +9,7 @@ export {
   EVENT_DATA_LOW_WORD,
   EVENT_MASK_WORD,
   EVENT_WORDS,
+  MAX_EVENTS,
 } from './abi';
 export { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from './address';
 export * as constants from './constants';
@@ -17,7 +18,6 @@ export {
   epollCtl,
   epollPwait2,
   epollWait,
-  MAX_EVENTS,
   type Timespec,
 } from './epoll';
 export {

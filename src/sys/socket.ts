@@ -6,7 +6,7 @@
  * The buffer's own size goes in, and the size the kernel reports is returned; it is larger than
  * the buffer when the kernel had to cut the value short.
  */
-import { type Bytes, checkBytes, checkFd, checkInt, checkView } from './check';
+import { type Bytes, checkBytes, checkFd, checkInt, checkRoom, checkWhole } from './check';
 import { declare, result } from './libc';
 
 const native = {
@@ -55,7 +55,7 @@ export function socketpair(
   checkInt('domain', domain);
   checkInt('type', type);
   checkInt('protocol', protocol);
-  checkView(pair, 2 * Int32Array.BYTES_PER_ELEMENT, 'pair');
+  checkRoom(pair, 2 * Int32Array.BYTES_PER_ELEMENT, 'pair');
   return result(native.socketpair(domain, type, protocol, pair));
 }
 
@@ -66,8 +66,8 @@ export function socketpair(
  */
 export function bind(fd: number, address: Uint8Array): number {
   checkFd(fd);
-  checkBytes(address, address?.byteLength, 'address');
-  return result(native.bind(fd, address, address.byteLength));
+  const length = checkWhole(address, 'address');
+  return result(native.bind(fd, address, length));
 }
 
 /**
@@ -93,8 +93,7 @@ export function accept4(fd: number, flags: number, address: Uint8Array | null = 
   checkFd(fd);
   checkInt('flags', flags);
   if (address === null) return result(native.accept4(fd, null, null, flags));
-  checkBytes(address, address.byteLength, 'address');
-  socklen[0] = address.byteLength;
+  socklen[0] = checkWhole(address, 'address');
   return result(native.accept4(fd, address, socklen, flags));
 }
 
@@ -106,8 +105,8 @@ export function accept4(fd: number, flags: number, address: Uint8Array | null = 
  */
 export function connect(fd: number, address: Uint8Array): number {
   checkFd(fd);
-  checkBytes(address, address?.byteLength, 'address');
-  return result(native.connect(fd, address, address.byteLength));
+  const length = checkWhole(address, 'address');
+  return result(native.connect(fd, address, length));
 }
 
 /**
@@ -159,8 +158,7 @@ export function getsockopt(fd: number, level: number, name: number, value: Bytes
   checkFd(fd);
   checkInt('level', level);
   checkInt('name', name);
-  checkView(value, 0, 'value');
-  socklen[0] = value.byteLength;
+  socklen[0] = checkWhole(value, 'value');
   return lengthOr(result(native.getsockopt(fd, level, name, value, socklen)));
 }
 
@@ -173,8 +171,8 @@ export function setsockopt(fd: number, level: number, name: number, value: Bytes
   checkFd(fd);
   checkInt('level', level);
   checkInt('name', name);
-  checkView(value, 0, 'value');
-  return result(native.setsockopt(fd, level, name, value, value.byteLength));
+  const length = checkWhole(value, 'value');
+  return result(native.setsockopt(fd, level, name, value, length));
 }
 
 /**
@@ -185,8 +183,7 @@ export function setsockopt(fd: number, level: number, name: number, value: Bytes
  */
 export function getsockname(fd: number, address: Uint8Array): number {
   checkFd(fd);
-  checkBytes(address, address?.byteLength, 'address');
-  socklen[0] = address.byteLength;
+  socklen[0] = checkWhole(address, 'address');
   return lengthOr(result(native.getsockname(fd, address, socklen)));
 }
 
@@ -198,8 +195,7 @@ export function getsockname(fd: number, address: Uint8Array): number {
  */
 export function getpeername(fd: number, address: Uint8Array): number {
   checkFd(fd);
-  checkBytes(address, address?.byteLength, 'address');
-  socklen[0] = address.byteLength;
+  socklen[0] = checkWhole(address, 'address');
   return lengthOr(result(native.getpeername(fd, address, socklen)));
 }
 

@@ -1,0 +1,495 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Worker } from 'node:worker_threads';
+import { EventLoop, type EventLoopOptions } from '../../src/loop/event-loop';
+import type { EventHandler, Registration } from '../../src/loop/registration';
+import { WheelTimer } from '../../src/loop/timer-wheel';
+import { waiterThreads } from '../../src/loop/waiter-pool';
+import * as c from '../../src/sys/constants';
+import { fcntl } from '../../src/sys/io';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
+import { next, until } from '../support/until';
+
+expectNoFdLeaks();
+
+const ONE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+const loops: EventLoop[] = [];
+
+afterEach(() => {
+  for (const loop of loops.splice(0)) loop.close();
+});
+
+function newLoop(options: EventLoopOptions = {}): EventLoop {
+  const loop = new EventLoop(options);
+  loops.push(loop);
+  return loop;
+}
+
+/** A handler that notes what it is told, and may do something with it. */
+function handler(
+  onEvents: (events: number) => void = () => {},
+): EventHandler & { calls: number[]; revoked: Error[] } {
+  const calls: number[] = [];
+  const revoked: Error[] = [];
+  return {
+    calls,
+    revoked,
+    onEvents(events) {
+      calls.push(events);
+      onEvents(events);
+    },
+    onRevoked: (reason) => revoked.push(reason),
+  };
+}
+
+/** Wait until the waiter threads block, and the loops poll no more. */
+async function waiting(): Promise<void> {
+  await until(() => {
+    const threads = waiterThreads();
+    return threads.length > 0 && threads.every(({ state }) => state === 'waiting');
+  });
+}
+
+/** Let Node's loop, and with it the loops under test, run a few turns. */
+async function turns(count = 5): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((done) => setTimeout(done, 1));
+}
+
+describe.each([{ waiter: 'thread' }, { waiter: 'inline', maxInlineWaitMs: 5 }] as const)(
+  'with the waiter $waiter',
+  (options) => {
+    test('a handler is told when its fd is ready, also long after the loop went idle', async () => {
+      const loop = newLoop(options);
+      const fd = counter();
+      const told = handler(() => take(fd));
+      loop.add(fd, c.EPOLLIN, told);
+      for (let round = 1; round <= 3; round += 1) {
+        await turns(20);
+        put(fd, ONE);
+        await until(() => told.calls.length === round);
+      }
+      await turns();
+      expect(told.calls).toEqual([c.EPOLLIN, c.EPOLLIN, c.EPOLLIN]);
+    });
+
+    test('an edge that came while nobody waited is not lost', async () => {
+      const loop = newLoop(options);
+      const [a, b] = pair();
+      put(a, 'before');
+      const told = handler();
+      loop.add(b, (c.EPOLLIN | c.EPOLLET) >>> 0, told);
+      await until(() => told.calls.length === 1);
+      await turns();
+      expect(told.calls).toHaveLength(1);
+    });
+
+    test('a one-shot is told once, and again when it is re-armed', async () => {
+      const loop = newLoop(options);
+      const told = handler();
+      const registration = loop.add(counter(1), c.EPOLLIN | c.EPOLLONESHOT, told);
+      await until(() => told.calls.length === 1);
+      await turns();
+      expect(told.calls).toHaveLength(1);
+      registration.rearm();
+      await until(() => told.calls.length === 2);
+    });
+
+    test('a fd that is added while the loop waits is watched', async () => {
+      const loop = newLoop(options);
+      loop.add(counter(), c.EPOLLIN, handler());
+      await turns(20);
+      const told = handler(() => registration.remove());
+      const registration = loop.add(counter(1), c.EPOLLIN, told);
+      await until(() => told.calls.length === 1);
+    });
+
+    test('a deadline is met although no fd is ready', async () => {
+      const loop = newLoop({
+        ...options,
+        ...(options.waiter === 'inline' && { maxInlineWaitMs: 60_000 }),
+      });
+      loop.add(counter(), c.EPOLLIN, handler());
+      const start = performance.now();
+      await new Promise<void>((done) => {
+        loop.timers.schedule(new WheelTimer({ onTimer: () => done() }), 30);
+      });
+      expect(performance.now() - start).toBeGreaterThanOrEqual(30);
+    });
+
+    test('a fd that is always ready does not freeze Node: a timer beside it fires', async () => {
+      const loop = newLoop(options);
+      const told = handler();
+      loop.add(counter(1), c.EPOLLIN, told);
+      const start = performance.now();
+      await new Promise((done) => setTimeout(done, 10));
+      expect(performance.now() - start).toBeLessThan(50);
+      expect(told.calls.length).toBeGreaterThan(100);
+    });
+
+    test('the waker of the loop ends its waiting from another thread', async () => {
+      const loop = newLoop({
+        ...options,
+        ...(options.waiter === 'inline' && { maxInlineWaitMs: 60_000 }),
+      });
+      const worker = new Worker(
+        `const { workerData } = require('node:worker_threads');
+         setTimeout(() => {
+           require('node:fs').writeSync(workerData, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+         }, 20);`,
+        { eval: true, workerData: loop.waker.fd },
+      );
+      const ended = next(worker, 'exit');
+      const registration = loop.add(counter(), c.EPOLLIN, handler());
+      // An inline loop holds this timer back until it is woken, for a minute if nobody does.
+      await turns(1);
+      await until(() => loop.stats().events === 1);
+      registration.remove();
+      await ended;
+    });
+  },
+);
+
+describe('events belong to who registered', () => {
+  test('an event of a fd that was closed in the same batch is dropped, also if its number is reused', async () => {
+    const loop = newLoop();
+    const first = counter(1);
+    const second = counter(1);
+    const stale = handler();
+    const fresh = handler();
+    let reused = -1;
+    let secondRegistration: Registration;
+    loop.add(
+      first,
+      c.EPOLLIN,
+      handler(() => {
+        take(first);
+        secondRegistration.remove();
+        closeNow(second);
+        // The lowest free number is taken: that of `second`.
+        reused = counter();
+        loop.add(reused, c.EPOLLIN, fresh);
+      }),
+    );
+    secondRegistration = loop.add(second, c.EPOLLIN, stale);
+    await until(() => reused >= 0);
+    await turns();
+    expect(reused).toBe(second);
+    expect(stale.calls).toEqual([]);
+    expect(fresh.calls).toEqual([]);
+    expect(loop.stats().staleEvents).toBe(1);
+    expect(loop.stats().rebuilds).toBe(0);
+    put(reused, ONE);
+    await until(() => fresh.calls.length > 0);
+  });
+
+  test('a fd that was closed without being removed, and whose number is registered again, is revoked', async () => {
+    const loop = newLoop();
+    const fd = counter();
+    const former = handler();
+    const registration = loop.add(fd, c.EPOLLIN, former);
+    closeNow(fd);
+    const reused = counter(1);
+    expect(reused).toBe(fd);
+    const told = handler(() => take(reused));
+    const present = loop.add(reused, c.EPOLLIN, told);
+    expect(former.revoked).toEqual([expect.objectContaining({ code: 'EBADF', fd })]);
+    expect([registration.active, present.active]).toEqual([false, true]);
+    // What the former holder does now must not touch the new one.
+    registration.remove();
+    registration.modify(c.EPOLLOUT);
+    await until(() => told.calls.length === 1);
+    expect(former.calls).toEqual([]);
+  });
+
+  test('an open file that outlives its fd cannot be named any more: the set is made anew', async () => {
+    const loop = newLoop();
+    const fd = counter(1);
+    closeLater(fcntl(fd, c.F_DUPFD_CLOEXEC, 0));
+    const ghost = handler();
+    const registration = loop.add(fd, c.EPOLLIN | c.EPOLLONESHOT, ghost);
+    const other = counter();
+    const alive = handler(() => take(other));
+    loop.add(other, c.EPOLLIN, alive);
+    const spent = handler();
+    const spentRegistration = loop.add(counter(1), c.EPOLLIN | c.EPOLLONESHOT, spent);
+    await until(() => ghost.calls.length === 1 && spent.calls.length === 1);
+    registration.modify(c.EPOLLIN);
+    closeNow(fd);
+    registration.remove();
+    await until(() => loop.stats().rebuilds === 1);
+    await turns();
+    const { staleEvents } = loop.stats();
+    put(other, ONE);
+    await until(() => alive.calls.length === 1);
+    await turns();
+    expect(loop.stats()).toMatchObject({ rebuilds: 1, staleEvents });
+    expect(spent.calls).toHaveLength(1);
+    spentRegistration.rearm();
+    await until(() => spent.calls.length === 2);
+  });
+
+  test('a refused fd leaves nothing behind', () => {
+    const loop = newLoop();
+    const fd = counter();
+    loop.add(fd, c.EPOLLIN, handler());
+    expect(() => loop.add(fd, c.EPOLLIN, handler())).toThrow(
+      expect.objectContaining({ code: 'EEXIST' }),
+    );
+    expect(loop.stats().watched).toBe(1);
+    expect(() => loop.add(19_999, c.EPOLLIN, handler())).toThrow(
+      expect.objectContaining({ code: 'EBADF' }),
+    );
+    expect(loop.stats().watched).toBe(1);
+  });
+
+  test('thousands of fds come and go, and every event finds its own', async () => {
+    const loop = newLoop();
+    let served = 0;
+    for (let round = 0; round < 20; round += 1) {
+      const registrations = Array.from({ length: 100 }, () => {
+        const fd = counter(1);
+        const registration: Registration = loop.add(
+          fd,
+          c.EPOLLIN,
+          handler(() => {
+            served += 1;
+            registration.remove();
+            closeNow(fd);
+          }),
+        );
+        return registration;
+      });
+      await until(() => registrations.every(({ active }) => !active));
+    }
+    expect(served).toBe(2_000);
+    expect(loop.stats().watched).toBe(0);
+  });
+});
+
+describe('the ready list', () => {
+  test('what is put on it is served again, with its events, in turn with the others', async () => {
+    const loop = newLoop();
+    const order: string[] = [];
+    const greedy = (name: string, times: number): void => {
+      let left = times;
+      const registration: Registration = loop.add(counter(1), (c.EPOLLIN | c.EPOLLET) >>> 0, {
+        onEvents(events) {
+          order.push(`${name}${events}`);
+          left -= 1;
+          if (left > 0) registration.requeue(c.EPOLLIN | c.EPOLLRDHUP);
+        },
+        onRevoked: () => {},
+      });
+    };
+    greedy('a', 3);
+    greedy('b', 2);
+    greedy('c', 3);
+    await until(() => order.length === 8);
+    const [again] = [c.EPOLLIN | c.EPOLLRDHUP];
+    expect(order).toEqual([
+      'a1',
+      'b1',
+      'c1',
+      `a${again}`,
+      `b${again}`,
+      `c${again}`,
+      `a${again}`,
+      `c${again}`,
+    ]);
+  });
+
+  test('putting something on it wakes a loop that waits', async () => {
+    const loop = newLoop();
+    const told = handler();
+    const registration = loop.add(counter(), c.EPOLLIN, told);
+    await until(() => loop.stats().handovers > 0);
+    await turns();
+    registration.requeue(c.EPOLLIN);
+    registration.requeue(c.EPOLLHUP);
+    await until(() => told.calls.length === 1);
+    expect(told.calls).toEqual([c.EPOLLIN | c.EPOLLHUP]);
+  });
+
+  test('what was removed meanwhile is not served', async () => {
+    const loop = newLoop();
+    const told = handler();
+    const registration = loop.add(counter(), c.EPOLLIN, told);
+    registration.requeue(c.EPOLLIN);
+    registration.remove();
+    registration.requeue(c.EPOLLIN);
+    await turns();
+    expect(told.calls).toEqual([]);
+  });
+
+  test('an unref’ed loop serves it too', async () => {
+    const loop = newLoop();
+    const told = handler();
+    const registration = loop.add(counter(), c.EPOLLIN, told);
+    registration.unref();
+    await turns(20);
+    registration.requeue(c.EPOLLIN);
+    await until(() => told.calls.length === 1);
+  });
+});
+
+describe('waiting', () => {
+  test('an idle loop hands over once and is woken once an event', async () => {
+    const loop = newLoop({ spinUs: 0 });
+    const fd = counter();
+    const told = handler(() => take(fd));
+    loop.add(fd, c.EPOLLIN, told);
+    await waiting();
+    await turns(20);
+    const before = loop.stats();
+    for (let round = 1; round <= 5; round += 1) {
+      put(fd, ONE);
+      await until(
+        () => told.calls.length === round && loop.stats().handovers === before.handovers + round,
+      );
+    }
+    const after = loop.stats();
+    expect(after.wakeUps - before.wakeUps).toBe(5);
+    expect(after.handovers - before.handovers).toBe(5);
+    expect(after.spins).toBe(0);
+  });
+
+  test('a loop that may spin looks again before it hands over', async () => {
+    const loop = newLoop({ spinUs: 2_000 });
+    const fd = counter(1);
+    loop.add(
+      fd,
+      c.EPOLLIN,
+      handler(() => take(fd)),
+    );
+    await until(() => loop.stats().spins > 10);
+  });
+
+  test('a waiter thread that dies is replaced, and no event is lost', async () => {
+    const loop = newLoop();
+    const fd = counter();
+    const told = handler(() => take(fd));
+    loop.add(fd, c.EPOLLIN, told);
+    await waiting();
+    await turns(20);
+    const [dying] = waiterThreads();
+    // Two loops die with it: the event may be in its hands just now.
+    const ended = dying?.worker?.terminate();
+    put(fd, ONE);
+    await until(() => told.calls.length === 1);
+    await ended;
+    await waiting();
+    expect(waiterThreads()[0]?.worker).not.toBe(dying?.worker);
+    put(fd, ONE);
+    await until(() => told.calls.length === 2);
+  });
+
+  test('many loops share a waiter thread, and more than it takes get another', async () => {
+    const all = Array.from({ length: 66 }, () => {
+      const loop = newLoop();
+      const fd = counter();
+      const told = handler(() => take(fd));
+      loop.add(fd, c.EPOLLIN, told);
+      return { loop, fd, told };
+    });
+    await until(() => all.every(({ loop }) => loop.stats().handovers > 0));
+    expect(waiterThreads()).toHaveLength(2);
+    await waiting();
+    for (const { fd } of all) put(fd, ONE);
+    await until(() => all.every(({ told }) => told.calls.length === 1));
+    for (const { loop } of all) loop.close();
+    expect(waiterThreads()).toHaveLength(0);
+  });
+});
+
+describe('the life of a loop', () => {
+  test('closing revokes what is registered, and closes what the loop made', async () => {
+    const loop = newLoop();
+    const told = handler();
+    const registration = loop.add(counter(), c.EPOLLIN, told);
+    expect(loop.waker.fd).toBeGreaterThan(0);
+    await turns();
+    loop.close();
+    loop.close();
+    expect(told.revoked).toEqual([expect.objectContaining({ code: 'ERR_LOOP_CLOSED' })]);
+    expect([loop.closed, loop.fd, registration.active, registration.events]).toEqual([
+      true,
+      -1,
+      false,
+      0,
+    ]);
+    registration.remove();
+    registration.rearm();
+    expect(() => loop.add(counter(), c.EPOLLIN, handler())).toThrow(
+      expect.objectContaining({ code: 'ERR_LOOP_CLOSED' }),
+    );
+  });
+
+  test('a handler may close the loop; the rest of the batch is dropped', async () => {
+    const loop = newLoop();
+    const told = handler(() => loop.close());
+    for (let index = 0; index < 3; index += 1) loop.add(counter(1), c.EPOLLIN, told);
+    await until(() => loop.closed);
+    await turns();
+    expect(told.calls).toHaveLength(1);
+    expect(told.revoked).toHaveLength(3);
+  });
+
+  test('a loop that nothing is registered in does nothing', async () => {
+    const loop = newLoop();
+    const fd = counter(1);
+    loop.add(fd, c.EPOLLIN, handler()).remove();
+    await turns();
+    const before = loop.stats();
+    await turns();
+    expect(loop.stats()).toEqual(before);
+  });
+
+  test('handlers run outside the AsyncLocalStorage of who started the loop', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const loop = newLoop();
+    const fd = counter(1);
+    const stores: unknown[] = [];
+    const told = handler(() => {
+      take(fd);
+      stores.push(storage.getStore());
+    });
+    storage.run('a request', () => loop.add(fd, c.EPOLLIN, told));
+    await until(() => stores.length === 1);
+    await waiting();
+    put(fd, ONE);
+    await until(() => stores.length === 2);
+    expect(stores).toEqual([undefined, undefined]);
+  });
+
+  test('turns are measured when that is asked for', async () => {
+    const loop = newLoop({ measureTurns: true });
+    const fd = counter(1);
+    loop.add(
+      fd,
+      c.EPOLLIN,
+      handler(() => take(fd)),
+    );
+    await until(() => (loop.turnTimes?.count ?? 0) > 0);
+    expect(loop.turnTimes?.min).toBeGreaterThanOrEqual(1);
+    expect(newLoop().turnTimes).toBeNull();
+  });
+
+  test.each([
+    [{ waiter: 'fork' }, 'waiter'],
+    [{ maxEvents: 0 }, 'maxEvents'],
+    [{ batchesPerTurn: 1.5 }, 'batchesPerTurn'],
+    [{ spinUs: -1 }, 'spinUs'],
+    [{ maxInlineWaitMs: Number.NaN }, 'maxInlineWaitMs'],
+    [{ measureTurns: 'yes' }, 'measureTurns'],
+    [{ spinTurns: 3 }, 'spinTurns'],
+    [null, 'options of EventLoop'],
+  ])('refuses the options %j, and says which', (options, name) => {
+    expect(() => new EventLoop(options as EventLoopOptions)).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: expect.stringContaining(name),
+      }),
+    );
+  });
+});

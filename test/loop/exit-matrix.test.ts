@@ -1,0 +1,31 @@
+import { runTs } from '../support/child';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+
+expectNoFdLeaks();
+
+/** How long the end of a process may take, once it has begun. */
+const LIMIT_MS = 2_000;
+
+const matrix = [
+  { way: 'exit', what: 'process.exit(3)', code: 3 },
+  { way: 'throw', what: 'an uncaught exception', code: 1 },
+  { way: 'natural', what: 'the end of the last watcher', code: 0 },
+  { way: 'unref', what: 'a watcher that is unref’ed and alone', code: 0 },
+  { way: 'handledSignal', what: 'SIGTERM with a handler that exits', code: 5, kill: true },
+  { way: 'signal', what: 'SIGTERM without a handler', code: null, kill: true },
+  { way: 'terminate', what: 'worker.terminate() of a worker with a loop', code: 0 },
+];
+
+test.each(matrix)(
+  '$what ends the process',
+  async ({ way, code, kill }) => {
+    const child = runTs('test/loop/exit-matrix.ts', { args: [way] });
+    await child.printed(/ready/, 25_000);
+    const start = performance.now();
+    if (kill) child.kill('SIGTERM');
+    const exit = await child.exit();
+    expect(performance.now() - start).toBeLessThan(LIMIT_MS);
+    expect(exit).toEqual({ code, signal: code === null ? 'SIGTERM' : null });
+  },
+  40_000,
+);

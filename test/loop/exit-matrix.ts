@@ -1,0 +1,55 @@
+/**
+ * One way for a process with a waiting loop to end; run by exit-matrix.test.ts. Prints "ready" when
+ * the waiter thread blocks, and then ends in the way its argument says.
+ */
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { Waker } from '../../src/epoll/waker';
+import { defaultLoop } from '../../src/loop/default-loop';
+import { waiterThreads } from '../../src/loop/waiter-pool';
+import { EPOLLIN } from '../../src/sys/constants';
+import { until } from '../support/until';
+
+const waker = new Waker();
+const registration = defaultLoop().add(waker.fd, EPOLLIN, {
+  onEvents: () => waker.drain(),
+  onRevoked: () => {},
+});
+
+const waiting = (): Promise<void> =>
+  until(() => waiterThreads().length > 0 && waiterThreads().every((t) => t.state === 'waiting'));
+
+const ways: Record<string, () => unknown> = {
+  exit: () => process.exit(3),
+  throw: () =>
+    setImmediate(() => {
+      throw new Error('not caught');
+    }),
+  natural: () => registration.remove(),
+  unref: () => registration.unref(),
+  signal: () => {},
+  handledSignal: () => {},
+};
+
+async function main(): Promise<void> {
+  const way = process.argv[2] as string;
+  if (way === 'handledSignal') process.on('SIGTERM', () => process.exit(5));
+  if (way === 'terminate') return terminate();
+  await waiting();
+  console.log('ready');
+  ways[way]?.();
+}
+
+/** A worker with a loop and a waiter thread of its own is terminated. */
+async function terminate(): Promise<void> {
+  registration.remove();
+  const worker = new Worker(__filename, {
+    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    workerData: 'loop',
+  });
+  await new Promise((resolve) => worker.once('message', resolve));
+  console.log('ready');
+  await worker.terminate();
+}
+
+if (isMainThread) void main();
+else if (workerData === 'loop') void waiting().then(() => parentPort?.postMessage('waiting'));

@@ -1,0 +1,51 @@
+/** Real fds for the tests, closed when the test is over. */
+import { closeSync } from 'node:fs';
+import * as constants from '../../src/sys/constants';
+import { unwrap } from '../../src/sys/errno';
+import { close, eventfd, read, write } from '../../src/sys/io';
+import { socketpair } from '../../src/sys/socket';
+
+const { AF_UNIX, EFD_CLOEXEC, EFD_NONBLOCK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
+
+const toClose = new Set<number>();
+
+afterEach(() => {
+  for (const fd of toClose) close(fd);
+  toClose.clear();
+});
+
+/** Close `fd` after the test. */
+export function closeLater(fd: number): number {
+  toClose.add(fd);
+  return fd;
+}
+
+/** Close `fd` now. */
+export function closeNow(fd: number): void {
+  toClose.delete(fd);
+  closeSync(fd);
+}
+
+/** A connected pair of non-blocking unix stream sockets. */
+export function pair(): [number, number] {
+  const fds = new Int32Array(2);
+  unwrap(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 'socketpair');
+  return [closeLater(fds[0] as number), closeLater(fds[1] as number)];
+}
+
+/** An eventfd; readable if `initial` is not 0. */
+export function counter(initial = 0): number {
+  return closeLater(unwrap(eventfd(initial, EFD_NONBLOCK | EFD_CLOEXEC), 'eventfd'));
+}
+
+/** Write text to an fd. */
+export function put(fd: number, text: string | Buffer): void {
+  const bytes = Buffer.from(text);
+  expect(write(fd, bytes)).toBe(bytes.length);
+}
+
+/** Read what there is. */
+export function take(fd: number): string {
+  const buffer = Buffer.alloc(65_536);
+  return buffer.toString('utf8', 0, Math.max(0, read(fd, buffer)));
+}

@@ -1,0 +1,18 @@
+/** Wait for a condition, turn by turn of the event loop, instead of sleeping for a guessed time. */
+export async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** The arguments of the next `event`, from any kind of emitter. */
+export function next<A extends unknown[]>(
+  emitter: { once(event: string, listener: (...args: A) => void): unknown },
+  event: string,
+): Promise<A> {
+  return new Promise((resolve) => {
+    emitter.once(event, (...args: A) => resolve(args));
+  });
+}

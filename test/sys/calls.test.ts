@@ -1,0 +1,230 @@
+import { openSync } from 'node:fs';
+import * as sys from '../../src/sys';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
+
+expectNoFdLeaks();
+
+const c = sys.constants;
+const { errno } = sys;
+const NOT_OPEN = 19_999;
+
+function tcpSocket(): number {
+  return closeLater(sys.socket(c.AF_INET, c.SOCK_STREAM, 0));
+}
+
+function listener(): { fd: number; address: Uint8Array } {
+  const fd = closeLater(sys.socket(c.AF_INET, c.SOCK_STREAM | c.SOCK_NONBLOCK, 0));
+  const any = sys.encodeAddress({ address: '127.0.0.1', port: 0 });
+  expect(sys.bind(fd, any)).toBe(0);
+  expect(sys.listen(fd, 16)).toBe(0);
+  const address = new Uint8Array(sys.ADDRESS_BYTES);
+  return { fd, address: address.subarray(0, sys.getsockname(fd, address)) };
+}
+
+describe('every call returns -errno, and the right one', () => {
+  const fresh = (): Uint8Array => new Uint8Array(16);
+  const calls: [string, number, () => number][] = [
+    ['epollCreate1', errno.EINVAL, () => sys.epollCreate1(1)],
+    ['epollCtl', errno.EBADF, () => sys.epollCtl(NOT_OPEN, 1, 0, sys.createEventBuffer(1))],
+    ['epollWait', errno.EBADF, () => sys.epollWait(NOT_OPEN, sys.createEventBuffer(1), 1, 0)],
+    [
+      'epollWait on another kind of fd',
+      errno.EINVAL,
+      () => sys.epollWait(counter(), sys.createEventBuffer(1), 1, 0),
+    ],
+    [
+      'epollPwait2',
+      errno.EBADF,
+      () => sys.epollPwait2(NOT_OPEN, sys.createEventBuffer(1), 1, null),
+    ],
+    ['eventfd', errno.EINVAL, () => sys.eventfd(0, 0x7fff)],
+    ['read', errno.EBADF, () => sys.read(NOT_OPEN, fresh())],
+    ['read of an empty fd', errno.EAGAIN, () => sys.read(counter(), fresh())],
+    ['write', errno.EBADF, () => sys.write(NOT_OPEN, fresh())],
+    ['close', errno.EBADF, () => sys.close(NOT_OPEN)],
+    ['fcntl', errno.EBADF, () => sys.fcntl(NOT_OPEN, c.F_GETFL)],
+    ['setNonBlocking', errno.EBADF, () => sys.setNonBlocking(NOT_OPEN)],
+    ['socket', errno.EAFNOSUPPORT, () => sys.socket(255, c.SOCK_STREAM, 0)],
+    [
+      'socketpair',
+      errno.EOPNOTSUPP,
+      () => sys.socketpair(c.AF_INET, c.SOCK_STREAM, 0, new Int32Array(2)),
+    ],
+    ['bind', errno.EBADF, () => sys.bind(NOT_OPEN, fresh())],
+    ['bind of a used address', errno.EADDRINUSE, () => sys.bind(tcpSocket(), listener().address)],
+    ['listen', errno.ENOTSOCK, () => sys.listen(counter(), 1)],
+    ['accept4', errno.EAGAIN, () => sys.accept4(listener().fd, 0)],
+    ['connect', errno.ENOTSOCK, () => sys.connect(counter(), fresh())],
+    ['shutdown', errno.ENOTSOCK, () => sys.shutdown(counter(), c.SHUT_WR)],
+    ['send', errno.ENOTSOCK, () => sys.send(counter(), fresh(), 1, 0)],
+    ['recv', errno.ENOTSOCK, () => sys.recv(counter(), fresh(), 1, 0)],
+    [
+      'getsockopt',
+      errno.ENOTSOCK,
+      () => sys.getsockopt(counter(), c.SOL_SOCKET, c.SO_ERROR, fresh()),
+    ],
+    [
+      'setsockopt',
+      errno.ENOPROTOOPT,
+      () => sys.setsockopt(pair()[0], c.SOL_SOCKET, 9_999, fresh()),
+    ],
+    ['getsockname', errno.ENOTSOCK, () => sys.getsockname(counter(), fresh())],
+    ['getpeername', errno.ENOTCONN, () => sys.getpeername(listener().fd, fresh())],
+  ];
+
+  test.each(calls)('%s', (_name, expected, call) => {
+    expect(sys.errnoName(call())).toBe(sys.errnoName(expected));
+  });
+});
+
+test('an eventfd counts, and is empty after it was read', () => {
+  const fd = counter(3);
+  const eight = Buffer.alloc(8);
+  expect(sys.read(fd, eight)).toBe(8);
+  expect(eight.readBigUInt64LE()).toBe(3n);
+  expect(sys.read(fd, eight)).toBe(-errno.EAGAIN);
+  eight.writeBigUInt64LE(7n);
+  expect(sys.write(fd, eight)).toBe(8);
+  expect(sys.read(fd, eight)).toBe(8);
+  expect(eight.readBigUInt64LE()).toBe(7n);
+});
+
+test('read and write take the start of a buffer, and no more of it than they are told', () => {
+  const [a, b] = pair();
+  put(a, 'hello');
+  const buffer = Buffer.alloc(8, '.');
+  expect(sys.read(b, buffer, 3)).toBe(3);
+  expect(buffer.toString()).toBe('hel.....');
+  expect(take(b)).toBe('lo');
+  const view = Buffer.from('xxhixx').subarray(2, 4);
+  expect(sys.write(a, view)).toBe(2);
+  expect(take(b)).toBe('hi');
+});
+
+test('memory shared between threads is read and written in place', () => {
+  const [a, b] = pair();
+  put(a, 'shared');
+  const shared = new Uint8Array(new SharedArrayBuffer(16));
+  expect(sys.recv(b, shared, 16, 0)).toBe(6);
+  expect(String.fromCharCode(...shared.subarray(0, 6))).toBe('shared');
+});
+
+test('fcntl reads and sets the flags of a description', () => {
+  const [fd] = pair();
+  expect(sys.fcntl(fd, c.F_GETFD)).toBe(c.FD_CLOEXEC);
+  expect(sys.fcntl(fd, c.F_SETFL, 0)).toBe(0);
+  expect(sys.fcntl(fd, c.F_GETFL) & c.O_NONBLOCK).toBe(0);
+  expect(sys.setNonBlocking(fd)).toBe(0);
+  expect(sys.fcntl(fd, c.F_GETFL) & c.O_NONBLOCK).toBe(c.O_NONBLOCK);
+  expect(sys.setNonBlocking(fd)).toBe(0);
+});
+
+describe.each([
+  ['IPv4', c.AF_INET, '127.0.0.1'],
+  ['IPv6', c.AF_INET6, '::1'],
+])('a TCP connection over %s', (familyName, family, ip) => {
+  test('bind, listen, connect, accept4, names, send, recv, shutdown', () => {
+    const server = closeLater(sys.socket(family, c.SOCK_STREAM | c.SOCK_NONBLOCK, 0));
+    expect(sys.bind(server, sys.encodeAddress({ address: ip, port: 0 }))).toBe(0);
+    expect(sys.listen(server, 16)).toBe(0);
+    const name = new Uint8Array(sys.ADDRESS_BYTES);
+    const length = sys.getsockname(server, name);
+    const bound = sys.decodeAddress(name.subarray(0, length));
+    expect(bound).toMatchObject({ family: familyName, address: ip });
+
+    const client = closeLater(sys.socket(family, c.SOCK_STREAM, 0));
+    expect(sys.connect(client, name.subarray(0, length))).toBe(0);
+    const peer = new Uint8Array(sys.ADDRESS_BYTES);
+    const accepted = closeLater(sys.accept4(server, c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, peer));
+    expect(accepted).toBeGreaterThan(0);
+    expect(sys.fcntl(accepted, c.F_GETFL) & c.O_NONBLOCK).toBe(c.O_NONBLOCK);
+    const clientName = new Uint8Array(sys.ADDRESS_BYTES);
+    expect(sys.getsockname(client, clientName)).toBe(length);
+    expect(sys.decodeAddress(peer)).toEqual(sys.decodeAddress(clientName));
+    expect(sys.getpeername(accepted, clientName)).toBe(length);
+    expect(sys.decodeAddress(clientName)).toEqual(sys.decodeAddress(peer));
+
+    const message = Buffer.from('over the loopback');
+    expect(sys.send(client, message, message.length, c.MSG_NOSIGNAL)).toBe(message.length);
+    const received = Buffer.alloc(64);
+    expect(sys.recv(accepted, received, 64, c.MSG_PEEK)).toBe(message.length);
+    expect(sys.recv(accepted, received, 64, 0)).toBe(message.length);
+    expect(received.toString('utf8', 0, message.length)).toBe('over the loopback');
+    expect(sys.recv(accepted, received, 64, 0)).toBe(-errno.EAGAIN);
+    expect(sys.shutdown(client, c.SHUT_WR)).toBe(0);
+    expect(sys.recv(accepted, received, 64, 0)).toBe(0);
+    closeNow(accepted);
+  });
+});
+
+test('a dead peer gives EPIPE, and the process lives', () => {
+  const [a, b] = pair();
+  closeNow(b);
+  expect(sys.send(a, Buffer.from('x'), 1, c.MSG_NOSIGNAL)).toBe(-errno.EPIPE);
+  expect(sys.write(a, Buffer.from('x'))).toBe(-errno.EPIPE);
+});
+
+test('socket options are set and read back', () => {
+  const fd = closeLater(sys.socket(c.AF_INET, c.SOCK_STREAM, 0));
+  const value = new Int32Array(1);
+  expect(sys.getsockopt(fd, c.IPPROTO_TCP, c.TCP_NODELAY, value)).toBe(4);
+  expect(value[0]).toBe(0);
+  expect(sys.setsockopt(fd, c.IPPROTO_TCP, c.TCP_NODELAY, Int32Array.of(1))).toBe(0);
+  expect(sys.getsockopt(fd, c.IPPROTO_TCP, c.TCP_NODELAY, value)).toBe(4);
+  expect(value[0]).not.toBe(0);
+  // A buffer that is too short gets what fits.
+  expect(sys.getsockopt(fd, c.SOL_SOCKET, c.SO_TYPE, new Uint8Array(1))).toBe(1);
+});
+
+test('epoll_pwait2 waits for nanoseconds where the kernel has it', () => {
+  const epfd = closeLater(sys.epollCreate1(c.EPOLL_CLOEXEC));
+  const events = sys.createEventBuffer(1);
+  const start = process.hrtime.bigint();
+  const count = sys.epollPwait2(epfd, events, 1, { seconds: 0, nanoseconds: 2_000_000 });
+  if (count === -errno.ENOSYS) return;
+  expect(count).toBe(0);
+  expect(process.hrtime.bigint() - start).toBeGreaterThanOrEqual(2_000_000n);
+  const ready = counter(1);
+  const event = sys.createEventBuffer(1);
+  event[sys.EVENT_MASK_WORD] = c.EPOLLIN;
+  expect(sys.epollCtl(epfd, c.EPOLL_CTL_ADD, ready, event)).toBe(0);
+  expect(sys.epollPwait2(epfd, events, 1, null)).toBe(1);
+});
+
+test('EPOLL_CTL_DEL needs no event', () => {
+  const epfd = closeLater(sys.epollCreate1(0));
+  const fd = counter();
+  expect(sys.epollCtl(epfd, c.EPOLL_CTL_ADD, fd, sys.createEventBuffer(1))).toBe(0);
+  expect(sys.epollCtl(epfd, c.EPOLL_CTL_DEL, fd, null)).toBe(0);
+});
+
+describe('system errors look like those of Node', () => {
+  test('code, errno, syscall, fd and a message that says why', () => {
+    const file = closeLater(openSync(__filename, 'r'));
+    const error = new sys.SystemError('epoll_ctl', -errno.EPERM, { reason: 'a file', fd: file });
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({
+      name: 'SystemError',
+      code: 'EPERM',
+      errno: -errno.EPERM,
+      syscall: 'epoll_ctl',
+      fd: file,
+      message: 'epoll_ctl EPERM: a file',
+    });
+    expect('port' in error).toBe(false);
+  });
+
+  test('the names and texts of numbers of either sign, known or not', () => {
+    expect(sys.errnoName(-errno.EAGAIN)).toBe('EAGAIN');
+    expect(sys.errnoName(errno.EOPNOTSUPP)).toMatch(/^(EOPNOTSUPP|ENOTSUP)$/);
+    expect(sys.errnoText(-errno.EADDRINUSE)).toBe('address already in use');
+    expect(sys.errnoName(9_999)).toBe('errno 9999');
+    expect(sys.errnoText(9_999)).toBe('unknown error');
+  });
+
+  test('unwrap passes results and throws the rest', () => {
+    expect(sys.unwrap(5, 'read')).toBe(5);
+    expect(() => sys.unwrap(-errno.EBADF, 'read', { fd: 7 })).toThrow('read EBADF: bad file');
+  });
+});
