@@ -41,13 +41,14 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
 
   /**
    * Part with the connection, which stays open: for a protocol that takes it over (an upgrade).
-   * Returns it with the bytes that were received but not read; null if it is closed.
+   * Returns it paused, with the bytes that were received but not read; null if it is closed.
    */
   release(): { connection: TcpConnection; rest: Buffer } | null {
     const connection = this.#connection;
     if (connection === null || connection.closed) return null;
     this.#connection = null;
     this.setTimeout(0);
+    connection.pause();
     return { connection, rest: (this.read() as Buffer | null) ?? Buffer.alloc(0) };
   }
 
@@ -102,8 +103,9 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
     this.push(null);
   }
 
-  onClose(_connection: TcpConnection, error: Error | undefined): void {
-    this.destroy(error);
+  onClose(connection: TcpConnection, error: Error | undefined): void {
+    // Not if it was released and closes before somebody else has taken it over.
+    if (this.#connection === connection) this.destroy(error);
   }
 
   onTimer(timer: WheelTimer): void {

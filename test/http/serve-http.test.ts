@@ -1,0 +1,196 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
+import {
+  Agent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
+import { serveHttp } from '../../src/http/serve-http';
+import { TcpServer } from '../../src/net/tcp-server';
+import { client, receive, receiveAll } from '../support/client';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+import { next, until } from '../support/until';
+
+expectNoFdLeaks();
+
+let tcp: TcpServer;
+let http: Server;
+beforeEach(() => {
+  tcp = new TcpServer({ port: 0, trigger: 'edge' });
+  http = serveHttp(tcp);
+});
+afterEach(async () => {
+  tcp.destroy();
+  await until(() => tcp.connections.size === 0);
+});
+
+interface Answer {
+  status: number | undefined;
+  headers: IncomingMessage['headers'];
+  body: Buffer;
+}
+
+/** One request of node:http's own client. */
+function ask(options: RequestOptions = {}, body?: Buffer | string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ port: tcp.port, host: '127.0.0.1', agent: false, ...options });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => {
+        const { statusCode: status, headers } = response;
+        resolve({ status, headers, body: Buffer.concat(chunks) });
+      });
+    });
+    request.end(body);
+  });
+}
+
+const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
+
+test('a request is answered', async () => {
+  http.on('request', (request, response) => response.end(`${request.method} ${request.url}`));
+  const { status, body } = await ask({ path: '/a?b=c' });
+  expect([status, body.toString()]).toEqual([200, 'GET /a?b=c']);
+});
+
+test('bodies of megabytes go through both ways, with a length and chunked', async () => {
+  http.on('request', (request, response) => request.pipe(response));
+  const body = randomBytes(5_000_000);
+  const chunked = await ask({ method: 'POST' }, body);
+  expect(sha(chunked.body)).toBe(sha(body));
+  const length = { 'Content-Length': String(body.length) };
+  const sized = await ask({ method: 'POST', headers: length }, body);
+  expect(sha(sized.body)).toBe(sha(body));
+});
+
+test('a connection is kept alive for many requests, and pipelined ones are answered in order', async () => {
+  http.on('request', (request, response) => {
+    setTimeout(() => response.end(`<${request.url}>`), request.url === '/1' ? 20 : 0);
+  });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  for (let round = 0; round < 5; round += 1) await ask({ agent });
+  expect(tcp.connections.size).toBe(1);
+  agent.destroy();
+  const peer = await client(tcp.port);
+  let answers = '';
+  peer.on('data', (chunk: Buffer) => {
+    answers += chunk;
+  });
+  peer.write(['/1', '/2', '/3'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''));
+  await until(() => answers.includes('</3>'));
+  expect(answers.match(/<[^>]+>/g)).toEqual(['</1>', '</2>', '</3>']);
+});
+
+test('100-continue is answered before the body is sent', async () => {
+  http.on('request', (request, response) => request.pipe(response));
+  const peer = await client(tcp.port);
+  peer.write('POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n');
+  expect((await receive(peer, 25)).toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+  peer.end('ok');
+  expect((await receiveAll(peer)).toString()).toMatch(/ok/);
+});
+
+test('the server sees the peer’s address', async () => {
+  http.on('request', ({ socket }, response) => {
+    response.end(`${socket.remoteAddress} ${socket.remotePort === undefined}`);
+  });
+  expect((await ask()).body.toString()).toBe('127.0.0.1 false');
+});
+
+test('text that is no HTTP gets a 400, and nobody else is disturbed', async () => {
+  http.on('request', (_request, response) => response.end('fine'));
+  const peer = await client(tcp.port);
+  peer.write('this is not HTTP\r\n\r\n');
+  expect((await receiveAll(peer)).toString()).toMatch(/^HTTP\/1.1 400 Bad Request\r\n/);
+  expect((await ask()).body.toString()).toBe('fine');
+});
+
+test('a head that is too large gets a 431', async () => {
+  const peer = await client(tcp.port);
+  peer.write(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}`);
+  expect((await receiveAll(peer)).toString()).toMatch(/^HTTP\/1.1 431 /);
+});
+
+test('a head that takes too long gets a 408', async () => {
+  const slow = new TcpServer({ port: 0 });
+  serveHttp(slow, { headersTimeout: 100, connectionsCheckingInterval: 50 });
+  const peer = await client(slow.port);
+  peer.write('GET / HTTP/1.1\r\nHo');
+  expect((await receiveAll(peer)).toString()).toMatch(/^HTTP\/1.1 408 /);
+  slow.destroy();
+});
+
+test('an idle connection is closed after keepAliveTimeout', async () => {
+  http.keepAliveTimeout = 50;
+  http.on('request', (_request, response) => response.end('ok'));
+  const peer = await client(tcp.port);
+  const start = performance.now();
+  peer.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await receiveAll(peer);
+  // node:http adds a second to what it tells the client.
+  expect(performance.now() - start).toBeLessThan(4_000);
+});
+
+test('a client that goes away in the middle aborts the request', async () => {
+  const aborted = new Promise((resolve) => {
+    http.on('request', (request) => request.on('close', () => resolve(request.complete)));
+  });
+  const peer = await client(tcp.port);
+  peer.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf');
+  await until(() => tcp.connections.size === 1);
+  setTimeout(() => peer.resetAndDestroy(), 20);
+  expect(await aborted).toBe(false);
+});
+
+test('a client that does not read slows the writer down, and gets everything when it does', async () => {
+  let written = 0;
+  const chunk = Buffer.alloc(64 * 1024, 'x');
+  const total = 40_000_000;
+  http.on('request', (_request, response) => {
+    response.writeHead(200, { 'Content-Length': String(total), Connection: 'close' });
+    const more = (): void => {
+      while (written < total) {
+        const size = Math.min(chunk.length, total - written);
+        written += size;
+        if (!response.write(chunk.subarray(0, size))) return void response.once('drain', more);
+      }
+      response.end();
+    };
+    more();
+  });
+  const peer = await client(tcp.port);
+  peer.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  let last = -1;
+  // The writer stops when the socket buffers are full.
+  await until(() => {
+    const stopped = written > 0 && written === last;
+    last = written;
+    return stopped;
+  });
+  expect(written).toBeLessThan(total);
+  const all = await receiveAll(peer);
+  expect(all.length - all.indexOf('\r\n\r\n') - 4).toBe(total);
+});
+
+test('an upgrade hands over the stream, with the bytes behind the request', async () => {
+  http.on('upgrade', (_request, socket, head) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+    socket.write(`head ${head}`);
+    socket.on('data', (chunk: Buffer) => socket.write(chunk));
+  });
+  const peer = await client(tcp.port);
+  peer.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nfirst');
+  const expected = 'HTTP/1.1 101 Switching Protocols\r\n\r\nhead first';
+  expect((await receive(peer, expected.length)).toString()).toBe(expected);
+  peer.write('echo');
+  expect((await receive(peer, 4)).toString()).toBe('echo');
+});
+
+test('closing the TCP server closes the HTTP server', async () => {
+  const closed = next(http, 'close');
+  tcp.close();
+  await closed;
+});
