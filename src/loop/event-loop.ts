@@ -181,6 +181,7 @@ export class EventLoop implements RegistrationOwner {
    */
   add(fd: number, events: number, handler: EventHandler): Registration {
     this.#assertOpen();
+    if (this.#settings.waiter === 'thread') this.#joinWaiter();
     const data = this.#slots.take({ fd, events, handler });
     try {
       this.#epoll.add(fd, events, data);
@@ -399,14 +400,15 @@ export class EventLoop implements RegistrationOwner {
   }
 
   #handOver(now: number): void {
-    if (this.#waiter === null) {
-      this.#waiter = joinWaiterThread(this.#epoll.fd, () => this.#onWake());
-      this.#applyHeld();
-    }
     this.#counters.handovers += 1;
     this.#phase = 'waiting';
     this.#spin.handedOver(now);
-    this.#waiter.arm();
+    this.#waiter?.arm();
+  }
+
+  /** Before the first fd is taken, not when waiting begins: by then there may be no fds left. */
+  #joinWaiter(): void {
+    this.#waiter ??= joinWaiterThread(this.#epoll.fd, () => this.#onWake());
   }
 
   #inlineWaitMs(): number {
@@ -429,7 +431,12 @@ export class EventLoop implements RegistrationOwner {
   /** The one way to be rid of such an entry: a new epoll set with all the others. */
   #rebuild(): void {
     const former = this.#epoll;
-    this.#epoll = new Epoll({ maxEvents: 1 });
+    try {
+      this.#epoll = new Epoll({ maxEvents: 1 });
+    } catch {
+      // No fds left. The entry will be reported again, and there may be some then.
+      return;
+    }
     for (const { data, slot, spent } of [...this.#slots.entries()]) {
       try {
         // A one-shot that has fired stays disarmed: its flag without the events.

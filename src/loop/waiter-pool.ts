@@ -24,8 +24,8 @@ const { EPOLLIN, EPOLLONESHOT } = constants;
 const LOOPS_PER_THREAD = 64;
 /** While a waiter thread starts (30 ms, or 500 ms from TypeScript), armed loops are woken so often. */
 const BRIDGE_MS = 1;
-/** A thread that dies before it is ready is not restarted for ever. */
-const MAX_FAILED_STARTS = 3;
+/** A thread that dies sooner than this, twice in a row, is only started again after as long. */
+const RETRY_MS = 1_000;
 
 /** One loop at a waiter thread. */
 class Member implements Waiter {
@@ -61,27 +61,35 @@ class Member implements Waiter {
 }
 
 /**
- * `starting`: the worker has not said READY; armed loops are polled meanwhile.
- * `waiting`: the worker blocks, or is about to, and posts wake-ups.
- * `failed`: no worker could be started; armed loops are polled for good.
- * `stopping`: the last loop left; the fds are closed when the worker has ended.
+ * `starting`: the worker has not said READY, or has died and is started again; armed loops are polled
+ * meanwhile. `waiting`: the worker blocks, or is about to, and posts wake-ups. `stopping`: the last
+ * loop left; the fds are closed when the worker has ended.
  */
-type ThreadState = 'starting' | 'waiting' | 'failed' | 'stopping';
+type ThreadState = 'starting' | 'waiting' | 'stopping';
 
 /** One waiter thread with its super set. */
 class WaiterThread {
-  readonly #super = new Epoll({ maxEvents: 1 });
-  readonly #stop = new Waker();
+  readonly #super: Epoll;
+  readonly #stop: Waker;
   readonly #members = new Map<number, Member>();
   readonly #onProcessExit = (): void => this.#stop.wake();
   #state: ThreadState = 'starting';
   #worker: Worker | null = null;
-  #failedStarts = 0;
+  #startedAt = 0;
+  #earlyDeaths = 0;
+  #retry: NodeJS.Timeout | null = null;
   #lastId = STOP;
   #held = 0;
   #bridge: NodeJS.Timeout | null = null;
 
   constructor() {
+    this.#super = new Epoll({ maxEvents: 1 });
+    try {
+      this.#stop = new Waker();
+    } catch (error) {
+      this.#super.close();
+      throw error;
+    }
     this.#super.add(this.#stop.fd, EPOLLIN, { low: STOP, high: 0 });
     process.on('exit', this.#onProcessExit);
     this.#start();
@@ -102,7 +110,12 @@ class WaiterThread {
   join(epollFd: number, onWake: () => void): Waiter {
     this.#lastId += 1;
     const member = new Member(this, this.#lastId, epollFd, onWake);
-    this.#super.add(epollFd, EPOLLONESHOT, { low: member.id, high: 0 });
+    try {
+      this.#super.add(epollFd, EPOLLONESHOT, { low: member.id, high: 0 });
+    } catch (error) {
+      if (this.#members.size === 0) this.#end();
+      throw error;
+    }
     this.#members.set(member.id, member);
     return member;
   }
@@ -135,15 +148,19 @@ class WaiterThread {
 
   #start(): void {
     this.#state = 'starting';
-    const worker = outsideCallers(() => startWorker({ superFd: this.#super.fd }));
-    let cause: unknown;
-    worker.on('message', (id: number) => this.#onMessage(id));
-    worker.on('error', (error) => {
+    this.#startedAt = performance.now();
+    this.#bridge ??= outsideCallers(() => setInterval(() => this.#wakeArmed(), BRIDGE_MS));
+    try {
+      this.#worker = outsideCallers(() => startWorker({ superFd: this.#super.fd }));
+    } catch (error) {
+      return this.#onWorkerExit(error);
+    }
+    let cause: unknown = 'it ended';
+    this.#worker.on('message', (id: number) => this.#onMessage(id));
+    this.#worker.on('error', (error) => {
       cause = error;
     });
-    worker.on('exit', () => this.#onWorkerExit(cause));
-    this.#worker = worker;
-    this.#bridge ??= outsideCallers(() => setInterval(() => this.#wakeArmed(), BRIDGE_MS));
+    this.#worker.on('exit', () => this.#onWorkerExit(cause));
     this.#applyHeld();
   }
 
@@ -156,7 +173,6 @@ class WaiterThread {
   #onReady(): void {
     if (this.#state !== 'starting') return;
     this.#state = 'waiting';
-    this.#failedStarts = 0;
     this.#endBridge();
     // What a former worker had taken from the super set and not yet posted is asked for again.
     for (const member of this.#members.values()) {
@@ -171,14 +187,16 @@ class WaiterThread {
       this.#super.close();
       return;
     }
-    if (this.#state === 'starting') this.#failedStarts += 1;
-    if (this.#failedStarts < MAX_FAILED_STARTS) return this.#start();
-    this.#state = 'failed';
-    process.emitWarning(`waiter thread cannot start, polling instead: ${String(cause)}`, {
-      code: 'EPOLL_FFI_WAITER_FAILED',
+    if (performance.now() - this.#startedAt >= RETRY_MS) this.#earlyDeaths = 0;
+    this.#earlyDeaths += 1;
+    if (this.#earlyDeaths === 1) return this.#start();
+    process.emitWarning(`a waiter thread cannot run, its loops poll meanwhile: ${String(cause)}`, {
+      code: 'EPOLL_FFI_WAITER',
     });
+    this.#retry = outsideCallers(() => setTimeout(() => this.#start(), RETRY_MS).unref());
   }
 
+  /** While no thread waits: let the loops look for themselves. */
   #wakeArmed(): void {
     for (const member of [...this.#members.values()]) wake(member);
   }
@@ -188,6 +206,7 @@ class WaiterThread {
     process.off('exit', this.#onProcessExit);
     this.#state = 'stopping';
     this.#endBridge();
+    if (this.#retry !== null) clearTimeout(this.#retry);
     this.#stop.wake();
     if (this.#worker === null) this.#onWorkerExit(undefined);
     else this.#worker.unref();
