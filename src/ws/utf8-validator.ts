@@ -18,13 +18,6 @@ export class Utf8Validator {
     return this.#missing === 0;
   }
 
-  /** Forget the text. */
-  reset(): void {
-    this.#missing = 0;
-    this.#lowest = 0x80;
-    this.#highest = 0xbf;
-  }
-
   /** Take the next piece. Returns false as soon as the text cannot be UTF-8 any more. */
   push(piece: Buffer): boolean {
     let start = 0;

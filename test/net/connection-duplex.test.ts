@@ -22,7 +22,7 @@ async function connected(): Promise<{
   stream: ConnectionDuplex;
   peer: Awaited<ReturnType<typeof client>>;
 }> {
-  const accepted = next(server, 'connection') as Promise<[TcpConnection]>;
+  const accepted = next<[TcpConnection]>(server, 'connection');
   const peer = await client(server.port);
   const [connection] = await accepted;
   return { connection, stream: new ConnectionDuplex(connection), peer };

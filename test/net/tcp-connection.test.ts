@@ -29,7 +29,7 @@ async function connected(options: Partial<TcpServerOptions> = {}): Promise<{
   peer: Awaited<ReturnType<typeof client>>;
 }> {
   const server = serve(options);
-  const accepted = next(server, 'connection') as Promise<[TcpConnection]>;
+  const accepted = next<[TcpConnection]>(server, 'connection');
   const peer = await client(server.port);
   const [connection] = await accepted;
   return { server, connection, peer };
@@ -105,7 +105,7 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
 
   test('urgent data in the stream holds nothing back', async () => {
     const server = serve({ trigger });
-    const accepted = next(server, 'connection') as Promise<[TcpConnection]>;
+    const accepted = next<[TcpConnection]>(server, 'connection');
     const c = sys.constants;
     const fd = closeLater(sys.socket(c.AF_INET, c.SOCK_STREAM, 0));
     expect(sys.connect(fd, sys.encodeAddress(server.address))).toBe(0);
@@ -252,7 +252,7 @@ describe('writing', () => {
 
   test('a peer that does not read is cut at the write deadline, and a reading one is not', async () => {
     const { server, connection, peer } = await connected({ writeTimeoutMs: 100 });
-    const accepted = next(server, 'connection') as Promise<[TcpConnection]>;
+    const accepted = next<[TcpConnection]>(server, 'connection');
     const reader = await client(server.port);
     const [good] = await accepted;
     peer.pause();

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { EventLoop } from '../../src/loop/event-loop';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
@@ -6,6 +5,7 @@ import * as sys from '../../src/sys';
 import { Child, ROOT, runTs } from '../support/child';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { listenerFd, watchedMask } from '../support/fdinfo';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -19,13 +19,6 @@ function serve(options: Partial<TcpServerOptions> = {}): TcpServer {
   const server = new TcpServer({ port: 0, ...options });
   servers.push(server);
   return server;
-}
-
-/** The mask with which the kernel has `fd` in the epoll set of `loop`, from /proc. */
-function watchedMask(loop: EventLoop, fd: number): number | undefined {
-  const info = readFileSync(`/proc/self/fdinfo/${loop.fd}`, 'utf8');
-  const match = new RegExp(`^tfd:\\s+${fd} events:\\s+([0-9a-f]+)`, 'm').exec(info);
-  return match === null ? undefined : Number.parseInt(match[1] as string, 16);
 }
 
 describe('accepting', () => {
@@ -50,7 +43,7 @@ describe('accepting', () => {
   test('a one-shot listener is armed between rounds, with nothing but IN and ONESHOT', async () => {
     const loop = new EventLoop();
     const server = serve({ acceptTrigger: 'oneshot', loop });
-    const listener = listenerFd(server);
+    const listener = listenerFd(server.port);
     const c = sys.constants;
     const armed = c.EPOLLIN | c.EPOLLONESHOT | c.EPOLLERR | c.EPOLLHUP;
     expect(watchedMask(loop, listener)).toBe(armed);
@@ -72,7 +65,7 @@ describe('accepting', () => {
     ] as const) {
       const loop = new EventLoop();
       const server = serve({ trigger, loop });
-      const accepted = next(server, 'connection') as Promise<[TcpConnection]>;
+      const accepted = next<[TcpConnection]>(server, 'connection');
       await client(server.port);
       const [connection] = await accepted;
       expect(watchedMask(loop, connection.fd)).toBe(mask);
@@ -180,7 +173,7 @@ describe('listening', () => {
   test('connections are sent without delay unless told otherwise', async () => {
     for (const noDelay of [true, false]) {
       const server = serve({ noDelay });
-      const accepted = next(server, 'connection') as Promise<[TcpConnection]>;
+      const accepted = next<[TcpConnection]>(server, 'connection');
       await client(server.port);
       const [connection] = await accepted;
       const value = new Int32Array(1);
@@ -262,17 +255,3 @@ describe('closing', () => {
     expect(await held.exit()).toEqual({ code: null, signal: 'SIGTERM' });
   }, 20_000);
 });
-
-/** The fd a server listens at: of our sockets, the one with its address that accepts. */
-function listenerFd(server: TcpServer): number {
-  const value = new Int32Array(1);
-  const { SOL_SOCKET, SO_ACCEPTCONN } = sys.constants;
-  for (const name of readdirSync('/proc/self/fd')) {
-    const fd = Number(name);
-    if (sys.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value) < 0 || value[0] === 0) continue;
-    const bytes = new Uint8Array(sys.ADDRESS_BYTES);
-    sys.getsockname(fd, bytes);
-    if (sys.decodeAddress(bytes)?.port === server.port) return fd;
-  }
-  throw new Error('no such listener');
-}

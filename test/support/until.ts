@@ -7,12 +7,13 @@ export async function until(condition: () => boolean, timeoutMs = 5_000): Promis
   }
 }
 
-/** The arguments of the next `event`, from any kind of emitter. */
-export function next<A extends unknown[]>(
-  emitter: { once(event: string, listener: (...args: A) => void): unknown },
+/** The arguments of the next `event`, from any kind of emitter: `next<[Buffer]>(socket, 'data')`. */
+export function next<A extends unknown[] = unknown[]>(
+  emitter: { once(event: never, listener: never): unknown },
   event: string,
 ): Promise<A> {
   return new Promise((resolve) => {
-    emitter.once(event, (...args: A) => resolve(args));
+    const listener = (...args: A): void => resolve(args);
+    emitter.once(event as never, listener as never);
   });
 }
