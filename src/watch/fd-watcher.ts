@@ -76,7 +76,7 @@ export type FdInterest = Pick<
 export interface FdWatcherEvents {
   /** Anything happened; comes before the others. */
   events: [events: number];
-  /** EPOLLIN. */
+  /** EPOLLIN, or EPOLLHUP while watching for it: a read will not block, but may find the end. */
   readable: [events: number];
   /** EPOLLOUT. */
   writable: [events: number];
@@ -187,7 +187,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     if ((events & EPOLLERR) !== 0 && (events & EPOLLPRI) === 0) this.#fail(pendingError(this.#fd));
     if ((events & EPOLLPRI) !== 0) this.#tell('priority', events);
     if ((events & EPOLLOUT) !== 0) this.#tell('writable', events);
-    if ((events & EPOLLIN) !== 0) this.#tell('readable', events);
+    if ((events & this.#readableMask) !== 0) this.#tell('readable', events);
     if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) this.#tell('hangup', events);
     this.#iterator?.push(events);
   }
@@ -199,6 +199,12 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     this.#autoClose = false;
     if (reason instanceof SystemError) this.#fail(reason);
     this.#end(undefined);
+  }
+
+  /** An empty pipe without a writer is EPOLLHUP alone: whoever reads must learn of the end too. */
+  get #readableMask(): number {
+    const asked = (this.#registration.events & EPOLLIN) !== 0;
+    return asked ? EPOLLIN | EPOLLHUP : EPOLLIN;
   }
 
   #tell(name: 'readable' | 'writable' | 'priority' | 'hangup', events: number): void {

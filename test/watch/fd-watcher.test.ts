@@ -11,7 +11,7 @@ import {
   type FdWatcherOptions,
   watch,
 } from '../../src/watch/fd-watcher';
-import { runTs } from '../support/child';
+import { Child, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
 import { next, until } from '../support/until';
@@ -329,6 +329,13 @@ describe('what is refused', () => {
     expect(() => new FdWatcher('0' as unknown as number)).toThrow(TypeError);
   });
 });
+
+test('the end of a pipe is readable, although the kernel calls it HUP alone', async () => {
+  const script = `"${process.execPath}" -r ts-node/register/transpile-only test/watch/stdin-echo.ts`;
+  const child = new Child('sh', ['-c', `printf hello | ${script}`]);
+  expect(await child.exit()).toEqual({ code: 0, signal: null });
+  expect(child.stdout).toMatch('got hello');
+}, 20_000);
 
 test('SIGSTOP and SIGCONT leave a waiting process as it was', async () => {
   const child = runTs('test/watch/stdin-echo.ts');
