@@ -72,11 +72,11 @@ withBrowser(
       await hears(ada, 'Grace: <b>Yes</b> & well, 你好 😀');
       expect(await ada.textContent('#people')).toBe('here: Ada, Grace');
 
-      await ada.waitForFunction('document.querySelector("#connections").value === "2"');
+      await until(async () => (await ada.textContent('#connections')) === '2');
       const before = await pixels(ada);
-      await ada.waitForFunction(`document.querySelector('canvas').toDataURL() !== '${before}'`);
+      await until(async () => (await pixels(ada)) !== before);
       await say(ada, 'one more, for the curve');
-      await ada.waitForFunction('Number(document.querySelector("#messagesPerSecond").value) > 0');
+      await until(async () => Number(await ada.textContent('#messagesPerSecond')) > 0);
 
       server.kill('SIGINT');
       for (const page of [ada, grace]) {

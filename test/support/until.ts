@@ -1,7 +1,10 @@
 /** Wait for a condition, turn by turn of the event loop, instead of sleeping for a guessed time. */
-export async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 5_000,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
