@@ -1,5 +1,6 @@
 /** The event loop. */
 export { defaultLoop } from './default-loop';
-export { EventLoop, type EventLoopOptions, type EventLoopStats } from './event-loop';
+export { EventLoop } from './event-loop';
+export type { EventLoopOptions, EventLoopStats } from './event-loop-options';
 export type { EventHandler, Registration } from './registration';
 export { type TimerOwner, TimerWheel, WheelTimer } from './timer-wheel';

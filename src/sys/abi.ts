@@ -39,8 +39,9 @@ export const EVENT_DATA_LOW_WORD: number = koffi.offsetof(epollEvent, 'data') / 
 /** Word offset of the high half of `data.u64`. Every machine koffi supports is little-endian. */
 export const EVENT_DATA_HIGH_WORD: number = EVENT_DATA_LOW_WORD + 1;
 
-/** Bytes of `struct timespec`, and of each of its two longs. */
+/** Bytes of `struct timespec`. */
 export const TIMESPEC_BYTES: number = koffi.sizeof(timespec);
+/** Byte offset of `tv_nsec`. */
 export const TIMESPEC_NANOSECONDS_BYTE: number = koffi.offsetof(timespec, 'tv_nsec');
 
 /** The most events one wait may ask for; the kernel's own limit is INT_MAX / sizeof(event). */

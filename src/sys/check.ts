@@ -13,8 +13,11 @@ const byteLength = Object.getOwnPropertyDescriptor(typedArray, 'byteLength')?.ge
   this: Bytes,
 ) => number;
 
+/** The smallest C `int`. */
 export const INT32_MIN = -0x8000_0000;
+/** The largest C `int`. */
 export const INT32_MAX = 0x7fff_ffff;
+/** The largest C `unsigned int`. */
 export const UINT32_MAX = 0xffff_ffff;
 
 /** Any view koffi passes as a pointer without a copy. A DataView is not among them. */

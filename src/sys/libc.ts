@@ -29,11 +29,13 @@ export function declare(
   name: string,
   parameters: ParameterType[],
 ): NativeFunction<number>;
+/** As above, for a function that returns text. */
 export function declare(
   result: 'str',
   name: string,
   parameters: ParameterType[],
 ): NativeFunction<string | null>;
+/** Both. */
 export function declare(
   result: string,
   name: string,

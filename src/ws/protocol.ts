@@ -1,10 +1,16 @@
 /** The numbers of RFC 6455: opcodes (section 5.2) and close codes (section 7.4). */
 
+/** The next fragment of a message. */
 export const OPCODE_CONTINUATION = 0x0;
+/** A message, or its first fragment, in UTF-8. */
 export const OPCODE_TEXT = 0x1;
+/** A message, or its first fragment, of bytes. */
 export const OPCODE_BINARY = 0x2;
+/** The first control frame: the connection is to be closed. */
 export const OPCODE_CLOSE = 0x8;
+/** Are you there? */
 export const OPCODE_PING = 0x9;
+/** I am. The last opcode that is defined. */
 export const OPCODE_PONG = 0xa;
 
 /** The purpose of the connection is fulfilled. */

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Worker } from 'node:worker_threads';
-import { EventLoop, type EventLoopOptions } from '../../src/loop/event-loop';
+import { EventLoop } from '../../src/loop/event-loop';
+import type { EventLoopOptions } from '../../src/loop/event-loop-options';
 import type { EventHandler, Registration } from '../../src/loop/registration';
 import { WheelTimer } from '../../src/loop/timer-wheel';
 import { waiterThreads } from '../../src/loop/waiter-pool';

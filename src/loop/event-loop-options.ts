@@ -1,0 +1,67 @@
+/** What can be set for a loop, and what can be read of it. */
+import { z } from 'zod';
+import { MAX_EVENTS } from '../sys/abi';
+
+/** Options of {@link EventLoop}. */
+export interface EventLoopOptions {
+  /**
+   * Who blocks in epoll_wait(2) while there is nothing to do. `'thread'`, the default: a waiter
+   * thread, and Node's loop stays free. `'inline'`: this thread, for scripts and workers that do
+   * nothing else; Node's own timers and I/O then wait for up to `maxInlineWaitMs`.
+   */
+  waiter?: 'thread' | 'inline';
+  /** The most events taken by one epoll_wait(2); 256 if not given. */
+  maxEvents?: number;
+  /** Batches of events before Node's loop gets its turn; 8 if not given. */
+  batchesPerTurn?: number;
+  /** Milliseconds after which a turn takes no further batch; 10 if not given. */
+  turnBudgetMs?: number;
+  /**
+   * Microseconds to go on looking for events, turn by turn of Node's loop, before the waiting is
+   * handed over; 100 if not given, 0 for never. It saves the hand-over when the next event is near,
+   * for CPU time when it is not; the loop spins less when spinning does not pay.
+   */
+  spinUs?: number;
+  /** The longest wait of an inline loop; 500 if not given. */
+  maxInlineWaitMs?: number;
+  /** Keep a histogram of how long turns take, see {@link EventLoop.turnTimes}. */
+  measureTurns?: boolean;
+}
+
+/** {@link EventLoopOptions}, checked and with their defaults. */
+export const eventLoopOptionsSchema = z.strictObject({
+  waiter: z.enum(['thread', 'inline']).default('thread'),
+  maxEvents: z.int().min(1).max(MAX_EVENTS).default(256),
+  batchesPerTurn: z.int().min(1).max(1_000).default(8),
+  turnBudgetMs: z.number().min(0).max(1_000).default(10),
+  spinUs: z.number().min(0).max(1_000_000).default(100),
+  maxInlineWaitMs: z.int().min(0).max(60_000).default(500),
+  measureTurns: z.boolean().default(false),
+});
+
+/** What a loop has done so far; see {@link EventLoop.stats}. */
+export interface EventLoopStats {
+  /** Times the loop led: once per entry from Node. */
+  turns: number;
+  /** Calls of epoll_wait(2) that brought events. */
+  batches: number;
+  /** Events brought. */
+  events: number;
+  /** Times the waiter woke the loop. */
+  wakeUps: number;
+  /** Times the waiting was handed to the waiter. */
+  handovers: number;
+  /** Turns that only looked for events and found none. */
+  spins: number;
+  /** Events dropped because their registration was gone. */
+  staleEvents: number;
+  /** Times the epoll set was made anew, because a fd outlived its registration. */
+  rebuilds: number;
+  /** Fds registered now. */
+  watched: number;
+  /** Deadlines scheduled now. */
+  timers: number;
+}
+
+/** Checked options. */
+export type EventLoopSettings = z.output<typeof eventLoopOptionsSchema>;
