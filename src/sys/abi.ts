@@ -6,6 +6,7 @@
  * `<sys/epoll.h>` has it. The types are anonymous because koffi's type names are global per thread
  * and a second declaration (a second copy of this package, a test runner) would throw.
  */
+import './platform';
 import koffi from 'koffi';
 import { checkInteger } from './check';
 

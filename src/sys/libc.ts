@@ -5,13 +5,9 @@
  * functions it returns check nothing; their callers in this folder must, because koffi turns `NaN`
  * into 0 and believes any length it is given.
  */
-
+import './platform';
 import { constants } from 'node:os';
 import koffi, { type TypeObject } from 'koffi';
-
-if (process.platform !== 'linux') {
-  throw new Error(`epoll-ffi needs Linux: epoll does not exist on ${process.platform}`);
-}
 
 type NativeArgument = number | string | ArrayBufferView | null;
 

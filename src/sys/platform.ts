@@ -1,0 +1,7 @@
+/**
+ * Refuses to be loaded anywhere but on Linux, with a message that says so. Imported before koffi,
+ * which would fail first, with another message.
+ */
+if (process.platform !== 'linux') {
+  throw new Error(`epoll-ffi needs Linux: epoll does not exist on ${process.platform}`);
+}
