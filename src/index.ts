@@ -42,7 +42,13 @@ export {
 export * as sys from './sys';
 export { constants, type SocketAddress, SystemError } from './sys';
 export {
+  EventFd,
+  type EventFdOptions,
   type FdInterest,
+  FdSource,
+  type FdSourceEvents,
+  type FdSourceOptions,
+  type FdSourceSetup,
   FdWatcher,
   type FdWatcherEvents,
   type FdWatcherOptions,

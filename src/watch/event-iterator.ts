@@ -1,34 +1,43 @@
 /**
- * The async iterator of a watcher: one mask a step, never a queue.
+ * The async iterator of a watcher or a source: it asks for one report a step.
  *
- * Each `next` arms the fd, and the kernel reports it once. Several `next` calls at once are answered
- * in order.
+ * Each `next` arms the source. Several `next` calls at once are answered in order. What one report
+ * brings beyond what was asked for is kept, and handed out before the source is armed again.
  */
 
-interface Waiting {
-  resolve(result: IteratorResult<number, void>): void;
+interface Waiting<T> {
+  resolve(result: IteratorResult<T, void>): void;
   reject(reason: unknown): void;
 }
 
-/** What the iterator needs of its watcher. */
-export interface EventSource {
+/** What the iterator needs of its source. */
+export interface Armable {
   /** Ask the kernel for one report. */
   arm(): void;
   close(): void;
 }
 
-/** Yields event masks. */
-export class EventIterator implements AsyncIterator<number, void> {
-  readonly #source: EventSource;
-  readonly #waiting: Waiting[] = [];
+/** Yields what is pushed. */
+export class EventIterator<T> implements AsyncIterator<T, void> {
+  readonly #source: Armable;
+  readonly #waiting: Waiting<T>[] = [];
+  readonly #kept: T[] = [];
   #state: 'open' | 'failed' | 'ended' = 'open';
   #reason: unknown;
 
-  constructor(source: EventSource) {
+  constructor(source: Armable) {
     this.#source = source;
   }
 
-  next(): Promise<IteratorResult<number, void>> {
+  /** Whether a `next` waits for an answer. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  next(): Promise<IteratorResult<T, void>> {
+    if (this.#kept.length > 0) {
+      return Promise.resolve({ done: false, value: this.#kept.shift() as T });
+    }
     if (this.#state === 'failed') {
       this.#state = 'ended';
       return Promise.reject(this.#reason);
@@ -40,18 +49,21 @@ export class EventIterator implements AsyncIterator<number, void> {
     });
   }
 
-  return(): Promise<IteratorResult<number, void>> {
+  return(): Promise<IteratorResult<T, void>> {
+    this.#kept.length = 0;
     this.#source.close();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  /** The kernel reported `events`. */
-  push(events: number): void {
-    this.#waiting.shift()?.resolve({ done: false, value: events });
-    if (this.#waiting.length > 0 && this.#state === 'open') this.#source.arm();
+  /** Answer the next `next`. */
+  push(value: T): void {
+    const first = this.#waiting.shift();
+    if (first === undefined) this.#kept.push(value);
+    else first.resolve({ done: false, value });
+    if (this.isWaiting && this.#state === 'open') this.#source.arm();
   }
 
-  /** The watcher closed: in order (`undefined`), or for a reason that the consumer must hear. */
+  /** The source closed: in order (`undefined`), or for a reason that the consumer must hear. */
   end(reason: unknown): void {
     if (this.#state !== 'open') return;
     this.#reason = reason;

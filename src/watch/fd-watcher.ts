@@ -100,7 +100,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   readonly #signal: AbortSignal | undefined;
   readonly #registration: Registration;
   readonly #onAbort = (): void => this.#end(this.#signal?.reason);
-  #iterator: EventIterator | null = null;
+  #iterator: EventIterator<number> | null = null;
   #state: 'open' | 'closed' = 'open';
 
   /**
@@ -184,12 +184,13 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   onEvents(events: number): void {
     this.emit('events', events);
     // EPOLLPRI comes with EPOLLERR from sysfs (GPIO, PSI): that is how it says "changed".
-    if ((events & EPOLLERR) !== 0 && (events & EPOLLPRI) === 0) this.#fail(pendingError(this.#fd));
+    const failed = (events & EPOLLERR) !== 0 && (events & EPOLLPRI) === 0;
+    if (failed && this.#state === 'open') this.#fail(pendingError(this.#fd));
     if ((events & EPOLLPRI) !== 0) this.#tell('priority', events);
     if ((events & EPOLLOUT) !== 0) this.#tell('writable', events);
     if ((events & this.#readableMask) !== 0) this.#tell('readable', events);
     if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) this.#tell('hangup', events);
-    this.#iterator?.push(events);
+    if (this.#iterator?.isWaiting === true) this.#iterator.push(events);
   }
 
   /** For the loop. */

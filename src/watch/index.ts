@@ -1,4 +1,11 @@
 /** Watching single fds. */
+export { EventFd, type EventFdOptions } from './event-fd';
+export {
+  FdSource,
+  type FdSourceEvents,
+  type FdSourceOptions,
+  type FdSourceSetup,
+} from './fd-source';
 export {
   type FdInterest,
   FdWatcher,

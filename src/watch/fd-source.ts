@@ -1,0 +1,237 @@
+/**
+ * An fd of the package's own making that is read here, and told of as typed records: the base of
+ * the timers, signals, file changes and so on.
+ *
+ * Records come as events and from an async iterator. Nothing is read while nobody asks: without a
+ * listener for the records, or with an iterator that is not waiting, they stay in the kernel. So
+ * none is lost before the first `on`, and a slow consumer of the iterator is not flooded (what the
+ * kernel does when its own queue is full, the source's class says).
+ */
+import { EventEmitter } from 'eventemitter3';
+import { z } from 'zod';
+import { defaultLoop } from '../loop/default-loop';
+import { EventLoop } from '../loop/event-loop';
+import { errno, SystemError } from '../sys/errno';
+import { close } from '../sys/io';
+import { EventIterator } from './event-iterator';
+import { type FdInterest, FdWatcher } from './fd-watcher';
+
+const { EAGAIN, EINTR } = errno;
+
+/** Options of every source. */
+export interface FdSourceOptions {
+  /** Close the source when this is aborted. */
+  signal?: AbortSignal | undefined;
+  /** The loop that watches; this thread's default loop if not given. */
+  loop?: EventLoop | undefined;
+}
+
+/** The fields of {@link FdSourceOptions} for the schemas of sources. */
+export const fdSourceOptionFields = {
+  signal: z.instanceof(AbortSignal).optional(),
+  loop: z.instanceof(EventLoop).optional(),
+};
+
+/** Events of a source that tells of its records under `Name`. */
+export type FdSourceEvents<Name extends string, T> = { [K in Name]: [record: T] } & {
+  /** The fd failed. Without a listener it becomes an uncaught exception; `close` follows. */
+  error: [error: Error];
+  /** The source is closed, and its fd too; nothing follows. */
+  close: [];
+};
+
+/** What a source tells its base. */
+export interface FdSourceSetup<Name extends string> extends FdSourceOptions {
+  /** The event under which records are told. */
+  event: Name;
+  /** What is waited for; EPOLLIN if not given. */
+  interest?: FdInterest;
+}
+
+/** Reads of one fd before the others have their turn. */
+const READS_PER_TURN = 16;
+
+/** An fd that yields records of type `T`. */
+export abstract class FdSource<Name extends string, T>
+  extends EventEmitter<FdSourceEvents<Name, T>>
+  implements AsyncIterable<T>
+{
+  readonly #watcher: FdWatcher;
+  readonly #loop: EventLoop;
+  readonly #event: Name;
+  readonly #interest: FdInterest;
+  readonly #signal: AbortSignal | undefined;
+  #iterator: EventIterator<T> | null = null;
+  /** `flowing`: the fd is watched. `resting`: it was ready and nobody asked. */
+  #state: 'flowing' | 'resting' | 'closed' = 'flowing';
+
+  /** Takes `fd` over: it is closed with the source, and if this constructor throws. */
+  constructor(fd: number, { event, interest, signal, loop }: FdSourceSetup<Name>) {
+    super();
+    this.#event = event;
+    this.#interest = interest ?? { readable: true };
+    this.#signal = signal;
+    this.#loop = loop ?? defaultLoop();
+    try {
+      this.#watcher = new FdWatcher(fd, {
+        ...this.#interest,
+        loop: this.#loop,
+        autoClose: true,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+    this.#watcher.on('events', () => this.#onEvents());
+    this.#watcher.on('error', (error) => this.fail(error));
+    this.#watcher.on('close', () => this.#onClose());
+  }
+
+  /** The fd, which stays ours; -1 once closed. */
+  get fd(): number {
+    return this.#state === 'closed' ? -1 : this.#watcher.fd;
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** Hold the process open; the default. */
+  ref(): this {
+    this.#watcher.ref();
+    return this;
+  }
+
+  /** Do not hold the process open. */
+  unref(): this {
+    this.#watcher.unref();
+    return this;
+  }
+
+  /** Stop and close the fd. A second call does nothing. */
+  close(): void {
+    this.#watcher.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * The records as they come: `for await (const record of source)`. Leaving the loop closes the
+   * source; an abort ends it with the signal's reason. While there is an iterator, listeners too
+   * hear only of what it asks for.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<T, void> {
+    this.#iterator ??= new EventIterator<T>({
+      arm: () => this.#arm(),
+      close: () => this.close(),
+    });
+    if (this.closed) this.#iterator.end(undefined);
+    return this.#iterator;
+  }
+
+  /** As of every emitter; a listener for records (again) starts the reading. */
+  override on<E extends EventEmitter.EventNames<FdSourceEvents<Name, T>>>(
+    event: E,
+    listener: EventEmitter.EventListener<FdSourceEvents<Name, T>, E>,
+    context?: unknown,
+  ): this {
+    super.on(event, listener, context);
+    this.#arm();
+    return this;
+  }
+
+  /** As {@link on}. */
+  override addListener<E extends EventEmitter.EventNames<FdSourceEvents<Name, T>>>(
+    event: E,
+    listener: EventEmitter.EventListener<FdSourceEvents<Name, T>, E>,
+    context?: unknown,
+  ): this {
+    return this.on(event, listener, context);
+  }
+
+  /** As {@link on}, for one event: what comes after it stays in the kernel. */
+  override once<E extends EventEmitter.EventNames<FdSourceEvents<Name, T>>>(
+    event: E,
+    listener: EventEmitter.EventListener<FdSourceEvents<Name, T>, E>,
+    context?: unknown,
+  ): this {
+    super.once(event, listener, context);
+    this.#arm();
+    return this;
+  }
+
+  /**
+   * Read the fd once and {@link deliver} what came. Returns what read(2) returned: bytes, 0 at the
+   * end (which closes the source), or -errno.
+   */
+  protected abstract readOnce(fd: number): number;
+
+  /** The fd for a call of the user's; throws if the source is closed. */
+  protected openFd(action: string): number {
+    if (this.#state !== 'closed') return this.#watcher.fd;
+    const text = `cannot ${action}: the ${this.constructor.name} is closed`;
+    throw Object.assign(new Error(text), { code: 'ERR_SOURCE_CLOSED' });
+  }
+
+  /** Tell of one record. */
+  protected deliver(record: T): void {
+    if (this.#state === 'closed') return;
+    this.#iterator?.push(record);
+    try {
+      this.#tell(this.#event, record);
+    } catch (error) {
+      this.#loop.uncaught(error);
+    }
+  }
+
+  /** The source cannot go on. */
+  protected fail(error: Error): void {
+    if (this.#iterator !== null) this.#iterator.end(error);
+    const isHeard = this.#tell('error', error) || this.#iterator !== null;
+    this.close();
+    if (!isHeard) throw error;
+  }
+
+  get #isWanted(): boolean {
+    if (this.#state === 'closed') return false;
+    if (this.#iterator !== null) return this.#iterator.isWaiting;
+    return (this as EventEmitter).listenerCount(this.#event) > 0;
+  }
+
+  #onEvents(): void {
+    for (let reads = 0; reads < READS_PER_TURN && this.#isWanted; reads += 1) {
+      const outcome = this.readOnce(this.#watcher.fd);
+      if (outcome === -EAGAIN) return;
+      if (outcome === 0) return this.close();
+      if (outcome < 0 && outcome !== -EINTR) {
+        return this.fail(new SystemError('read', outcome, { fd: this.#watcher.fd }));
+      }
+    }
+    if (this.#state === 'flowing' && !this.#isWanted) this.#rest();
+  }
+
+  /** One-shot without events: a hang-up, which cannot be masked, is reported once and no more. */
+  #rest(): void {
+    this.#state = 'resting';
+    this.#watcher.modify({ readable: false, oneShot: true });
+  }
+
+  #arm(): void {
+    if (this.#state !== 'resting' || !this.#isWanted) return;
+    this.#state = 'flowing';
+    this.#watcher.modify(this.#interest);
+  }
+
+  #onClose(): void {
+    this.#state = 'closed';
+    this.#iterator?.end(this.#signal?.aborted === true ? this.#signal.reason : undefined);
+    this.#tell('close');
+  }
+
+  #tell(name: string, ...args: unknown[]): boolean {
+    return (this as EventEmitter).emit(name, ...args);
+  }
+}
