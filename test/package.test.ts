@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from './support/child';
-import { findProgram } from './support/requires';
+import { findProgram } from './support/programs';
 
 const run = promisify(execFile);
 

@@ -3,7 +3,8 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import WebSocket from 'ws';
 import { type Child, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { findProgram, testWith } from '../support/requires';
+import { findProgram } from '../support/programs';
+import { testWith } from '../support/requires';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();

@@ -6,7 +6,8 @@ import WebSocket from 'ws';
 import { type Child, ROOT, runTs } from '../support/child';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { findProgram, testWith } from '../support/requires';
+import { findProgram } from '../support/programs';
+import { testWith } from '../support/requires';
 import { next } from '../support/until';
 
 expectNoFdLeaks();

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import * as abi from '../../src/sys/abi';
 import * as constants from '../../src/sys/constants';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { findProgram, testWith } from '../support/requires';
+import { findProgram } from '../support/programs';
+import { testWith } from '../support/requires';
 
 expectNoFdLeaks();
 

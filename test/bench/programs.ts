@@ -1,0 +1,65 @@
+/** The programs of a benchmark: compiled, pinned to a core, started, and their CPU time. */
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { findProgram } from '../support/programs';
+
+const BUILD = join(__dirname, 'build');
+const compiler = findProgram('cc', 'gcc', 'clang');
+const taskset = cpus().length > 1 ? findProgram('taskset') : null;
+
+/** A command line. */
+export type Command = [program: string, ...args: string[]];
+
+/** A C file of this folder as a program; null where there is no compiler. */
+export function compile(file: string): Command | null {
+  if (compiler === null) return null;
+  mkdirSync(BUILD, { recursive: true });
+  const program = join(BUILD, basename(file, '.c'));
+  execFileSync(compiler, ['-O2', '-D_GNU_SOURCE', '-o', program, join(__dirname, file)], {
+    stdio: 'inherit',
+  });
+  return [program];
+}
+
+/** A TypeScript file of this folder as a program. */
+export function script(file: string): Command {
+  return [process.execPath, '-r', 'ts-node/register/transpile-only', join(__dirname, file)];
+}
+
+/** A running program of which the lines of output are read one by one. */
+export class Program {
+  readonly #child: ChildProcessByStdio<null, Readable, null>;
+  readonly #lines: AsyncIterator<string>;
+
+  /** Start `command` on core `core`, if programs can be pinned here. */
+  constructor(command: Command, core: number) {
+    const [program, ...args] = taskset === null ? command : [taskset, '-c', `${core}`, ...command];
+    this.#child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** The next line it prints. */
+  async line(): Promise<string> {
+    const { done, value } = await this.#lines.next();
+    if (done === true) throw new Error(`${this.#child.spawnargs.join(' ')} ended too soon`);
+    return value;
+  }
+
+  /** CPU time of all its threads so far, in seconds. */
+  cpuSeconds(): number {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    let nanoseconds = 0;
+    for (const task of readdirSync(tasks)) {
+      nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+    }
+    return nanoseconds / 1e9;
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
