@@ -1,6 +1,6 @@
 /** Child processes that run a TypeScript file of the tests or the examples. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { until } from './until';
 
 export const ROOT = join(__dirname, '../..');
@@ -58,5 +58,5 @@ export function runTs(
   { args = [], env = {} }: { args?: string[]; env?: NodeJS.ProcessEnv } = {},
 ): Child {
   const tsNode = ['-r', 'ts-node/register/transpile-only'];
-  return new Child(process.execPath, [...tsNode, join(ROOT, file), ...args], env);
+  return new Child(process.execPath, [...tsNode, resolve(ROOT, file), ...args], env);
 }
