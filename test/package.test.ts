@@ -133,6 +133,20 @@ test('it works by import, with the same names', async () => {
   });
 });
 
+test.each([
+  ['require', 'compat.cjs', `const { Epoll } = require('epoll-ffi/compat/epoll');`],
+  ['import', 'compat.mjs', `import { Epoll } from 'epoll-ffi/compat/epoll';`],
+])('the face of the package epoll, by %s', async (_name, file, head) => {
+  const program = `
+    const epoll = new Epoll((error, fd, events) => {
+      console.log(error, fd, events === Epoll.EPOLLIN);
+      epoll.remove(fd).close();
+      process.stdin.destroy();
+    });
+    epoll.add(0, Epoll.EPOLLIN);`;
+  expect(await node(file, head + program)).toBe('null 0 true');
+});
+
 test('it works in a worker, and the worker can be terminated', async () => {
   const output = await node(
     'worker.cjs',
@@ -162,6 +176,7 @@ test.each([
     writeFileSync(
       join(folder, file),
       `import { type ConnectionHandler, constants, Epoll, EventLoop, type EventLoopStats, FdWatcher, sys, SystemError, TcpServer, watch, WebSocketServer } from 'epoll-ffi';
+     import { Epoll as Compat } from 'epoll-ffi/compat/epoll';
 
      export function three(fd: number): number[] {
        using epoll = new Epoll({ maxEvents: 16 });
@@ -181,6 +196,7 @@ test.each([
      export const chat = new WebSocketServer({ port: 0, authorize: async ({ headers }) => headers.origin !== undefined });
      chat.on('connection', (socket, { url }) => socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })) && url);
      try { sys.unwrap(sys.listen(1, 1), 'listen'); } catch (error) { if (error instanceof SystemError) error.code satisfies string; }
+     export const compat = new Compat((error, ready, events) => error?.message ?? ready + events).add(0, Compat.EPOLLPRI);
      // @ts-expect-error an option that does not exist
      export const wrong = () => new TcpServer({ port: 0, prot: 1 });
      // @ts-expect-error a mask is a number

@@ -16,7 +16,7 @@ import { checkFd, checkUint, INT32_MAX, invalidType, outOfRange } from '../sys/c
 import * as constants from '../sys/constants';
 import { epollCreate1, epollCtl, epollWait } from '../sys/epoll';
 import { errno, SystemError, unwrap } from '../sys/errno';
-import { close } from '../sys/io';
+import { closeOwned, own } from '../sys/ownership';
 import { EventList } from './event-list';
 
 const { EBADF, EEXIST, EINTR, ENOENT, EPERM } = errno;
@@ -59,7 +59,7 @@ export class Epoll {
   constructor(options: EpollOptions = {}, fd?: number) {
     this.#events = new EventList(options.maxEvents);
     if (fd !== undefined) checkFd(fd);
-    this.#fd = fd ?? unwrap(epollCreate1(EPOLL_CLOEXEC), 'epoll_create1');
+    this.#fd = fd ?? own(unwrap(epollCreate1(EPOLL_CLOEXEC), 'epoll_create1'));
   }
 
   /**
@@ -140,7 +140,7 @@ export class Epoll {
     if (this.#fd < 0) return;
     const fd = this.#fd;
     this.#fd = -1;
-    unwrap(close(fd), 'close', { fd });
+    unwrap(closeOwned(fd), 'close', { fd });
   }
 
   [Symbol.dispose](): void {

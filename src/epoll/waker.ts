@@ -9,7 +9,8 @@
 import { checkFd } from '../sys/check';
 import * as constants from '../sys/constants';
 import { errno, unwrap } from '../sys/errno';
-import { close, eventfd, read, write } from '../sys/io';
+import { eventfd, read, write } from '../sys/io';
+import { closeOwned, own } from '../sys/ownership';
 
 const { EAGAIN } = errno;
 
@@ -29,7 +30,7 @@ export class Waker {
    */
   constructor(fd?: number) {
     if (fd !== undefined) checkFd(fd);
-    this.#fd = fd ?? unwrap(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd');
+    this.#fd = fd ?? own(unwrap(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd'));
   }
 
   /** Use another thread's waker. Only one of the two may `close` it. */
@@ -63,7 +64,7 @@ export class Waker {
     if (this.#fd < 0) return;
     const fd = this.#fd;
     this.#fd = -1;
-    unwrap(close(fd), 'close', { fd });
+    unwrap(closeOwned(fd), 'close', { fd });
   }
 
   [Symbol.dispose](): void {

@@ -3,7 +3,7 @@
 import { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { SystemError, unwrap } from '../sys/errno';
-import { close } from '../sys/io';
+import { closeOwned, own } from '../sys/ownership';
 import { bind, getsockname, listen, setsockopt, socket } from '../sys/socket';
 
 const { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
@@ -33,13 +33,14 @@ export function listenSocket(settings: ListenSettings): number {
   const address = encodeAddress({ address: host, port: settings.port });
   const family = host.includes(':') ? AF_INET6 : AF_INET;
   const where = { address: host, port: settings.port };
-  const fd = unwrap(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', where);
+  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = own(unwrap(socket(family, type, 0), 'socket', where));
   try {
     setOptions(fd, family, settings);
     refuse(bind(fd, address), 'bind', where);
     refuse(listen(fd, settings.backlog), 'listen', where);
   } catch (error) {
-    close(fd);
+    closeOwned(fd);
     throw error;
   }
   return fd;

@@ -18,6 +18,7 @@ import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from '../sys/address
 import * as constants from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
+import { closeOwned, own } from '../sys/ownership';
 import { getpeername, getsockname, recv, setsockopt } from '../sys/socket';
 import { pendingError } from '../watch/pending-error';
 import type { ConnectionHandler } from './connection-handler';
@@ -68,6 +69,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
       close(fd);
       throw error;
     }
+    own(fd);
     this.#armDeadline();
   }
 
@@ -148,7 +150,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     this.abandon(error ?? closedError());
     this.#tell(() => this.#handler.onClose?.(this, error));
     this.#owner.onConnectionClose(this);
-    unwrap(close(fd), 'close', { fd });
+    unwrap(closeOwned(fd), 'close', { fd });
   }
 
   [Symbol.dispose](): void {

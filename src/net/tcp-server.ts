@@ -12,7 +12,7 @@ import { parseOptions } from '../loop/options';
 import type { SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
-import { close } from '../sys/io';
+import { closeOwned } from '../sys/ownership';
 import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
 import {
   type ConnectionOptions,
@@ -107,7 +107,7 @@ export class TcpServer
         handler: this,
       });
     } catch (error) {
-      close(this.#fd);
+      closeOwned(this.#fd);
       throw error;
     }
   }
@@ -141,7 +141,7 @@ export class TcpServer
     if (this.#state !== 'listening') return;
     this.#state = 'closing';
     this.#acceptor.close();
-    unwrap(close(this.#fd), 'close', { fd: this.#fd });
+    unwrap(closeOwned(this.#fd), 'close', { fd: this.#fd });
     this.#closeWhenEmpty();
   }
 

@@ -29,6 +29,7 @@ export {
   unwrap,
 } from './errno';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
+export { closeOwned, disown, own } from './ownership';
 export {
   accept4,
   bind,

@@ -9,7 +9,7 @@ import './platform';
 import { constants } from 'node:os';
 import koffi, { type TypeObject } from 'koffi';
 
-type NativeArgument = number | string | ArrayBufferView | null;
+type NativeArgument = number | bigint | string | ArrayBufferView | null;
 
 /** A libc function. Returns what C returns; a `char *` becomes a string, NULL becomes null. */
 export type NativeFunction<R> = (...args: NativeArgument[]) => R;
@@ -54,6 +54,11 @@ export function declareOptional(
       return -1;
     };
   }
+}
+
+/** The address of a libc function, for a C function that takes one. */
+export function addressOf(name: string): bigint {
+  return libc.symbol(name);
 }
 
 /** A pointer to `type`; every typed array is accepted for it, and passed without a copy. */

@@ -15,7 +15,7 @@ import type { Registration } from '../loop/registration';
 import { checkFd } from '../sys/check';
 import * as constants from '../sys/constants';
 import { SystemError, unwrap } from '../sys/errno';
-import { close } from '../sys/io';
+import { closeOwned, disown, own } from '../sys/ownership';
 import { EventIterator } from './event-iterator';
 import { pendingError } from './pending-error';
 
@@ -118,6 +118,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     this.#signal = settings.signal;
     const loop = settings.loop ?? defaultLoop();
     this.#registration = loop.add(fd, maskOf(settings), this);
+    if (this.#autoClose) own(fd);
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -196,9 +197,12 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   /** For the loop. */
   onRevoked(reason: Error): void {
     if (this.#state === 'closed') return;
-    // The fd is closed already, and its number may be somebody else's now.
-    this.#autoClose = false;
-    if (reason instanceof SystemError) this.#fail(reason);
+    if (reason instanceof SystemError) {
+      // The fd is closed already, and its number may be somebody else's now.
+      this.#autoClose = false;
+      disown(this.#fd);
+      this.#fail(reason);
+    }
     this.#end(undefined);
   }
 
@@ -226,7 +230,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     this.#registration.remove();
     this.#iterator?.end(reason);
     this.emit('close');
-    if (this.#autoClose) unwrap(close(this.#fd), 'close', { fd: this.#fd });
+    if (this.#autoClose) unwrap(closeOwned(this.#fd), 'close', { fd: this.#fd });
   }
 
   #assertOpen(action: string): void {

@@ -365,3 +365,12 @@ async function tcpPair(): Promise<{ connected: number; accepted: number }> {
   sys.setNonBlocking(connected);
   return { connected, accepted };
 }
+
+test('autoClose also closes the fd when it is the loop that was closed', () => {
+  const loop = new EventLoop();
+  const fd = counter();
+  const watcher = new FdWatcher(fd, { loop, autoClose: true });
+  loop.close();
+  expect(watcher.closed).toBe(true);
+  expect(() => closeNow(fd)).toThrow('EBADF');
+});

@@ -1,0 +1,53 @@
+/**
+ * Fds that end with their JavaScript thread.
+ *
+ * When a worker ends, and be it by `terminate()` in the middle of a statement, Node closes what it
+ * opened for it. Of fds that we opened it knows nothing: they would stay open, and their peers wait,
+ * for as long as the process lives. So in a worker each fd of ours is given to Node as a cleanup
+ * hook, which is libc's own close(2) with the fd as its argument: no JavaScript has to run. In the
+ * main thread the kernel does the same when the process ends, and none of this is done.
+ */
+import { isMainThread } from 'node:worker_threads';
+import koffi from 'koffi';
+import { checkFd } from './check';
+import { close } from './io';
+import { addressOf, declareOptional } from './libc';
+
+// napi_status napi_add_env_cleanup_hook(node_api_basic_env env, void (*fun)(void *arg), void *arg);
+const HOOK = ['void *', 'void *', 'uintptr_t'];
+const hooks = isMainThread
+  ? null
+  : {
+      add: declareOptional('int', 'napi_add_env_cleanup_hook', HOOK),
+      remove: declareOptional('int', 'napi_remove_env_cleanup_hook', HOOK),
+      close: addressOf('close'),
+      env: koffi.node.env as unknown as bigint,
+    };
+
+/** Fds with a hook. Node aborts when the same hook is added twice, so this must be right. */
+const owned = new Set<number>();
+
+/**
+ * Have `fd`, which the caller has opened or taken over, closed when this thread ends. Returns `fd`.
+ * From now on it must be closed by {@link closeOwned}, or given away by {@link disown}.
+ */
+export function own(fd: number): number {
+  checkFd(fd);
+  if (hooks === null || owned.has(fd)) return fd;
+  owned.add(fd);
+  hooks.add(hooks.env, hooks.close, fd);
+  return fd;
+}
+
+/** Somebody else will close `fd`, or has. Does nothing for an fd that is not owned. */
+export function disown(fd: number): void {
+  checkFd(fd);
+  if (hooks === null || !owned.delete(fd)) return;
+  hooks.remove(hooks.env, hooks.close, fd);
+}
+
+/** As {@link close}, for an fd that may be owned. */
+export function closeOwned(fd: number): number {
+  disown(fd);
+  return close(fd);
+}
