@@ -6,10 +6,11 @@ import { MAX_EVENTS } from '../sys/abi';
 export interface EventLoopOptions {
   /**
    * Who blocks in epoll_wait(2) while there is nothing to do. `'thread'`, the default: a waiter
-   * thread, and Node's loop stays free. `'inline'`: this thread, for scripts and workers that do
-   * nothing else; Node's own timers and I/O then wait for up to `maxInlineWaitMs`.
+   * thread, and Node's loop stays free. `'libuv'`: Node's own loop, which has our epoll fd in its
+   * set; wakes faster than a thread and needs none. `'inline'`: this thread, for scripts and workers
+   * that do nothing else; Node's own timers and I/O then wait for up to `maxInlineWaitMs`.
    */
-  waiter?: 'thread' | 'inline';
+  waiter?: 'thread' | 'libuv' | 'inline';
   /** The most events taken by one epoll_wait(2); 256 if not given. */
   maxEvents?: number;
   /** Batches of events before Node's loop gets its turn; 8 if not given. */
@@ -30,7 +31,7 @@ export interface EventLoopOptions {
 
 /** {@link EventLoopOptions}, checked and with their defaults. */
 export const eventLoopOptionsSchema = z.strictObject({
-  waiter: z.enum(['thread', 'inline']).default('thread'),
+  waiter: z.enum(['thread', 'libuv', 'inline']).default('thread'),
   maxEvents: z.int().min(1).max(MAX_EVENTS).default(256),
   batchesPerTurn: z.int().min(1).max(1_000).default(8),
   turnBudgetMs: z.number().min(0).max(1_000).default(10),

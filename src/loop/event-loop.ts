@@ -19,6 +19,7 @@ import {
   type EventLoopStats,
   eventLoopOptionsSchema,
 } from './event-loop-options';
+import { LibuvWaiter } from './libuv-waiter';
 import { parseOptions } from './options';
 import { type EventHandler, Registration, type RegistrationOwner } from './registration';
 import { SpinBudget } from './spin-budget';
@@ -114,7 +115,7 @@ export class EventLoop implements RegistrationOwner {
    */
   add(fd: number, events: number, handler: EventHandler): Registration {
     this.#assertOpen();
-    if (this.#settings.waiter === 'thread') this.#joinWaiter();
+    if (this.#settings.waiter !== 'inline') this.#joinWaiter();
     const { data, former } = this.#set.add({ fd, events, handler });
     this.#applyHeld();
     if (this.#phase === 'idle') this.#schedule();
@@ -316,7 +317,12 @@ export class EventLoop implements RegistrationOwner {
 
   /** Before the first fd is taken, not when waiting begins: by then there may be no fds left. */
   #joinWaiter(): void {
-    this.#waiter ??= joinWaiterThread(this.#set.fd, () => this.#onWake());
+    if (this.#waiter !== null) return;
+    const onWake = (): void => this.#onWake();
+    const isThread = this.#settings.waiter === 'thread';
+    this.#waiter = isThread
+      ? joinWaiterThread(this.#set.fd, onWake)
+      : new LibuvWaiter(this.#set.fd, onWake);
   }
 
   #inlineWaitMs(): number {

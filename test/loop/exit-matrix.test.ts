@@ -16,10 +16,12 @@ const matrix = [
   { way: 'terminate', what: 'worker.terminate() of a worker with a loop', code: 0 },
 ];
 
-test.each(matrix)(
-  '$what ends the process',
-  async ({ way, code, kill }) => {
-    const child = runTs('test/loop/exit-matrix.ts', { args: [way] });
+const waiters = ['thread', 'libuv'] as const;
+
+test.each(waiters.flatMap((waiter) => matrix.map((one) => ({ waiter, ...one }))))(
+  '$what ends the process, with the waiter $waiter',
+  async ({ waiter, way, code, kill }) => {
+    const child = runTs('test/loop/exit-matrix.ts', { args: [way, waiter] });
     await child.printed(/ready/, 25_000);
     const start = performance.now();
     if (kill) child.kill('SIGTERM');

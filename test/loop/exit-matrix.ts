@@ -5,18 +5,23 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { Waker } from '../../src/epoll/waker';
 import { defaultLoop } from '../../src/loop/default-loop';
+import { EventLoop } from '../../src/loop/event-loop';
 import { waiterThreads } from '../../src/loop/waiter-pool';
 import { EPOLLIN } from '../../src/sys/constants';
 import { until } from '../support/until';
 
 const waker = new Waker();
-const registration = defaultLoop().add(waker.fd, EPOLLIN, {
+const waiter = isMainThread ? process.argv[3] : workerData;
+const loop = waiter === 'libuv' ? new EventLoop({ waiter }) : defaultLoop();
+const registration = loop.add(waker.fd, EPOLLIN, {
   onEvents: () => waker.drain(),
   onRevoked: () => {},
 });
 
+const threadsWait = (): boolean =>
+  waiterThreads().length > 0 && waiterThreads().every(({ state }) => state === 'waiting');
 const waiting = (): Promise<void> =>
-  until(() => waiterThreads().length > 0 && waiterThreads().every((t) => t.state === 'waiting'));
+  until(() => loop.stats().handovers > 0 && (waiter === 'libuv' || threadsWait()));
 
 const ways: Record<string, () => unknown> = {
   exit: () => process.exit(3),
@@ -44,7 +49,7 @@ async function terminate(): Promise<void> {
   registration.remove();
   const worker = new Worker(__filename, {
     execArgv: ['-r', 'ts-node/register/transpile-only'],
-    workerData: 'loop',
+    workerData: waiter,
   });
   await new Promise((resolve) => worker.once('message', resolve));
   console.log('ready');
@@ -52,4 +57,4 @@ async function terminate(): Promise<void> {
 }
 
 if (isMainThread) void main();
-else if (workerData === 'loop') void waiting().then(() => parentPort?.postMessage('waiting'));
+else void waiting().then(() => parentPort?.postMessage('waiting'));

@@ -7,6 +7,7 @@ const waker = new Waker();
 watch(waker.fd, { autoClose: false });
 new EventFd().on('count', () => {});
 new EventLoop({ waiter: 'inline' });
+watch(new Waker().fd, { loop: new EventLoop({ waiter: 'libuv' }) });
 
 const endings: Record<string, () => void> = {
   wait: () => {},

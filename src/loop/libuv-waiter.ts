@@ -1,0 +1,52 @@
+/**
+ * Waits by way of Node's own loop: libuv has the loop's epoll fd in its epoll set.
+ *
+ * A wake-up costs no hop through a thread, and the waiting no thread. In exchange the kernel wakes
+ * Node's loop, so the loop can only lead when Node's loop comes round; that is what it does anyway.
+ */
+import { UvPoll } from '../sys/uv-poll';
+import type { Waiter } from './waiter';
+
+/** See {@link Waiter}. */
+export class LibuvWaiter implements Waiter {
+  readonly #onReadable: () => void;
+  #poll: UvPoll;
+  #armed = false;
+  #held = false;
+
+  constructor(epollFd: number, onWake: () => void) {
+    this.#onReadable = () => {
+      if (!this.#armed) return;
+      this.#armed = false;
+      onWake();
+    };
+    this.#poll = this.#watch(epollFd);
+  }
+
+  arm(): void {
+    this.#armed = true;
+    this.#poll.start();
+  }
+
+  setHeld(held: boolean): void {
+    this.#held = held;
+    this.#poll.setHeld(held);
+  }
+
+  replace(epollFd: number): void {
+    this.#poll.close();
+    this.#poll = this.#watch(epollFd);
+    if (this.#armed) this.#poll.start();
+  }
+
+  close(): void {
+    this.#armed = false;
+    this.#poll.close();
+  }
+
+  #watch(epollFd: number): UvPoll {
+    const poll = new UvPoll(epollFd, this.#onReadable);
+    poll.setHeld(this.#held);
+    return poll;
+  }
+}
