@@ -16,9 +16,9 @@ export * as constants from './constants';
 export {
   epollCreate1,
   epollCtl,
+  epollPwait,
   epollPwait2,
   epollWait,
-  type Timespec,
 } from './epoll';
 export {
   errno,
@@ -28,7 +28,13 @@ export {
   type SystemErrorDetail,
   unwrap,
 } from './errno';
+export { dup3, lseek, memfdCreate, pipe2 } from './fds';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
+export { ioctl, ioctlSize } from './ioctl';
+export { PollList, poll, ppoll } from './poll';
+export { prlimit, type ResourceLimit } from './resource-limit';
+export { FdSet, select, type Timeval } from './select';
+export { encodeSignalSet } from './signal-set';
 export {
   accept4,
   bind,
@@ -44,3 +50,5 @@ export {
   socket,
   socketpair,
 } from './socket';
+export type { Timespec } from './timespec';
+export { sendfile, splice, tee } from './transfer';
