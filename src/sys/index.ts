@@ -10,6 +10,8 @@ export {
   EVENT_MASK_WORD,
   EVENT_WORDS,
   MAX_EVENTS,
+  POLLFD_BYTES,
+  SIGNAL_SET_BYTES,
 } from './abi';
 export { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from './address';
 export * as constants from './constants';
