@@ -1,10 +1,18 @@
-/** Waits where epoll_pwait2(2) is missing: its wrapper says so here, all other calls are real. */
+/**
+ * Waits where epoll_pwait2(2) is missing. In most tests its wrapper says so, and all other calls
+ * are real; in one the kernel itself does.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Epoll } from '../../src/epoll/epoll';
 import { EPOLLIN } from '../../src/sys/constants';
 import type * as epollCalls from '../../src/sys/epoll';
 import { errno } from '../../src/sys/errno';
+import { Child } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { counter } from '../support/fds';
+import { findProgram, testWith } from '../support/requires';
 
 let calls = 0;
 let missing = errno.ENOSYS;
@@ -49,5 +57,29 @@ test('another error is thrown, and the call is tried again', () => {
       expect.objectContaining({ code: 'EINVAL' }),
     );
     expect(calls).toBe(expected);
+  }
+});
+
+const strace = findProgram('strace');
+testWith(strace, 'strace')('a kernel without it: one try, and no wait is too short', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'epoll-ffi-strace-'));
+  const log = join(folder, 'log');
+  try {
+    const tracing = ['-f', '-qq', '-o', log, '-e', 'trace=epoll_pwait2'];
+    const injection = ['-e', 'inject=epoll_pwait2:error=ENOSYS'];
+    const script = ['-r', 'ts-node/register/transpile-only', join(__dirname, 'old-kernel.ts')];
+    const child = new Child(strace as string, [
+      ...tracing,
+      ...injection,
+      process.execPath,
+      ...script,
+    ]);
+    expect(await child.exit()).toEqual({ code: 0, signal: null });
+    const times: { timeoutMs: number; took: number }[] = JSON.parse(child.stdout);
+    expect(times).toHaveLength(3);
+    for (const { timeoutMs, took } of times) expect(took).toBeGreaterThanOrEqual(timeoutMs);
+    expect(readFileSync(log, 'utf8').match(/ENOSYS .*INJECTED/g)).toHaveLength(1);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
