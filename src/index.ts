@@ -5,6 +5,7 @@
  * handlers, `watch` an emitter on any fd, `TcpServer` and `WebSocketServer` what is built on them.
  */
 export {
+  type BusyPoll,
   Epoll,
   type EpollOptions,
   type EventData,
@@ -12,7 +13,11 @@ export {
   formatEvents,
   type InterestOptions,
   interestMask,
+  pollFds,
   type ReadyEvent,
+  type SelectOptions,
+  type SelectSets,
+  selectFds,
   type WaitOptions,
   Waker,
 } from './epoll';

@@ -12,12 +12,16 @@ import {
   EVENT_DATA_LOW_WORD,
   EVENT_MASK_WORD,
 } from '../sys/abi';
-import { checkFd, checkUint, INT32_MAX, invalidType, outOfRange } from '../sys/check';
+import { checkFd, checkUint, invalidType, outOfRange } from '../sys/check';
 import * as constants from '../sys/constants';
 import { epollCreate1, epollCtl, epollWait } from '../sys/epoll';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { closeOwned, own } from '../sys/ownership';
+import { encodeSignalSet } from '../sys/signal-set';
+import { type BusyPoll, readBusyPoll, writeBusyPoll } from './busy-poll';
 import { EventList } from './event-list';
+import { preciseWait } from './precise-wait';
+import { checkTimeout, toWholeMs } from './timeout';
 
 const { EBADF, EEXIST, EINTR, ENOENT, EPERM } = errno;
 
@@ -30,10 +34,16 @@ export interface EventData {
 /** Options of {@link Epoll.wait}. */
 export interface WaitOptions {
   /**
-   * Milliseconds to wait. 0 returns at once; Infinity, the default, waits without end. A fraction
-   * is rounded up, so that a wait is never too short.
+   * Milliseconds to wait, up to 2**31 - 1 (24.8 days). 0 returns at once; Infinity, the default,
+   * and -1 wait without end. A fraction is waited for to the nanosecond, by epoll_pwait2(2); where
+   * that is missing it is rounded up to a millisecond, so that a wait is never too short.
    */
   timeoutMs?: number;
+  /**
+   * The signals that are blocked during the wait, and no others: numbers or names. They do not end
+   * it and are delivered after it. If not given, the thread's own mask stays.
+   */
+  signalMask?: readonly (number | NodeJS.Signals)[];
 }
 
 /** Options of the constructor. */
@@ -43,6 +53,10 @@ export interface EpollOptions {
 }
 
 const { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC } = constants;
+
+const MAX_DATA = 0xffff_ffff_ffff_ffffn;
+const LOW_HALF = 0xffff_ffffn;
+const HALF_BITS = 32n;
 
 // One event for epoll_ctl(2), which has read it before it returns.
 const scratch = createEventBuffer(1);
@@ -82,11 +96,12 @@ export class Epoll {
   /**
    * `epoll_ctl(EPOLL_CTL_ADD)`: watch `fd` for `events`, a mask of EPOLLIN and so on.
    *
-   * `data` comes back with each event; if not given it is the fd itself. Throws a
+   * `data` comes back with each event ({@link EventList.data64}, or `low` and `high`); it is 64 bits,
+   * as a bigint from 0n to 2n**64n - 1n or as two halves, and the fd itself if not given. Throws a
    * {@link SystemError}: EEXIST (already added), EPERM (a regular file or directory), EBADF (not
    * open), ELOOP, EINVAL, ENOMEM, ENOSPC.
    */
-  add(fd: number, events: number, data?: EventData): void {
+  add(fd: number, events: number, data?: EventData | bigint): void {
     this.#control(EPOLL_CTL_ADD, fd, events, data);
   }
 
@@ -95,7 +110,7 @@ export class Epoll {
    * given again. If the fd is ready now it is reported (again), which is how a one-shot fd is
    * re-armed. Throws ENOENT if `fd` was not added.
    */
-  modify(fd: number, events: number, data?: EventData): void {
+  modify(fd: number, events: number, data?: EventData | bigint): void {
     this.#control(EPOLL_CTL_MOD, fd, events, data);
   }
 
@@ -110,12 +125,20 @@ export class Epoll {
    *
    * Returns this instance's own list, empty at the timeout, valid until the next `wait`. A signal
    * ends the wait early with an empty list, so that the caller can return to Node and its signal
-   * handlers can run.
+   * handlers can run. Throws a TypeError or RangeError for a timeout or mask that is not defined.
    */
   wait(options: WaitOptions = {}): EventList {
-    const { timeoutMs = Infinity } = options;
-    this.waitInto(this.#events, roundTimeout(timeoutMs));
-    return this.#events;
+    const { timeoutMs = Infinity, signalMask } = options;
+    checkTimeout(timeoutMs);
+    const list = this.#events;
+    if (signalMask === undefined && !(timeoutMs % 1 > 0)) {
+      this.waitInto(list, toWholeMs(timeoutMs));
+      return list;
+    }
+    const mask = signalMask === undefined ? null : encodeSignalSet(signalMask, 'signalMask');
+    const fd = this.#open();
+    list.length = this.#counted(preciseWait(fd, list, timeoutMs, mask), 'epoll_pwait');
+    return list;
   }
 
   /**
@@ -123,13 +146,22 @@ export class Epoll {
    * the number of events; allocates nothing.
    */
   waitInto(list: EventList, timeoutMs: number): number {
-    let count = epollWait(this.#open(), list.words, list.capacity, timeoutMs);
-    if (count < 0) {
-      if (count !== -EINTR) throw new SystemError('epoll_wait', count, { fd: this.#fd });
-      count = 0;
-    }
+    const outcome = epollWait(this.#open(), list.words, list.capacity, timeoutMs);
+    const count = this.#counted(outcome, 'epoll_wait');
     list.length = count;
     return count;
+  }
+
+  /**
+   * How this set polls network cards while it waits. Reading and setting it throws a
+   * {@link SystemError}: ENOTTY before Linux 6.9. See {@link BusyPoll} and ioctl_eventpoll(2).
+   */
+  get busyPoll(): BusyPoll {
+    return readBusyPoll(this.#open());
+  }
+
+  set busyPoll(parameters: BusyPoll) {
+    writeBusyPoll(this.#open(), parameters);
   }
 
   /**
@@ -147,11 +179,18 @@ export class Epoll {
     this.close();
   }
 
-  #control(op: number, fd: number, events: number, data: EventData | undefined): void {
+  #counted(outcome: number, syscall: string): number {
+    if (outcome >= 0) return outcome;
+    if (outcome !== -EINTR) throw new SystemError(syscall, outcome, { fd: this.#fd });
+    return 0;
+  }
+
+  #control(op: number, fd: number, events: number, data: EventData | bigint | undefined): void {
     checkUint('events', events);
+    if (data === undefined) writeData(fd, 0);
+    else if (typeof data === 'bigint') writeBigData(data);
+    else writeHalves(data);
     scratch[EVENT_MASK_WORD] = events;
-    scratch[EVENT_DATA_LOW_WORD] = data === undefined ? fd : data.low;
-    scratch[EVENT_DATA_HIGH_WORD] = data === undefined ? 0 : data.high;
     const outcome = epollCtl(this.#open(), op, fd, scratch);
     if (outcome < 0) throw controlError(outcome, fd);
   }
@@ -180,11 +219,22 @@ function controlError(outcome: number, fd: number): SystemError {
   }
 }
 
-function roundTimeout(timeoutMs: number): number {
-  if (typeof timeoutMs !== 'number') throw invalidType('timeoutMs', 'a number', timeoutMs);
-  if (timeoutMs === Infinity || timeoutMs === -1) return -1;
-  if (!(timeoutMs >= 0 && timeoutMs <= INT32_MAX)) {
-    throw outOfRange('timeoutMs', `Infinity, -1, or >= 0 and <= ${INT32_MAX}`, timeoutMs);
+function writeData(low: number, high: number): void {
+  scratch[EVENT_DATA_LOW_WORD] = low;
+  scratch[EVENT_DATA_HIGH_WORD] = high;
+}
+
+function writeHalves(data: EventData): void {
+  if (typeof data !== 'object' || data === null) {
+    throw invalidType('data', 'a bigint or an object with low and high', data);
   }
-  return Math.ceil(timeoutMs);
+  const { low, high } = data;
+  checkUint('data.low', low);
+  checkUint('data.high', high);
+  writeData(low, high);
+}
+
+function writeBigData(data: bigint): void {
+  if (data < 0n || data > MAX_DATA) throw outOfRange('data', `>= 0n and <= ${MAX_DATA}n`, data);
+  writeData(Number(data & LOW_HALF), Number(data >> HALF_BITS));
 }

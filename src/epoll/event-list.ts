@@ -15,6 +15,8 @@ import {
 } from '../sys/abi';
 import { checkInteger } from '../sys/check';
 
+const HALF_BITS = 32n;
+
 /** One event as iteration shows it. */
 export interface ReadyEvent {
   /** `data.fd`: the fd, unless `add` was given data of its own. */
@@ -67,6 +69,14 @@ export class EventList implements Iterable<ReadyEvent> {
   /** The high half of `data.u64` of event `index`: 0, unless `add` was given other data. */
   high(index: number): number {
     return this.words[index * EVENT_WORDS + EVENT_DATA_HIGH_WORD] as number;
+  }
+
+  /**
+   * `data.u64` of event `index`, unsigned: what `add` was given as a bigint. Makes a bigint each
+   * time; {@link low} and {@link high} are the same without one.
+   */
+  data64(index: number): bigint {
+    return (BigInt(this.high(index)) << HALF_BITS) | BigInt(this.low(index));
   }
 
   /** Iterates over the events: `for (const { fd, events } of epoll.wait())`. */

@@ -27,6 +27,23 @@ export const epollEvent = isX86 ? koffi.pack(fields) : koffi.struct(fields);
 /** `struct timespec { time_t tv_sec; long tv_nsec; }` */
 export const timespec = koffi.struct({ tv_sec: 'long', tv_nsec: 'long' });
 
+/** `struct timeval { time_t tv_sec; suseconds_t tv_usec; }` */
+export const timeval = koffi.struct({ tv_sec: 'long', tv_usec: 'long' });
+
+/** `struct pollfd { int fd; short events; short revents; }` */
+export const pollfd = koffi.struct({ fd: 'int', events: 'short', revents: 'short' });
+
+/** `struct epoll_params` of `<linux/eventpoll.h>` */
+export const epollParams = koffi.struct({
+  busy_poll_usecs: 'uint32_t',
+  busy_poll_budget: 'uint16_t',
+  prefer_busy_poll: 'uint8_t',
+  __pad: 'uint8_t',
+});
+
+/** `struct rlimit { rlim_t rlim_cur; rlim_t rlim_max; }`, 64 bits wide everywhere. */
+export const rlimit = koffi.struct({ rlim_cur: 'uint64_t', rlim_max: 'uint64_t' });
+
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 
 /** Bytes of one `struct epoll_event`. */
@@ -44,6 +61,35 @@ export const EVENT_DATA_HIGH_WORD: number = EVENT_DATA_LOW_WORD + 1;
 export const TIMESPEC_BYTES: number = koffi.sizeof(timespec);
 /** Byte offset of `tv_nsec`. */
 export const TIMESPEC_NANOSECONDS_BYTE: number = koffi.offsetof(timespec, 'tv_nsec');
+
+/** Bytes of `struct timeval`. */
+export const TIMEVAL_BYTES: number = koffi.sizeof(timeval);
+/** Byte offset of `tv_usec`. */
+export const TIMEVAL_MICROSECONDS_BYTE: number = koffi.offsetof(timeval, 'tv_usec');
+
+/** Bytes of one `struct pollfd`. */
+export const POLLFD_BYTES: number = koffi.sizeof(pollfd);
+/** Byte offset of `events`. */
+export const POLLFD_EVENTS_BYTE: number = koffi.offsetof(pollfd, 'events');
+/** Byte offset of `revents`. */
+export const POLLFD_REVENTS_BYTE: number = koffi.offsetof(pollfd, 'revents');
+
+/** Bytes of `struct epoll_params`. */
+export const EPOLL_PARAMS_BYTES: number = koffi.sizeof(epollParams);
+/** Byte offset of `busy_poll_budget`. */
+export const EPOLL_PARAMS_BUDGET_BYTE: number = koffi.offsetof(epollParams, 'busy_poll_budget');
+/** Byte offset of `prefer_busy_poll`. */
+export const EPOLL_PARAMS_PREFER_BYTE: number = koffi.offsetof(epollParams, 'prefer_busy_poll');
+
+/** Bytes of `struct rlimit`. */
+export const RLIMIT_BYTES: number = koffi.sizeof(rlimit);
+/** Byte offset of `rlim_max`. */
+export const RLIMIT_HARD_BYTE: number = koffi.offsetof(rlimit, 'rlim_max');
+
+/** Bytes of `sigset_t`, in glibc and in musl: room for 1,024 signals, of which there are 64. */
+export const SIGNAL_SET_BYTES = 128;
+/** Bytes of `fd_set`: one bit for each fd below FD_SETSIZE. */
+export const FD_SET_BYTES = 128;
 
 /** The most events one wait may ask for; the kernel's own limit is INT_MAX / sizeof(event). */
 export const MAX_EVENTS = 0xffff;

@@ -1,7 +1,9 @@
 /**
  * The kernel's numbers, under the kernel's names. They are those of the generic Linux ABI, which
- * every machine koffi runs on shares (x86, arm, riscv, loongarch, ppc64le).
+ * every machine koffi runs on shares (x86, arm, riscv, loongarch, ppc64le); the numbers of ioctl(2)
+ * alone are others on PowerPC.
  */
+const isPowerPc = process.arch === 'ppc64';
 
 // epoll_create1(2), epoll_ctl(2), epoll_wait(2)
 export const EPOLL_CLOEXEC = 0o2000000;
@@ -25,6 +27,27 @@ export const EPOLLWAKEUP = 0x2000_0000;
 export const EPOLLONESHOT = 0x4000_0000;
 export const EPOLLET = 0x8000_0000;
 
+// ioctl_eventpoll(2), <linux/eventpoll.h>
+export const EPIOCSPARAMS: number = isPowerPc ? 0x8008_8a01 : 0x4008_8a01;
+export const EPIOCGPARAMS: number = isPowerPc ? 0x4008_8a02 : 0x8008_8a02;
+
+// poll(2)
+export const POLLIN = 0x001;
+export const POLLPRI = 0x002;
+export const POLLOUT = 0x004;
+export const POLLERR = 0x008;
+export const POLLHUP = 0x010;
+export const POLLNVAL = 0x020;
+export const POLLRDNORM = 0x040;
+export const POLLRDBAND = 0x080;
+export const POLLWRNORM = 0x100;
+export const POLLWRBAND = 0x200;
+export const POLLMSG = 0x400;
+export const POLLRDHUP = 0x2000;
+
+// select(2)
+export const FD_SETSIZE = 1024;
+
 // eventfd(2)
 export const EFD_SEMAPHORE = 1;
 export const EFD_NONBLOCK = 0o4000;
@@ -36,8 +59,60 @@ export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
+export const F_SETPIPE_SZ = 1031;
+export const F_GETPIPE_SZ = 1032;
+export const F_ADD_SEALS = 1033;
+export const F_GET_SEALS = 1034;
+export const F_SEAL_SEAL = 0x1;
+export const F_SEAL_SHRINK = 0x2;
+export const F_SEAL_GROW = 0x4;
+export const F_SEAL_WRITE = 0x8;
 export const FD_CLOEXEC = 1;
 export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+
+// lseek(2)
+export const SEEK_SET = 0;
+export const SEEK_CUR = 1;
+export const SEEK_END = 2;
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
+
+// memfd_create(2)
+export const MFD_CLOEXEC = 0x1;
+export const MFD_ALLOW_SEALING = 0x2;
+export const MFD_HUGETLB = 0x4;
+
+// splice(2), tee(2)
+export const SPLICE_F_MOVE = 0x1;
+export const SPLICE_F_NONBLOCK = 0x2;
+export const SPLICE_F_MORE = 0x4;
+
+// ioctl(2), <asm-generic/ioctls.h>
+export const TIOCGWINSZ: number = isPowerPc ? 0x4008_7468 : 0x5413;
+export const TIOCSWINSZ: number = isPowerPc ? 0x8008_7467 : 0x5414;
+export const FIONREAD: number = isPowerPc ? 0x4004_667f : 0x541b;
+export const FIONBIO: number = isPowerPc ? 0x8004_667e : 0x5421;
+export const FIONCLEX: number = isPowerPc ? 0x2000_6602 : 0x5450;
+export const FIOCLEX: number = isPowerPc ? 0x2000_6601 : 0x5451;
+
+// prlimit(2)
+export const RLIMIT_CPU = 0;
+export const RLIMIT_FSIZE = 1;
+export const RLIMIT_DATA = 2;
+export const RLIMIT_STACK = 3;
+export const RLIMIT_CORE = 4;
+export const RLIMIT_RSS = 5;
+export const RLIMIT_NPROC = 6;
+export const RLIMIT_NOFILE = 7;
+export const RLIMIT_MEMLOCK = 8;
+export const RLIMIT_AS = 9;
+export const RLIMIT_LOCKS = 10;
+export const RLIMIT_SIGPENDING = 11;
+export const RLIMIT_MSGQUEUE = 12;
+export const RLIMIT_NICE = 13;
+export const RLIMIT_RTPRIO = 14;
+export const RLIMIT_RTTIME = 15;
 
 // socket(2)
 export const AF_UNIX = 1;

@@ -1,23 +1,19 @@
 /**
- * epoll(7): the three calls, and their nanosecond sister. Arguments are checked, results are
- * `n >= 0` or `-errno`. The only import of the waiter thread, so it stays light.
+ * epoll(7): the three calls, and the waits with a signal mask and with nanoseconds. Arguments are
+ * checked, results are `n >= 0` or `-errno`. The only import of the waiter thread, so it stays light.
  */
-import {
-  EVENT_BYTES,
-  epollEvent,
-  MAX_EVENTS,
-  TIMESPEC_BYTES,
-  TIMESPEC_NANOSECONDS_BYTE,
-  timespec,
-} from './abi';
+import { EVENT_BYTES, epollEvent, MAX_EVENTS, timespec } from './abi';
 import { checkFd, checkInt, checkInteger, checkRoom, INT32_MAX, invalidType } from './check';
 import { declare, declareOptional, pointerTo, result } from './libc';
+import { checkSignalMask } from './signal-set';
+import { encodeTimeout, type Timespec } from './timespec';
 
 const eventPointer = pointerTo(epollEvent);
 const native = {
   epoll_create1: declare('int', 'epoll_create1', ['int']),
   epoll_ctl: declare('int', 'epoll_ctl', ['int', 'int', 'int', eventPointer]),
   epoll_wait: declare('int', 'epoll_wait', ['int', eventPointer, 'int', 'int']),
+  epoll_pwait: declare('int', 'epoll_pwait', ['int', eventPointer, 'int', 'int', 'void *']),
   epoll_pwait2: declareOptional('int', 'epoll_pwait2', [
     'int',
     eventPointer,
@@ -26,8 +22,6 @@ const native = {
     'void *',
   ]),
 };
-
-const MAX_NANOSECONDS = 999_999_999;
 
 /**
  * `int epoll_create1(int flags)`
@@ -74,42 +68,47 @@ export function epollWait(
   return result(native.epoll_wait(epfd, events, maxEvents, timeoutMs));
 }
 
-/** How long to wait: `struct timespec`. */
-export interface Timespec {
-  seconds: number;
-  nanoseconds: number;
+/**
+ * `int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout,
+ *                  const sigset_t *sigmask)`
+ *
+ * As {@link epollWait}; during the wait `mask`, from {@link encodeSignalSet}, is the thread's signal
+ * mask. Null leaves the thread's own. See epoll_pwait(2).
+ */
+export function epollPwait(
+  epfd: number,
+  events: Uint32Array,
+  maxEvents: number,
+  timeoutMs: number,
+  mask: Uint8Array | null = null,
+): number {
+  checkFd(epfd, 'epfd');
+  checkEvents(events, maxEvents);
+  checkInteger('timeoutMs', timeoutMs, -1, INT32_MAX);
+  checkSignalMask(mask);
+  return result(native.epoll_pwait(epfd, events, maxEvents, timeoutMs, mask));
 }
-
-const timespecBytes = new Uint8Array(TIMESPEC_BYTES);
-const timespecView = new DataView(timespecBytes.buffer);
 
 /**
  * `int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
  *                   const struct timespec *timeout, const sigset_t *sigmask)`
  *
- * As {@link epollWait} with a timeout in nanoseconds; null waits without end. The signal mask is
- * left alone. Returns -ENOSYS before Linux 5.11 and glibc 2.35. See epoll_pwait2(2).
+ * As {@link epollPwait} with a timeout in nanoseconds; null waits without end. Returns -ENOSYS
+ * before Linux 5.11 and glibc 2.35. See epoll_pwait2(2).
  */
 export function epollPwait2(
   epfd: number,
   events: Uint32Array,
   maxEvents: number,
   timeout: Timespec | null,
+  mask: Uint8Array | null = null,
 ): number {
+  // First: a getter of the caller's object could shrink a buffer that was checked before.
+  const memory = encodeTimeout(timeout);
   checkFd(epfd, 'epfd');
   checkEvents(events, maxEvents);
-  if (timeout !== null) {
-    if (typeof timeout !== 'object') throw invalidType('timeout', 'an object or null', timeout);
-    const { seconds, nanoseconds } = timeout;
-    checkInteger('timeout.seconds', seconds, 0, INT32_MAX);
-    checkInteger('timeout.nanoseconds', nanoseconds, 0, MAX_NANOSECONDS);
-    // Both fit 31 bits, so the low word is the whole value of a long of either size.
-    timespecView.setUint32(0, seconds, true);
-    timespecView.setUint32(TIMESPEC_NANOSECONDS_BYTE, nanoseconds, true);
-  }
-  return result(
-    native.epoll_pwait2(epfd, events, maxEvents, timeout === null ? null : timespecBytes, null),
-  );
+  checkSignalMask(mask);
+  return result(native.epoll_pwait2(epfd, events, maxEvents, memory, mask));
 }
 
 function checkEvents(events: Uint32Array, maxEvents: number): void {

@@ -10,15 +10,17 @@ export {
   EVENT_MASK_WORD,
   EVENT_WORDS,
   MAX_EVENTS,
+  POLLFD_BYTES,
+  SIGNAL_SET_BYTES,
 } from './abi';
 export { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from './address';
 export * as constants from './constants';
 export {
   epollCreate1,
   epollCtl,
+  epollPwait,
   epollPwait2,
   epollWait,
-  type Timespec,
 } from './epoll';
 export {
   errno,
@@ -28,8 +30,14 @@ export {
   type SystemErrorDetail,
   unwrap,
 } from './errno';
+export { dup3, lseek, memfdCreate, pipe2 } from './fds';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
+export { ioctl, ioctlSize } from './ioctl';
 export { closeOwned, disown, own } from './ownership';
+export { PollList, poll, ppoll } from './poll';
+export { prlimit, type ResourceLimit } from './resource-limit';
+export { FdSet, select, type Timeval } from './select';
+export { encodeSignalSet } from './signal-set';
 export {
   accept4,
   bind,
@@ -45,3 +53,5 @@ export {
   socket,
   socketpair,
 } from './socket';
+export type { Timespec } from './timespec';
+export { sendfile, splice, tee } from './transfer';

@@ -61,6 +61,22 @@ export function addressOf(name: string): bigint {
   return libc.symbol(name);
 }
 
+/**
+ * As {@link declare}, for a function with an `off_t` or `rlim_t`: the one where it has 64 bits. On
+ * 32-bit glibc that is `<name>64`; musl has only the plain one, which is 64 bits wide.
+ */
+export function declareWide(
+  result: 'int' | 'int64_t',
+  name: string,
+  parameters: ParameterType[],
+): NativeFunction<number> {
+  try {
+    return declare(result, `${name}64`, parameters);
+  } catch {
+    return declare(result, name, parameters);
+  }
+}
+
 /** A pointer to `type`; every typed array is accepted for it, and passed without a copy. */
 export function pointerTo(type: ParameterType): TypeObject {
   return koffi.pointer(type);

@@ -16,11 +16,34 @@ const HEADERS = [
   'fcntl.h',
   'netinet/in.h',
   'netinet/tcp.h',
+  'poll.h',
+  'signal.h',
   'sys/epoll.h',
   'sys/eventfd.h',
+  'sys/ioctl.h',
+  'sys/mman.h',
+  'sys/resource.h',
+  'sys/select.h',
   'sys/socket.h',
+  'sys/time.h',
   'time.h',
+  'unistd.h',
 ];
+
+/** What the headers of older systems lack, as the kernel's own headers have it. */
+const LATER = `
+  #ifndef EPIOCSPARAMS
+  #include <stdint.h>
+  struct epoll_params {
+    uint32_t busy_poll_usecs;
+    uint16_t busy_poll_budget;
+    uint8_t prefer_busy_poll;
+    uint8_t __pad;
+  };
+  #define EPIOCSPARAMS _IOW(0x8A, 0x01, struct epoll_params)
+  #define EPIOCGPARAMS _IOR(0x8A, 0x02, struct epoll_params)
+  #endif
+`;
 
 test('struct epoll_event is packed on x86 and naturally aligned elsewhere', () => {
   const isX86 = process.arch === 'x64' || process.arch === 'ia32';
@@ -40,13 +63,26 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'offsetof(struct epoll_event, data)': String(abi.EVENT_DATA_LOW_WORD * 4),
     'sizeof(struct timespec)': String(abi.TIMESPEC_BYTES),
     'offsetof(struct timespec, tv_nsec)': String(abi.TIMESPEC_NANOSECONDS_BYTE),
+    'sizeof(struct timeval)': String(abi.TIMEVAL_BYTES),
+    'offsetof(struct timeval, tv_usec)': String(abi.TIMEVAL_MICROSECONDS_BYTE),
+    'sizeof(struct pollfd)': String(abi.POLLFD_BYTES),
+    'offsetof(struct pollfd, events)': String(abi.POLLFD_EVENTS_BYTE),
+    'offsetof(struct pollfd, revents)': String(abi.POLLFD_REVENTS_BYTE),
+    'sizeof(struct epoll_params)': String(abi.EPOLL_PARAMS_BYTES),
+    'offsetof(struct epoll_params, busy_poll_budget)': String(abi.EPOLL_PARAMS_BUDGET_BYTE),
+    'offsetof(struct epoll_params, prefer_busy_poll)': String(abi.EPOLL_PARAMS_PREFER_BYTE),
+    'sizeof(struct rlimit)': String(abi.RLIMIT_BYTES),
+    'offsetof(struct rlimit, rlim_max)': String(abi.RLIMIT_HARD_BYTE),
+    'sizeof(sigset_t)': String(abi.SIGNAL_SET_BYTES),
+    'sizeof(fd_set)': String(abi.FD_SET_BYTES),
   };
   for (const name of names) {
     expressions[`(unsigned)${name}`] = String(constants[name as keyof typeof constants]);
   }
   const folder = mkdtempSync(join(tmpdir(), 'epoll-ffi-abi-'));
   try {
-    const source = `#define _GNU_SOURCE\n${HEADERS.map((name) => `#include <${name}>`).join('\n')}
+    const source = `#define _GNU_SOURCE\n#define _FILE_OFFSET_BITS 64\n${HEADERS.map((name) => `#include <${name}>`).join('\n')}
+      ${LATER}
       int main(void) {
         ${Object.keys(expressions)
           .map((expression) => `printf("%lu\\n", (unsigned long)(${expression}));`)

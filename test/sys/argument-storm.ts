@@ -10,14 +10,25 @@ import * as sys from '../../src/sys';
 import {
   address,
   bytes,
+  count,
   events,
   fd,
+  fdSet,
   int,
   integers,
+  limit,
+  limitOut,
+  pollfds,
+  position,
   random,
+  request,
   room,
   setSeed,
+  signalMask,
+  signals,
+  text,
   timespec,
+  timeval,
   type Unit,
   uint,
   whole,
@@ -32,7 +43,12 @@ const table: Record<string, Unit[]> = {
   epollCreate1: [int],
   epollCtl: [fd, { ...int, right: () => [1] }, fd, room(sys.EVENT_BYTES)],
   epollWait: [fd, events, integers(-1, 2 ** 31 - 1, 0)],
-  epollPwait2: [fd, events, timespec],
+  epollPwait: [fd, events, integers(-1, 2 ** 31 - 1, 0), signalMask],
+  epollPwait2: [fd, events, timespec, signalMask],
+  poll: [pollfds, integers(-1, 2 ** 31 - 1, 0)],
+  ppoll: [pollfds, timespec, signalMask],
+  select: [integers(0, 1_024, 0), fdSet, fdSet, fdSet, timeval],
+  encodeSignalSet: [signals],
   eventfd: [uint, int],
   read: [fd, bytes],
   write: [fd, bytes],
@@ -42,6 +58,17 @@ const table: Record<string, Unit[]> = {
   disown: [fd],
   fcntl: [fd, int, int],
   setNonBlocking: [fd],
+  ioctl: [fd, request],
+  ioctlSize: [uint],
+  sendfile: [fd, fd, position, count],
+  splice: [fd, position, fd, position, count, uint],
+  tee: [fd, fd, count, uint],
+  pipe2: [room(8), int],
+  // Both are the same fd: EINVAL, and nothing is closed.
+  dup3: [fd, fd, int],
+  memfdCreate: [text, uint],
+  lseek: [fd, integers(-(2 ** 53) + 1, 2 ** 53 - 1, 0), int],
+  prlimit: [integers(0, 2 ** 31 - 1, 0), integers(0, 2 ** 31 - 1, 7), limit, limitOut],
   socket: [int, int, int],
   socketpair: [int, int, int, room(8)],
   bind: [fd, whole],
@@ -60,7 +87,15 @@ const table: Record<string, Unit[]> = {
 };
 
 /** What has no argument that C would see. */
-const HARMLESS = ['errnoName', 'errnoText', 'unwrap', 'SystemError'];
+const HARMLESS = [
+  'errnoName',
+  'errnoText',
+  'unwrap',
+  'SystemError',
+  // Memory for calls that check it; test/sys/poll.test.ts has their own checks.
+  'PollList',
+  'FdSet',
+];
 
 function storm(name: string, units: Unit[]): void {
   const call = sys[name as keyof typeof sys] as (...args: unknown[]) => unknown;

@@ -183,3 +183,148 @@ export const address: Unit = {
       .slice(random(2))
       .slice(0, 1),
 };
+
+/** An argument that is one of `right`, or one of `wrong`. */
+export function either(right: () => unknown, wrong: () => unknown): Unit {
+  return { right: () => [right()], wrong: () => [wrong()] };
+}
+
+const NOT_OBJECTS = NOT_NUMBERS.filter((value) => typeof value !== 'object');
+
+export const timeval = either(
+  () => ({ seconds: 0, microseconds: 0 }),
+  () =>
+    pick<unknown>([
+      ...NOT_OBJECTS,
+      { seconds: pick(NOT_INTEGERS), microseconds: 0 },
+      { seconds: 0, microseconds: pick([...NOT_NUMBERS, -1, 1_000_000]) },
+      { seconds: pick([-1, INT, ...NOT_NUMBERS]), microseconds: 0 },
+    ]),
+);
+
+/** A signal mask, or null. */
+export const signalMask = either(
+  () => pick([null, sys.encodeSignalSet([])]),
+  () => {
+    const isSomething = (value: unknown): boolean => value !== undefined && value !== null;
+    const tooShort = [new Uint8Array(8), new Uint8Array(127), detached(128), lying(127)];
+    return pick<unknown>([...NOT_BUFFERS.filter(isSomething), ...tooShort]);
+  },
+);
+
+export const signals = either(
+  () => pick([[], ['SIGINT', 1, 64], [9]]),
+  () =>
+    pick<unknown>([
+      ...NOT_NUMBERS.filter((value) => !Array.isArray(value)),
+      [pick([...NOT_INTEGERS, 0, -1, 65, 2 ** 32 + 1])],
+      ['SIGINT', pick(['INT', 'sigint', '', 'toString', '__proto__', null, {}, 2n])],
+      [32],
+      new Array(3),
+      new Uint8Array(3),
+    ]),
+);
+
+/** An array of pollfds and how many of them to use. */
+export const pollfds: Unit = {
+  right: () => [new sys.PollList(4).bytes, 4],
+  wrong: () => {
+    const makers: (() => unknown[])[] = [
+      () => [pick(NOT_BUFFERS), 4],
+      () => [new Uint8Array(4 * sys.POLLFD_BYTES), 5 + random(1_000)],
+      () => [new Uint8Array(64), pick([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 65_536, 2 ** 32])],
+      () => [detached(sys.POLLFD_BYTES), 1],
+      () => [lying(sys.POLLFD_BYTES), 2],
+    ];
+    return pick(makers)();
+  },
+};
+
+function detachedFdSet(): sys.FdSet {
+  const set = new sys.FdSet();
+  structuredClone(set.words.buffer, { transfer: [set.words.buffer as ArrayBuffer] });
+  return set;
+}
+
+export const fdSet = either(
+  () => pick([null, new sys.FdSet()]),
+  () =>
+    pick<unknown>([
+      ...NOT_BUFFERS.filter((value) => value !== null),
+      Object.create(sys.FdSet.prototype),
+      { words: new Uint32Array(32) },
+      new Set(),
+      detachedFdSet(),
+    ]),
+);
+
+/** A position in a file, or null. */
+export const position = either(
+  () => pick([null, 0, 2 ** 53 - 1]),
+  () => {
+    const [wrong] = integers(0, 2 ** 53 - 1, 0).wrong();
+    return wrong ?? -1;
+  },
+);
+
+export const count = integers(0, 2 ** 53 - 1, 0);
+
+export const text = either(
+  () => 'storm',
+  () => pick<unknown>([...NOT_NUMBERS.filter((one) => typeof one !== 'string'), 'a\0b', 1, '\0']),
+);
+
+const sized = sys.constants.EPIOCSPARAMS;
+const old = sys.constants.FIONREAD;
+
+/** A request of ioctl(2) and its argument: none of an eventfd, so that nothing happens. */
+export const request: Unit = {
+  right: () =>
+    pick<unknown[]>([
+      [sized, new Uint8Array(8)],
+      [old, new Int32Array(1)],
+      [old, -1],
+    ]),
+  wrong: () => {
+    const makers: (() => unknown[])[] = [
+      () => [pick([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 2 ** 32, 2 ** 33]), new Uint8Array(64)],
+      () => [sized, new Uint8Array(random(8))],
+      () => [0x8fff_0001, new Uint8Array(0xffe)],
+      () => [old, new Uint8Array(random(4))],
+      () => [pick([sized, old]), detached(8)],
+      () => [sized, lying(7)],
+      () => [pick([sized, old]), pick(NOT_BUFFERS.filter((one) => one !== undefined && one !== 1))],
+      () => [old, pick([...NOT_INTEGERS, -2, 65_536, 0x40_0000, 2 ** 32])],
+    ];
+    return pick(makers)();
+  },
+};
+
+const limits = [
+  -1,
+  0.5,
+  Number.NaN,
+  -Infinity,
+  2 ** 53,
+  -1n,
+  2n ** 64n,
+  ...NOT_NUMBERS.filter((one) => typeof one !== 'bigint'),
+];
+
+/** A new limit for prlimit(2); the right one is the null that sets nothing. */
+export const limit = either(
+  () => null,
+  () =>
+    pick<unknown>([
+      ...NOT_OBJECTS,
+      {},
+      { soft: pick(limits), hard: Infinity },
+      { soft: 0, hard: pick(limits) },
+    ]),
+);
+
+/** Where prlimit(2) puts the limit that held before. */
+export const limitOut = either(
+  () => pick([null, { soft: 0, hard: 0 }]),
+  () => pick<unknown>([undefined, ...NOT_OBJECTS]),
+);

@@ -1,0 +1,23 @@
+/**
+ * Positions in files: `off_t *` and `loff_t *`, 64 bits wide on every machine. A position is a
+ * number, a safe integer: the 8 PiB of 2**53 are more than any disk of today.
+ */
+import { checkInteger } from './check';
+
+/** The memory of one position that C reads and moves on. */
+export class OffsetMemory {
+  readonly #words = new Uint32Array(2);
+
+  /**
+   * Put `offset`, 0 to 2**53 - 1, into the memory and return it; null for null. What C writes back
+   * is not read: it is `offset` and what the call returned.
+   */
+  fill(offset: number | null, name: string): Uint32Array | null {
+    if (offset === null) return null;
+    checkInteger(name, offset, 0, Number.MAX_SAFE_INTEGER);
+    // Every machine koffi supports is little-endian; a typed array keeps the low 32 bits.
+    this.#words[0] = offset;
+    this.#words[1] = Math.floor(offset / 2 ** 32);
+    return this.#words;
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Sets of signals: numbers and names to the bytes of `sigset_t`, as epoll_pwait(2), ppoll(2) and
+ * signalfd(2) take them. The bits are set by libc itself (sigaddset(3)), which knows the signals it
+ * keeps for its own threads.
+ */
+import { constants } from 'node:os';
+import { SIGNAL_SET_BYTES } from './abi';
+import { checkInteger, checkRoom, invalidType, outOfRange } from './check';
+import { declare } from './libc';
+
+const native = {
+  sigemptyset: declare('int', 'sigemptyset', ['void *']),
+  sigaddset: declare('int', 'sigaddset', ['void *', 'int']),
+};
+
+const numbers: Readonly<Record<string, number>> = constants.signals;
+
+/** The largest signal number, SIGRTMAX. */
+const MAX_SIGNAL = 64;
+
+/**
+ * The bytes of a `sigset_t` that holds `signals`: numbers from 1 to 64, or names ("SIGINT").
+ *
+ * SIGKILL and SIGSTOP may be in a set; the kernel ignores them there. Throws a TypeError for what is
+ * no list of numbers and names, and a RangeError for a signal that does not exist, and for the first
+ * realtime signals (32 and 33 with glibc), which libc refuses because its threads need them.
+ * `name` is what the error calls the list. See sigsetops(3).
+ */
+export function encodeSignalSet(
+  signals: readonly (number | NodeJS.Signals)[],
+  name = 'signals',
+): Uint8Array {
+  if (!Array.isArray(signals)) throw invalidType(name, 'an array of signals', signals);
+  const bytes = new Uint8Array(SIGNAL_SET_BYTES);
+  native.sigemptyset(bytes);
+  // By index, so that a hole in the list is refused and not skipped.
+  for (let index = 0; index < signals.length; index += 1) {
+    const signal: unknown = signals[index];
+    const number = numberOf(signal, `${name}[${index}]`);
+    if (native.sigaddset(bytes, number) === 0) continue;
+    throw outOfRange(`${name}[${index}]`, 'a signal that libc does not keep for itself', signal);
+  }
+  return bytes;
+}
+
+/** The memory of a signal mask as libc reads it: null, or a whole `sigset_t`. */
+export function checkSignalMask(mask: Uint8Array | null): void {
+  if (mask !== null) checkRoom(mask, SIGNAL_SET_BYTES, 'mask');
+}
+
+function numberOf(signal: unknown, name: string): number {
+  if (typeof signal === 'number') {
+    checkInteger(name, signal, 1, MAX_SIGNAL);
+    return signal;
+  }
+  if (typeof signal !== 'string') throw invalidType(name, "a signal's number or name", signal);
+  const number = Object.hasOwn(numbers, signal) ? numbers[signal] : undefined;
+  if (number === undefined) throw outOfRange(name, 'the name of a signal', signal);
+  return number;
+}

@@ -1,0 +1,316 @@
+/** What epoll(7), epoll_ctl(2) and the kernel's eventpoll.c say, beyond the three calls. */
+import { mkdtempSync, openSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Epoll } from '../../src/epoll/epoll';
+import { EventList } from '../../src/epoll/event-list';
+import { createEventBuffer } from '../../src/sys/abi';
+import * as c from '../../src/sys/constants';
+import { epollCtl } from '../../src/sys/epoll';
+import { errno } from '../../src/sys/errno';
+import { fcntl, read } from '../../src/sys/io';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
+
+expectNoFdLeaks();
+
+const ET = c.EPOLLET;
+let epoll: Epoll;
+beforeEach(() => {
+  epoll = new Epoll();
+});
+afterEach(() => epoll.close());
+
+function ready(set = epoll): { fd: number; events: number }[] {
+  return [...set.wait({ timeoutMs: 0 })];
+}
+
+/** Another fd for the same open file description. */
+function duplicate(fd: number): number {
+  return closeLater(fcntl(fd, c.F_DUPFD_CLOEXEC, 0));
+}
+
+function code(name: string): Error {
+  return expect.objectContaining({ name: 'SystemError', code: name });
+}
+
+// EFAULT, of epoll_ctl(2) and epoll_wait(2), has no test: it means a bad address, and no address
+// ever comes from a caller. An event array is a typed array, checked to be long enough.
+describe('errors of epoll_ctl', () => {
+  test('EINVAL: exclusive with one-shot, and with flags that it does not know', () => {
+    const fd = counter();
+    for (const flag of [c.EPOLLONESHOT, c.EPOLLRDHUP, c.EPOLLPRI]) {
+      const events = c.EPOLLIN | c.EPOLLEXCLUSIVE | flag;
+      expect(() => epoll.add(fd, events)).toThrow(code('EINVAL'));
+    }
+    epoll.add(fd, (c.EPOLLIN | c.EPOLLOUT | c.EPOLLEXCLUSIVE | c.EPOLLWAKEUP | ET) >>> 0);
+  });
+
+  test('EINVAL: exclusive by modify, and of a member that is exclusive', () => {
+    const [fd, other] = [counter(), counter()];
+    epoll.add(fd, c.EPOLLIN);
+    const exclusive = c.EPOLLIN | c.EPOLLEXCLUSIVE;
+    expect(() => epoll.modify(fd, exclusive)).toThrow(code('EINVAL'));
+    epoll.add(other, exclusive);
+    expect(() => epoll.modify(other, exclusive)).toThrow(code('EINVAL'));
+    epoll.remove(other);
+    epoll.add(other, c.EPOLLIN);
+  });
+
+  test('EINVAL: an epoll set as an exclusive member', () => {
+    using inner = new Epoll();
+    expect(() => epoll.add(inner.fd, c.EPOLLIN | c.EPOLLEXCLUSIVE)).toThrow(code('EINVAL'));
+  });
+
+  test('EINVAL: an fd that is no epoll set, the set itself, an operation that does not exist', () => {
+    const [fd, event] = [counter(), createEventBuffer(1)];
+    expect(epollCtl(fd, c.EPOLL_CTL_ADD, counter(), event)).toBe(-errno.EINVAL);
+    expect(epollCtl(epoll.fd, c.EPOLL_CTL_ADD, epoll.fd, event)).toBe(-errno.EINVAL);
+    expect(epollCtl(epoll.fd, 9, fd, event)).toBe(-errno.EINVAL);
+  });
+
+  test('EBADF: a set or an fd that is not open, and an fd opened with O_PATH', () => {
+    const gone = counter();
+    closeNow(gone);
+    expect(epollCtl(gone, c.EPOLL_CTL_DEL, epoll.fd, null)).toBe(-errno.EBADF);
+    expect(() => epoll.modify(gone, c.EPOLLIN)).toThrow(code('EBADF'));
+    const O_PATH = 0o10000000;
+    const path = closeLater(openSync(__filename, O_PATH));
+    expect(() => epoll.add(path, c.EPOLLIN)).toThrow(code('EBADF'));
+  });
+
+  test('EPERM: a directory', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'epoll-ffi-'));
+    const fd = closeLater(openSync(folder, 'r'));
+    rmdirSync(folder);
+    expect(() => epoll.add(fd, c.EPOLLIN)).toThrow(code('EPERM'));
+  });
+
+  test('ELOOP: a circle of three sets', () => {
+    using second = new Epoll();
+    using third = new Epoll();
+    epoll.add(second.fd, c.EPOLLIN);
+    second.add(third.fd, c.EPOLLIN);
+    expect(() => third.add(epoll.fd, c.EPOLLIN)).toThrow(code('ELOOP'));
+  });
+
+  test('ELOOP: more than five sets in each other', () => {
+    const sets = Array.from({ length: 7 }, () => new Epoll());
+    const [first, ...others] = sets as [Epoll, ...Epoll[]];
+    let [outermost, depth] = [first, 1];
+    expect(() => {
+      for (const set of others) {
+        set.add(outermost.fd, c.EPOLLIN);
+        outermost = set;
+        depth += 1;
+      }
+    }).toThrow(code('ELOOP'));
+    expect(depth).toBe(5);
+    const fd = counter(1);
+    first.add(fd, c.EPOLLIN);
+    expect(ready(outermost)).toHaveLength(1);
+    for (const set of sets) set.close();
+  });
+});
+
+describe('fairness', () => {
+  test('with fewer places than ready fds, all have the same share', () => {
+    using small = new Epoll({ maxEvents: 2 });
+    const shares = new Map<number, number>();
+    for (let index = 0; index < 5; index += 1) small.add(counter(1), c.EPOLLIN);
+    for (let turn = 0; turn < 10; turn += 1) {
+      const batch = ready(small);
+      expect(batch).toHaveLength(2);
+      for (const { fd } of batch) shares.set(fd, (shares.get(fd) ?? 0) + 1);
+    }
+    expect([...shares.values()]).toEqual([4, 4, 4, 4, 4]);
+  });
+});
+
+describe('edge-triggered and one-shot', () => {
+  test('an fd that is ready when it is added is reported once', () => {
+    epoll.add(counter(1), (c.EPOLLIN | ET) >>> 0);
+    expect(ready()).toHaveLength(1);
+    expect(ready()).toEqual([]);
+  });
+
+  test('modify reports again what is ready still, also without a change', () => {
+    const fd = counter(1);
+    epoll.add(fd, (c.EPOLLIN | ET) >>> 0);
+    expect(ready()).toHaveLength(1);
+    epoll.modify(fd, (c.EPOLLIN | ET) >>> 0);
+    expect(ready()).toEqual([{ fd, events: c.EPOLLIN }]);
+    expect(ready()).toEqual([]);
+  });
+
+  test('what is left after a read is not reported until more comes', () => {
+    const [a, b] = pair();
+    epoll.add(b, (c.EPOLLIN | ET) >>> 0);
+    put(a, 'four');
+    expect(ready()).toHaveLength(1);
+    expect(read(b, new Uint8Array(1))).toBe(1);
+    expect(ready()).toEqual([]);
+    put(a, '!');
+    expect(ready()).toHaveLength(1);
+    expect(take(b)).toBe('our!');
+  });
+
+  test('a spent one-shot member stays a member', () => {
+    const fd = counter(1);
+    epoll.add(fd, c.EPOLLIN | c.EPOLLONESHOT);
+    expect(ready()).toHaveLength(1);
+    expect(() => epoll.add(fd, c.EPOLLIN)).toThrow(code('EEXIST'));
+    epoll.remove(fd);
+    epoll.add(fd, c.EPOLLIN);
+  });
+
+  test('a one-shot member says nothing of a hang-up once it is spent', () => {
+    const [a, b] = pair();
+    epoll.add(b, c.EPOLLOUT | c.EPOLLONESHOT);
+    expect(ready()).toEqual([{ fd: b, events: c.EPOLLOUT }]);
+    closeNow(a);
+    expect(ready()).toEqual([]);
+    epoll.modify(b, 0);
+    expect(ready()).toEqual([{ fd: b, events: c.EPOLLHUP }]);
+  });
+});
+
+describe('descriptions and their fds', () => {
+  test('two fds of one description are two members', () => {
+    const fd = counter(1);
+    const second = duplicate(fd);
+    epoll.add(fd, c.EPOLLIN);
+    epoll.add(second, c.EPOLLIN);
+    expect(ready()).toEqual([
+      { fd, events: c.EPOLLIN },
+      { fd: second, events: c.EPOLLIN },
+    ]);
+    epoll.remove(second);
+    expect(ready()).toEqual([{ fd, events: c.EPOLLIN }]);
+  });
+
+  test('the last fd of a description that is closed is removed by the kernel', () => {
+    const fd = counter(1);
+    epoll.add(fd, c.EPOLLIN);
+    closeNow(fd);
+    expect(ready()).toEqual([]);
+  });
+
+  test('a closed fd of which a duplicate is open is still reported, and cannot be removed', () => {
+    const fd = counter(1);
+    const second = duplicate(fd);
+    epoll.add(fd, c.EPOLLIN);
+    closeNow(fd);
+    expect(ready()).toEqual([{ fd, events: c.EPOLLIN }]);
+    expect(() => epoll.remove(fd)).toThrow(code('EBADF'));
+    expect(() => epoll.remove(second)).toThrow(code('ENOENT'));
+    closeNow(second);
+    expect(ready()).toEqual([]);
+  });
+
+  test('one fd in two sets is reported by both', () => {
+    using other = new Epoll();
+    const fd = counter(1);
+    epoll.add(fd, c.EPOLLIN);
+    other.add(fd, c.EPOLLIN, 7n);
+    expect(ready()).toHaveLength(1);
+    expect(ready(other)).toEqual([{ fd: 7, events: c.EPOLLIN }]);
+  });
+});
+
+describe('nested sets', () => {
+  test('the outer set is ready for as long as the inner one is, and takes nothing from it', () => {
+    using inner = new Epoll();
+    const fd = counter(1);
+    inner.add(fd, (c.EPOLLIN | ET) >>> 0);
+    epoll.add(inner.fd, c.EPOLLIN);
+    expect(ready()).toEqual([{ fd: inner.fd, events: c.EPOLLIN }]);
+    expect(ready()).toHaveLength(1);
+    expect(ready(inner)).toEqual([{ fd, events: c.EPOLLIN }]);
+    expect(ready()).toEqual([]);
+  });
+
+  test('edge-triggered, the outer set tells of each new event of the inner one', () => {
+    using inner = new Epoll();
+    const [a, b] = pair();
+    inner.add(b, c.EPOLLIN);
+    epoll.add(inner.fd, (c.EPOLLIN | ET) >>> 0);
+    put(a, 'x');
+    expect(ready()).toHaveLength(1);
+    expect(ready()).toEqual([]);
+    put(a, 'y');
+    expect(ready()).toHaveLength(1);
+  });
+
+  test('a closed inner set leaves the outer one', () => {
+    const inner = new Epoll();
+    inner.add(counter(1), c.EPOLLIN);
+    epoll.add(inner.fd, c.EPOLLIN);
+    inner.close();
+    expect(ready()).toEqual([]);
+  });
+});
+
+describe('masks', () => {
+  test('EPOLLWAKEUP is taken, and not told', () => {
+    const fd = counter(1);
+    epoll.add(fd, c.EPOLLIN | c.EPOLLWAKEUP);
+    expect(ready()).toEqual([{ fd, events: c.EPOLLIN }]);
+  });
+
+  test('the NORM forms are told where they are asked for', () => {
+    const [a, b] = pair();
+    put(a, 'x');
+    epoll.add(b, c.EPOLLRDNORM | c.EPOLLWRNORM);
+    expect(ready()).toEqual([{ fd: b, events: c.EPOLLRDNORM | c.EPOLLWRNORM }]);
+  });
+
+  test('errors and hang-ups are told without being asked for', () => {
+    const [a, b] = pair();
+    epoll.add(b, 0);
+    expect(ready()).toEqual([]);
+    closeNow(a);
+    expect(ready()).toEqual([{ fd: b, events: c.EPOLLHUP }]);
+  });
+});
+
+describe('user data', () => {
+  test.each([0n, 1n, 0xffff_ffffn, 2n ** 32n, 0xdead_beef_cafe_f00dn, 2n ** 64n - 1n])(
+    'the bigint %p comes back',
+    (data) => {
+      const fd = counter(1);
+      epoll.add(fd, c.EPOLLIN, data);
+      const list = epoll.wait({ timeoutMs: 0 });
+      expect(list.data64(0)).toBe(data);
+      expect([list.low(0), list.high(0)]).toEqual([Number(data % 2n ** 32n), Number(data >> 32n)]);
+      epoll.modify(fd, c.EPOLLIN, { low: 3, high: 4 });
+      expect(epoll.wait({ timeoutMs: 0 }).data64(0)).toBe((4n << 32n) | 3n);
+      epoll.modify(fd, c.EPOLLIN);
+      expect(epoll.wait({ timeoutMs: 0 }).data64(0)).toBe(BigInt(fd));
+    },
+  );
+
+  test('each event of a list has its own', () => {
+    for (let index = 0n; index < 5n; index += 1n) epoll.add(counter(1), c.EPOLLIN, index << 40n);
+    const list = new EventList(8);
+    const count = epoll.waitInto(list, 0);
+    const data = Array.from({ length: count }, (_, index) => list.data64(index) >> 40n);
+    expect(data).toEqual([0n, 1n, 2n, 3n, 4n]);
+  });
+
+  test.each<[unknown, ErrorConstructor]>([
+    [-1n, RangeError],
+    [2n ** 64n, RangeError],
+    [{ low: -1, high: 0 }, RangeError],
+    [{ low: 0, high: 2 ** 32 }, RangeError],
+    [{ low: 0.5, high: 0 }, RangeError],
+    [{ low: 0 }, TypeError],
+    [5, TypeError],
+    ['5', TypeError],
+    [null, TypeError],
+  ])('%p is refused, and nothing is added', (data, type) => {
+    const fd = counter(1);
+    expect(() => epoll.add(fd, c.EPOLLIN, data as bigint)).toThrow(type);
+    expect(() => epoll.remove(fd)).toThrow(code('ENOENT'));
+  });
+});
