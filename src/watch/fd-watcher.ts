@@ -196,10 +196,13 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   /** For the loop. */
   onRevoked(reason: Error): void {
     if (this.#state === 'closed') return;
-    // The fd is closed already, and its number may be somebody else's now.
-    this.#autoClose = false;
-    if (reason instanceof SystemError) this.#fail(reason);
-    this.#end(undefined);
+    // Closed behind our back: its number may be somebody else's now.
+    if (reason instanceof SystemError && reason.code === 'EBADF') this.#autoClose = false;
+    try {
+      if (reason instanceof SystemError) this.#fail(reason);
+    } finally {
+      this.#end(undefined);
+    }
   }
 
   /** An empty pipe without a writer is EPOLLHUP alone: whoever reads must learn of the end too. */
@@ -225,8 +228,11 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#registration.remove();
     this.#iterator?.end(reason);
-    this.emit('close');
-    if (this.#autoClose) unwrap(close(this.#fd), 'close', { fd: this.#fd });
+    try {
+      this.emit('close');
+    } finally {
+      if (this.#autoClose) unwrap(close(this.#fd), 'close', { fd: this.#fd });
+    }
   }
 
   #assertOpen(action: string): void {
