@@ -30,6 +30,27 @@ export {
 } from './errno';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
 export {
+  type ChildInfo,
+  decodeChildInfo,
+  pidfdExitStatus,
+  pidfdOpen,
+  pidfdSendSignal,
+  SIGINFO_BYTES,
+  waitid,
+} from './process';
+export {
+  decodeSignalInfo,
+  pthreadSigmask,
+  SIGNALFD_SIGINFO_BYTES,
+  type SignalInfo,
+  signalfd,
+  sigqueue,
+  sigtimedwait,
+  tgkill,
+} from './signal';
+export { signalName, signalNumber } from './signal-name';
+export { encodeSignalSet } from './signal-set';
+export {
   accept4,
   bind,
   connect,
@@ -44,3 +65,10 @@ export {
   socket,
   socketpair,
 } from './socket';
+export {
+  clockGettime,
+  type TimerSpec,
+  timerfdCreate,
+  timerfdGettime,
+  timerfdSettime,
+} from './timer';

@@ -4,6 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as abi from '../../src/sys/abi';
 import * as constants from '../../src/sys/constants';
+import { SIGINFO_BYTES, SIGINFO_OFFSETS } from '../../src/sys/process';
+import { SIGNALFD_SIGINFO_BYTES, SIGNALFD_SIGINFO_OFFSETS } from '../../src/sys/signal';
+import { encodeSignalSet } from '../../src/sys/signal-set';
+import * as timer from '../../src/sys/timer';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { findProgram, testWith } from '../support/requires';
 
@@ -17,7 +21,13 @@ const HEADERS = [
   'netinet/tcp.h',
   'sys/epoll.h',
   'sys/eventfd.h',
+  'sys/pidfd.h',
+  'sys/signalfd.h',
   'sys/socket.h',
+  'sys/syscall.h',
+  'sys/timerfd.h',
+  'sys/wait.h',
+  'signal.h',
   'time.h',
 ];
 
@@ -39,7 +49,19 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'offsetof(struct epoll_event, data)': String(abi.EVENT_DATA_LOW_WORD * 4),
     'sizeof(struct timespec)': String(abi.TIMESPEC_BYTES),
     'offsetof(struct timespec, tv_nsec)': String(abi.TIMESPEC_NANOSECONDS_BYTE),
+    'sizeof(struct itimerspec)': String(timer.ITIMERSPEC_BYTES),
+    'offsetof(struct itimerspec, it_interval)': String(timer.ITIMERSPEC_INTERVAL_BYTE),
+    'offsetof(struct itimerspec, it_value)': String(timer.ITIMERSPEC_VALUE_BYTE),
+    'sizeof(sigset_t)': String(encodeSignalSet([]).byteLength),
+    'sizeof(struct signalfd_siginfo)': String(SIGNALFD_SIGINFO_BYTES),
+    'sizeof(siginfo_t)': String(SIGINFO_BYTES),
   };
+  for (const [name, offset] of Object.entries(SIGNALFD_SIGINFO_OFFSETS)) {
+    expressions[`offsetof(struct signalfd_siginfo, ${name})`] = String(offset);
+  }
+  for (const [name, offset] of Object.entries(SIGINFO_OFFSETS)) {
+    expressions[`offsetof(siginfo_t, ${name})`] = String(offset);
+  }
   for (const name of names) {
     expressions[`(unsigned)${name}`] = String(constants[name as keyof typeof constants]);
   }
