@@ -146,6 +146,7 @@ export function pthreadSigmask(
 export function sigtimedwait(set: Uint8Array, timeout: Timespec): number {
   checkRoom(set, SIGNAL_SET_BYTES, 'set');
   checkObject('timeout', timeout);
+  checkInteger('timeout.seconds', timeout.seconds, 0, INT32_MAX);
   encodeTime(timespecView, 0, timeout, 'timeout');
   return result(native.sigtimedwait(set, null, timespecBytes));
 }
