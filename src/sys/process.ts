@@ -72,8 +72,9 @@ export interface ChildInfo {
 /**
  * `int pidfd_open(pid_t pid, unsigned int flags)`
  *
- * Returns a new fd, close-on-exec, that is readable once the process has ended; or -EINVAL (`pid`
- * is a thread that does not lead its process), -EMFILE, -ENFILE, -ENOSYS before Linux 5.3, -ESRCH.
+ * Returns a new fd, close-on-exec, that is readable once the process has ended; or -EINVAL or -ENOENT
+ * (`pid` is a thread that does not lead its process), -EMFILE, -ENFILE, -ENOSYS before Linux 5.3,
+ * -ESRCH.
  * See pidfd_open(2).
  */
 export function pidfdOpen(pid: number, flags: number): number {

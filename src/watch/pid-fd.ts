@@ -15,7 +15,7 @@ import {
 import { signalName, signalNumber } from '../sys/signal-name';
 import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-source';
 
-const { EINTR, EINVAL, ESRCH } = errno;
+const { EINTR, EINVAL, ENOENT, ESRCH } = errno;
 const { CLD_EXITED, P_PIDFD, WEXITED, WNOHANG, WNOWAIT } = constants;
 
 /** What a {@link PidFd} tells when its process has ended. */
@@ -44,8 +44,8 @@ export class PidFd extends FdSource<'exit', ProcessExit> {
 
   /**
    * Throws a RangeError for what is no process id, a TypeError for a wrong option, and a
-   * {@link SystemError}: ESRCH if there is no such process, EINVAL for a thread that does not lead
-   * its process, ENOSYS before Linux 5.3, EMFILE or ENFILE when there are no fds left.
+   * {@link SystemError}: ESRCH if there is no such process, EINVAL or ENOENT for a thread that does
+   * not lead its process, ENOSYS before Linux 5.3, EMFILE or ENFILE when there are no fds left.
    */
   constructor(pid: number, options: FdSourceOptions = {}) {
     checkInteger('pid', pid, 1, INT32_MAX);
@@ -82,12 +82,15 @@ export class PidFd extends FdSource<'exit', ProcessExit> {
 
 function openProcess(pid: number): number {
   const fd = pidfdOpen(pid, 0);
-  if (fd === -ESRCH || fd === -EINVAL) {
-    const reason =
-      fd === -ESRCH ? `there is no process ${pid}` : `${pid} is a thread, not a process`;
-    throw new SystemError('pidfd_open', fd, { reason });
+  switch (-fd) {
+    case ESRCH:
+      throw new SystemError('pidfd_open', fd, { reason: `there is no process ${pid}` });
+    case EINVAL:
+    case ENOENT:
+      throw new SystemError('pidfd_open', fd, { reason: `${pid} is a thread, not a process` });
+    default:
+      return unwrap(fd, 'pidfd_open');
   }
-  return unwrap(fd, 'pidfd_open');
 }
 
 /** How the process ended, without reaping it: that is for whoever started it. */
