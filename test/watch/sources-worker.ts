@@ -31,6 +31,7 @@ async function main(): Promise<void> {
   const waiter = waiterThreads()[0]?.worker;
   const waiterEnded = waiter ? next(waiter, 'exit') : null;
   defaultLoop().close();
+  waiter?.ref();
   await waiterEnded;
   parentPort?.postMessage({ counted, expirations, exited: exit.pid, closed: exits.closed });
 }
