@@ -50,10 +50,11 @@ function busy(ms: number): void {
   while (performance.now() < end);
 }
 
+const timer = new TimerFd();
+timer.set({ intervalMs: periodMs });
 const precise = new Meter();
-const plain = new Meter();
 const interval = setInterval(() => plain.tick(1), periodMs);
-const timer = new TimerFd({ intervalMs: periodMs });
+const plain = new Meter();
 
 timer.on('timeout', ({ expirations }) => {
   const before = precise.periods;

@@ -15,8 +15,8 @@ test('precise-timer: tells every period, several at once after busy times, and e
     /^TimerFd: (\d+) periods passed, (\d+) told in (\d+) calls;/m.exec(child.stdout) ?? [];
   expect(Number(told)).toBeGreaterThanOrEqual(160);
   expect(Number(calls)).toBeLessThan(Number(told));
-  // Nothing is lost: what has passed has been told, but for the period that runs.
-  expect(Math.abs(Number(passed) - Number(told))).toBeLessThanOrEqual(4);
+  // Nothing is lost: what has passed has been told, but for what ran since.
+  expect(Math.abs(Number(passed) - Number(told))).toBeLessThanOrEqual(8);
   expect(child.stdout).toMatch(/^setInterval: \d+ periods passed, \d+ told/m);
 });
 

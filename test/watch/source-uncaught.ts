@@ -1,6 +1,6 @@
 /**
  * Sources whose listeners throw, and a source that fails with and without a listener for that; run
- * by fd-source.test.ts. Prints what was heard and what was caught, in order.
+ * by fd-source-end.test.ts. Prints what was heard and what was caught, in order.
  */
 import { errno, unwrap } from '../../src/sys/errno';
 import { eventfd } from '../../src/sys/io';

@@ -82,7 +82,7 @@ describe('absolute times', () => {
     const timer = timerFd({ clock: 'realtime', at });
     await next(timer, 'timeout');
     expect(timer.now()).toBeGreaterThanOrEqual(at.getTime());
-    expect(Math.abs(timer.now() - Date.now())).toBeLessThan(5);
+    expect(Math.abs(timer.now() - Date.now())).toBeLessThan(1_000);
   });
 
   test.each(['monotonic', 'boottime', 'realtime'] as const)(
