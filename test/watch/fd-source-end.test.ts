@@ -1,5 +1,4 @@
 import { EventLoop } from '../../src/loop/event-loop';
-import { waiterThreads } from '../../src/loop/waiter-pool';
 import { F_DUPFD_CLOEXEC, F_GETFD } from '../../src/sys/constants';
 import { errno } from '../../src/sys/errno';
 import { fcntl, read } from '../../src/sys/io';
@@ -8,8 +7,8 @@ import { FdWatcher } from '../../src/watch/fd-watcher';
 import { runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put } from '../support/fds';
-import { letters, record, turns } from '../support/letters';
-import { next, until } from '../support/until';
+import { Letters, letters, record, turns } from '../support/letters';
+import { next } from '../support/until';
 
 expectNoFdLeaks();
 
@@ -124,10 +123,9 @@ describe('errors', () => {
   });
 
   test('of a fd that was closed without its source are told, and the fd is not closed again', async () => {
-    const { source } = letters();
-    const { fd } = source;
-    // A waiter thread that starts opens files, and would be given the number.
-    await until(() => waiterThreads().every(({ state }) => state === 'waiting'));
+    // A number so high that no other thread is given it meanwhile.
+    const fd = fcntl(pair()[0], F_DUPFD_CLOEXEC, 500);
+    const source = new Letters(fd);
     closeNow(fd);
     const reused = closeLater(fcntl(counter(), F_DUPFD_CLOEXEC, fd));
     expect(reused).toBe(fd);
