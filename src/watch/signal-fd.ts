@@ -1,23 +1,24 @@
 /**
  * Signals as records with their sender and value: signalfd(2).
  *
- * What works in Node, and what does not. A signalfd is fed by signals that are pending, so they
- * must be blocked; but a mask belongs to one thread, and a signal sent to a process (kill(2),
- * sigqueue(3), a terminal) goes to any thread that does not block it, which then acts on it: most
- * signals end the process. Node has such threads from its start: those of V8, which block SIGUSR1 and
- * nothing else (node sets that mask whatever it inherits, so `env --block-signal` does not
- * help). Nothing can change the mask of another thread. So, with Node 20:
+ * What works in Node, and what does not. A signalfd is fed by signals that are pending, so they must
+ * be blocked. But a mask belongs to one thread, and a signal sent to a process (kill(2), sigqueue(3),
+ * a terminal) goes to any thread that does not block it, which then acts on it: most signals end the
+ * process. Node has such threads from its start, those of V8; they block SIGUSR1 and nothing else
+ * (Node sets that mask whatever it inherits, so `env --block-signal` does not help), and JavaScript
+ * cannot change the mask of another thread. So, as of Node 20:
  *
- * - SIGUSR1 works, if the source is made in the main thread before the first Worker, event loop of
- *   ours, or use of libuv's pool (fs, dns, crypto). What is started later inherits the mask.
- * - Every other signal sent to the process does not, and the constructor refuses it, after looking at
- *   the masks of all threads. Use `process.on(name)`, which tells no sender and no value.
- * - A signal sent to one thread (tgkill(2), a timer or an fd set up so) works, any signal, with
- *   `target: 'thread'`, on a loop whose thread waits itself: the kernel asks for pending signals in
- *   the thread that waits, and a waiter thread has none.
+ * - SIGUSR1 works, if the source is made in the main thread before the first Worker, the first other
+ *   use of a loop of ours, and the first use of libuv's pool (fs, dns, crypto). Threads that are
+ *   started later inherit the mask.
+ * - Any other signal sent to the process does not work, and the constructor refuses it, after a look
+ *   at the masks of all threads. Use `process.on(name)`, which tells no sender and no value.
+ * - Any signal sent to one thread works (tgkill(2), a timer or an fd set up so), with
+ *   `target: 'thread'` and a loop whose thread waits itself: the kernel looks for pending signals in
+ *   the thread that waits, and a waiter thread has none of another's.
  *
- * Children started by `node:child_process` do not inherit the mask (libuv empties it), Workers do,
- * and keep it when the source has closed.
+ * Children of `node:child_process` do not inherit the mask (libuv empties it). Workers do, and keep it
+ * when the source is closed.
  */
 import { z } from 'zod';
 import { defaultLoop } from '../loop/default-loop';
