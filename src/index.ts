@@ -45,7 +45,7 @@ export {
   type WriteCallback,
 } from './net';
 export * as sys from './sys';
-export { constants, type SocketAddress, SystemError } from './sys';
+export { constants, type SignalInfo, type SocketAddress, SystemError } from './sys';
 export {
   EventFd,
   type EventFdOptions,
@@ -57,6 +57,15 @@ export {
   FdWatcher,
   type FdWatcherEvents,
   type FdWatcherOptions,
+  PidFd,
+  type ProcessExit,
+  SignalFd,
+  type SignalFdOptions,
+  type TimerClock,
+  type TimerExpiry,
+  TimerFd,
+  type TimerFdOptions,
+  type TimerSchedule,
   watch,
 } from './watch';
 export {

@@ -87,6 +87,11 @@ export class EventLoop implements RegistrationOwner {
     return this.#phase === 'closed';
   }
 
+  /** Whether this thread itself blocks while there is nothing to do: `waiter: 'inline'`. */
+  get isInline(): boolean {
+    return this.#settings.waiter === 'inline';
+  }
+
   /**
    * The time of this turn, in whole milliseconds of `performance.now()`. Costs nothing to read;
    * outside a turn it may be old.

@@ -35,8 +35,28 @@ export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
 export { ioctl, ioctlSize } from './ioctl';
 export { closeOwned, disown, own } from './ownership';
 export { PollList, poll, ppoll } from './poll';
+export {
+  type ChildInfo,
+  decodeChildInfo,
+  pidfdExitStatus,
+  pidfdOpen,
+  pidfdSendSignal,
+  SIGINFO_BYTES,
+  waitid,
+} from './process';
 export { prlimit, type ResourceLimit } from './resource-limit';
 export { FdSet, select, type Timeval } from './select';
+export {
+  decodeSignalInfo,
+  pthreadSigmask,
+  SIGNALFD_SIGINFO_BYTES,
+  type SignalInfo,
+  signalfd,
+  sigqueue,
+  sigtimedwait,
+  tgkill,
+} from './signal';
+export { signalName, signalNumber } from './signal-name';
 export { encodeSignalSet } from './signal-set';
 export {
   accept4,
@@ -53,5 +73,12 @@ export {
   socket,
   socketpair,
 } from './socket';
+export {
+  clockGettime,
+  type TimerSpec,
+  timerfdCreate,
+  timerfdGettime,
+  timerfdSettime,
+} from './timer';
 export type { Timespec } from './timespec';
 export { sendfile, splice, tee } from './transfer';

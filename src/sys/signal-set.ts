@@ -3,20 +3,15 @@
  * signalfd(2) take them. The bits are set by libc itself (sigaddset(3)), which knows the signals it
  * keeps for its own threads.
  */
-import { constants } from 'node:os';
 import { SIGNAL_SET_BYTES } from './abi';
-import { checkInteger, checkRoom, invalidType, outOfRange } from './check';
+import { checkRoom, invalidType, outOfRange } from './check';
 import { declare } from './libc';
+import { signalNumber } from './signal-name';
 
 const native = {
   sigemptyset: declare('int', 'sigemptyset', ['void *']),
   sigaddset: declare('int', 'sigaddset', ['void *', 'int']),
 };
-
-const numbers: Readonly<Record<string, number>> = constants.signals;
-
-/** The largest signal number, SIGRTMAX. */
-const MAX_SIGNAL = 64;
 
 /**
  * The bytes of a `sigset_t` that holds `signals`: numbers from 1 to 64, or names ("SIGINT").
@@ -35,8 +30,8 @@ export function encodeSignalSet(
   native.sigemptyset(bytes);
   // By index, so that a hole in the list is refused and not skipped.
   for (let index = 0; index < signals.length; index += 1) {
-    const signal: unknown = signals[index];
-    const number = numberOf(signal, `${name}[${index}]`);
+    const signal = signals[index] as number;
+    const number = signalNumber(signal, `${name}[${index}]`);
     if (native.sigaddset(bytes, number) === 0) continue;
     throw outOfRange(`${name}[${index}]`, 'a signal that libc does not keep for itself', signal);
   }
@@ -46,15 +41,4 @@ export function encodeSignalSet(
 /** The memory of a signal mask as libc reads it: null, or a whole `sigset_t`. */
 export function checkSignalMask(mask: Uint8Array | null): void {
   if (mask !== null) checkRoom(mask, SIGNAL_SET_BYTES, 'mask');
-}
-
-function numberOf(signal: unknown, name: string): number {
-  if (typeof signal === 'number') {
-    checkInteger(name, signal, 1, MAX_SIGNAL);
-    return signal;
-  }
-  if (typeof signal !== 'string') throw invalidType(name, "a signal's number or name", signal);
-  const number = Object.hasOwn(numbers, signal) ? numbers[signal] : undefined;
-  if (number === undefined) throw outOfRange(name, 'the name of a signal', signal);
-  return number;
 }

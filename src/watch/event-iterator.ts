@@ -50,8 +50,9 @@ export class EventIterator<T> implements AsyncIterator<T, void> {
   }
 
   return(): Promise<IteratorResult<T, void>> {
-    this.#kept.length = 0;
     this.#source.close();
+    this.#state = 'ended';
+    this.#kept.length = 0;
     return Promise.resolve({ done: true, value: undefined });
   }
 

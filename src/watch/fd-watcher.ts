@@ -197,13 +197,16 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   /** For the loop. */
   onRevoked(reason: Error): void {
     if (this.#state === 'closed') return;
-    if (reason instanceof SystemError) {
-      // The fd is closed already, and its number may be somebody else's now.
+    // Closed behind our back: its number may be somebody else's now.
+    if (reason instanceof SystemError && reason.code === 'EBADF') {
       this.#autoClose = false;
       disown(this.#fd);
-      this.#fail(reason);
     }
-    this.#end(undefined);
+    try {
+      if (reason instanceof SystemError) this.#fail(reason);
+    } finally {
+      this.#end(undefined);
+    }
   }
 
   /** An empty pipe without a writer is EPOLLHUP alone: whoever reads must learn of the end too. */
@@ -229,8 +232,11 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#registration.remove();
     this.#iterator?.end(reason);
-    this.emit('close');
-    if (this.#autoClose) unwrap(closeOwned(this.#fd), 'close', { fd: this.#fd });
+    try {
+      this.emit('close');
+    } finally {
+      if (this.#autoClose) unwrap(closeOwned(this.#fd), 'close', { fd: this.#fd });
+    }
   }
 
   #assertOpen(action: string): void {

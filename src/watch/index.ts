@@ -13,3 +13,12 @@ export {
   type FdWatcherOptions,
   watch,
 } from './fd-watcher';
+export { PidFd, type ProcessExit } from './pid-fd';
+export { SignalFd, type SignalFdOptions } from './signal-fd';
+export {
+  type TimerClock,
+  type TimerExpiry,
+  TimerFd,
+  type TimerFdOptions,
+  type TimerSchedule,
+} from './timer-fd';

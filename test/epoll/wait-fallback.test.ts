@@ -12,7 +12,8 @@ import { errno } from '../../src/sys/errno';
 import { Child } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { counter } from '../support/fds';
-import { findProgram, testWith } from '../support/requires';
+import { findProgram } from '../support/programs';
+import { testWith } from '../support/requires';
 
 let calls = 0;
 let missing = errno.ENOSYS;

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as abi from '../../src/sys/abi';
 import * as constants from '../../src/sys/constants';
+import { SIGINFO_BYTES, SIGINFO_OFFSETS } from '../../src/sys/process';
+import { SIGNALFD_SIGINFO_BYTES, SIGNALFD_SIGINFO_OFFSETS } from '../../src/sys/signal';
+import * as timer from '../../src/sys/timer';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
@@ -12,20 +15,25 @@ expectNoFdLeaks();
 
 const HEADERS = [
   'stddef.h',
-  'stdio.h',
   'fcntl.h',
   'netinet/in.h',
   'netinet/tcp.h',
   'poll.h',
   'signal.h',
+  'stdio.h',
   'sys/epoll.h',
   'sys/eventfd.h',
   'sys/ioctl.h',
   'sys/mman.h',
+  'sys/pidfd.h',
   'sys/resource.h',
   'sys/select.h',
+  'sys/signalfd.h',
   'sys/socket.h',
+  'sys/syscall.h',
   'sys/time.h',
+  'sys/timerfd.h',
+  'sys/wait.h',
   'time.h',
   'unistd.h',
 ];
@@ -75,7 +83,18 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'offsetof(struct rlimit, rlim_max)': String(abi.RLIMIT_HARD_BYTE),
     'sizeof(sigset_t)': String(abi.SIGNAL_SET_BYTES),
     'sizeof(fd_set)': String(abi.FD_SET_BYTES),
+    'sizeof(struct itimerspec)': String(timer.ITIMERSPEC_BYTES),
+    'offsetof(struct itimerspec, it_interval)': String(timer.ITIMERSPEC_INTERVAL_BYTE),
+    'offsetof(struct itimerspec, it_value)': String(timer.ITIMERSPEC_VALUE_BYTE),
+    'sizeof(struct signalfd_siginfo)': String(SIGNALFD_SIGINFO_BYTES),
+    'sizeof(siginfo_t)': String(SIGINFO_BYTES),
   };
+  for (const [name, offset] of Object.entries(SIGNALFD_SIGINFO_OFFSETS)) {
+    expressions[`offsetof(struct signalfd_siginfo, ${name})`] = String(offset);
+  }
+  for (const [name, offset] of Object.entries(SIGINFO_OFFSETS)) {
+    expressions[`offsetof(siginfo_t, ${name})`] = String(offset);
+  }
   for (const name of names) {
     expressions[`(unsigned)${name}`] = String(constants[name as keyof typeof constants]);
   }

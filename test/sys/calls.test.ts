@@ -1,13 +1,22 @@
-import { openSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { openSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import * as sys from '../../src/sys';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
+import { next } from '../support/until';
 
 expectNoFdLeaks();
 
 const c = sys.constants;
 const { errno } = sys;
 const NOT_OPEN = 19_999;
+/** Past the highest process id there can be, /proc/sys/kernel/pid_max. */
+const NO_PROCESS = 2 ** 22 + 1;
+
+function timerSpec(): sys.TimerSpec {
+  return { value: { seconds: 0, nanoseconds: 0 }, interval: { seconds: 0, nanoseconds: 0 } };
+}
 
 function tcpSocket(): number {
   return closeLater(sys.socket(c.AF_INET, c.SOCK_STREAM, 0));
@@ -71,6 +80,32 @@ describe('every call returns -errno, and the right one', () => {
     ],
     ['getsockname', errno.ENOTSOCK, () => sys.getsockname(counter(), fresh())],
     ['getpeername', errno.ENOTCONN, () => sys.getpeername(listener().fd, fresh())],
+    ['timerfdCreate', errno.EINVAL, () => sys.timerfdCreate(99, 0)],
+    ['timerfdSettime', errno.EINVAL, () => sys.timerfdSettime(counter(), 0, timerSpec())],
+    ['timerfdGettime', errno.EBADF, () => sys.timerfdGettime(NOT_OPEN, timerSpec())],
+    ['clockGettime', errno.EINVAL, () => sys.clockGettime(99, { seconds: 0, nanoseconds: 0 })],
+    ['signalfd', errno.EBADF, () => sys.signalfd(NOT_OPEN, sys.encodeSignalSet([]), 0)],
+    ['pthreadSigmask', errno.EINVAL, () => sys.pthreadSigmask(99, sys.encodeSignalSet([]))],
+    [
+      'sigtimedwait',
+      errno.EAGAIN,
+      () => sys.sigtimedwait(sys.encodeSignalSet([64]), { seconds: 0, nanoseconds: 1 }),
+    ],
+    ['sigqueue', errno.ESRCH, () => sys.sigqueue(NO_PROCESS, 0, 0)],
+    ['tgkill', errno.ESRCH, () => sys.tgkill(NO_PROCESS, NO_PROCESS, 0)],
+    ['pidfdOpen', errno.ESRCH, () => sys.pidfdOpen(NO_PROCESS, 0)],
+    ['pidfdSendSignal', errno.EBADF, () => sys.pidfdSendSignal(counter(), 0, 0)],
+    ['pidfdExitStatus', errno.EBADF, () => sys.pidfdExitStatus(NOT_OPEN)],
+    ['waitid', errno.EINVAL, () => sys.waitid(99, 0, new Uint8Array(sys.SIGINFO_BYTES), 0)],
+    [
+      'waitid of a process that is not our child',
+      errno.ECHILD,
+      () => {
+        const pidfd = closeLater(sys.pidfdOpen(process.pid, 0));
+        const info = new Uint8Array(sys.SIGINFO_BYTES);
+        return sys.waitid(c.P_PIDFD, pidfd, info, c.WEXITED | c.WNOHANG);
+      },
+    ],
   ];
 
   test.each(calls)('%s', (_name, expected, call) => {
@@ -197,6 +232,86 @@ test('EPOLL_CTL_DEL needs no event', () => {
   const fd = counter();
   expect(sys.epollCtl(epfd, c.EPOLL_CTL_ADD, fd, sys.createEventBuffer(1))).toBe(0);
   expect(sys.epollCtl(epfd, c.EPOLL_CTL_DEL, fd, null)).toBe(0);
+});
+
+test('a timer keeps seconds and nanoseconds, also more than 32 bits of them', () => {
+  const fd = closeLater(sys.timerfdCreate(c.CLOCK_MONOTONIC, c.TFD_NONBLOCK | c.TFD_CLOEXEC));
+  const interval = { seconds: 5_000_000_000, nanoseconds: 999_999_999 };
+  const value = { seconds: 4_294_967_296, nanoseconds: 1 };
+  expect(sys.timerfdSettime(fd, 0, { value, interval })).toBe(0);
+  const left = timerSpec();
+  expect(sys.timerfdGettime(fd, left)).toBe(0);
+  expect(left.interval).toEqual(interval);
+  expect(left.value.seconds).toBe(4_294_967_295);
+});
+
+test('clock_gettime gives the time of the wall and since boot', () => {
+  const time = { seconds: 0, nanoseconds: 0 };
+  expect(sys.clockGettime(c.CLOCK_REALTIME, time)).toBe(0);
+  expect(Math.abs(time.seconds * 1_000 + time.nanoseconds / 1e6 - Date.now())).toBeLessThan(1_000);
+  const before = process.hrtime.bigint();
+  expect(sys.clockGettime(c.CLOCK_MONOTONIC, time)).toBe(0);
+  const now = BigInt(time.seconds) * 1_000_000_000n + BigInt(time.nanoseconds);
+  expect(now).toBeGreaterThanOrEqual(before);
+  expect(now).toBeLessThanOrEqual(process.hrtime.bigint());
+});
+
+test('waitid looks at a child without reaping it, as often as one likes', () => {
+  const child = spawn('sh', ['-c', 'exit 5'], { stdio: 'ignore' });
+  const pidfd = closeLater(sys.pidfdOpen(child.pid as number, 0));
+  const info = new Uint8Array(sys.SIGINFO_BYTES);
+  // Without WNOHANG this waits; Node does not get to reap the child meanwhile.
+  for (let looks = 0; looks < 2; looks += 1) {
+    expect(sys.waitid(c.P_PIDFD, pidfd, info, c.WEXITED | c.WNOWAIT)).toBe(0);
+    expect(sys.decodeChildInfo(info)).toEqual({
+      pid: child.pid,
+      uid: process.getuid?.(),
+      code: c.CLD_EXITED,
+      status: 5,
+    });
+    info.fill(0);
+  }
+  return expect(next(child, 'exit')).resolves.toEqual([5, null]);
+});
+
+describe('sets of signals', () => {
+  test('have bit n - 1 for signal n', () => {
+    const set = sys.encodeSignalSet(['SIGHUP', 'SIGUSR1', 64, 9]);
+    expect(set).toHaveLength(128);
+    expect([...set.subarray(0, 8)]).toEqual([0x01, 0x03, 0, 0, 0, 0, 0, 0x80]);
+    expect(set.subarray(8).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('refuse what is no signal', () => {
+    for (const wrong of [['SIGNOPE'], [0], [65], [1.5], ['toString']]) {
+      expect(() => sys.encodeSignalSet(wrong as number[])).toThrow(RangeError);
+    }
+    expect(() => sys.encodeSignalSet('SIGHUP' as never)).toThrow(TypeError);
+  });
+
+  test('names and numbers', () => {
+    expect([sys.signalNumber('SIGTERM'), sys.signalNumber(40)]).toEqual([15, 40]);
+    expect([sys.signalName(15), sys.signalName(29), sys.signalName(40)]).toEqual([
+      'SIGTERM',
+      'SIGIO',
+      null,
+    ]);
+  });
+});
+
+test('a signal that is blocked stays pending, and is taken with sigtimedwait', () => {
+  const set = sys.encodeSignalSet(['SIGUSR2']);
+  const former = sys.encodeSignalSet([]);
+  const now = { seconds: 0, nanoseconds: 0 };
+  expect(sys.pthreadSigmask(c.SIG_BLOCK, set, former)).toBe(0);
+  try {
+    const thread = Number(basename(readlinkSync('/proc/thread-self')));
+    expect(sys.tgkill(process.pid, thread, 12)).toBe(0);
+    expect(sys.sigtimedwait(set, now)).toBe(12);
+    expect(sys.sigtimedwait(set, now)).toBe(-errno.EAGAIN);
+  } finally {
+    expect(sys.pthreadSigmask(c.SIG_SETMASK, former)).toBe(0);
+  }
 });
 
 describe('system errors look like those of Node', () => {

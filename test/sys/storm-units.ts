@@ -137,6 +137,21 @@ export function room(size: number): Unit {
   };
 }
 
+/** A buffer of at least `size` bytes, or none. */
+export function roomOrNull(size: number): Unit {
+  const { right, wrong } = room(size);
+  const given = ([value]: unknown[]): boolean => value !== null && value !== undefined;
+  return {
+    right,
+    wrong: () => {
+      for (;;) {
+        const args = wrong();
+        if (given(args)) return args;
+      }
+    },
+  };
+}
+
 /** An event array and how many of its events to use. */
 export const events: Unit = {
   right: () => [sys.createEventBuffer(4), 4],
@@ -328,3 +343,54 @@ export const limitOut = either(
   () => pick([null, { soft: 0, hard: 0 }]),
   () => pick<unknown>([undefined, ...NOT_OBJECTS]),
 );
+/** An object that a call reads or fills. */
+export function objects(right: object): Unit {
+  const wrong = [undefined, null, '3', 3, true, 3n, Symbol('3'), () => 3];
+  return { right: () => [right], wrong: () => [pick<unknown>(wrong)] };
+}
+
+export const timerSpecOut: Unit = {
+  right: () => [{ value: {}, interval: {} }],
+  wrong: () => [
+    pick<unknown>([null, undefined, 3, '3', {}, { value: {} }, { value: 3, interval: {} }]),
+  ],
+};
+
+export const timerSpec: Unit = {
+  right: () => [
+    { value: { seconds: 0, nanoseconds: 0 }, interval: { seconds: 0, nanoseconds: 0 } },
+  ],
+  wrong: () => {
+    const zero = { seconds: 0, nanoseconds: 0 };
+    const seconds = pick<unknown>([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 2 ** 53]);
+    const nanoseconds = pick<unknown>([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 1_000_000_000]);
+    return [
+      pick<unknown>([
+        ...timerSpecOut.wrong(),
+        { value: { seconds, nanoseconds: 0 }, interval: zero },
+        { value: zero, interval: { seconds: 0, nanoseconds } },
+      ]),
+    ];
+  },
+};
+
+/** A process or thread that is asked, and never hurt: ourselves, with signal 0. */
+export const processId = integers(1, 2 ** 31 - 1, process.pid);
+
+const NOT_SIGNALS = [
+  ...NOT_NUMBERS,
+  ...NOT_INTEGERS,
+  'SIGNOPE',
+  'sigterm',
+  'toString',
+  '__proto__',
+  0,
+  65,
+  -1,
+  2 ** 32 + 1,
+];
+
+export const signal: Unit = {
+  right: () => ['SIGTERM'],
+  wrong: () => [pick<unknown>(NOT_SIGNALS)],
+};

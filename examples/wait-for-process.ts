@@ -1,0 +1,29 @@
+/**
+ * Wait for a process that is not our child to end, without asking again and again whether it is
+ * there still.
+ *
+ * A pidfd is readable once its process has ended, and stays with that process: when the number is
+ * given to another, neither the event nor `kill` goes astray.
+ *
+ *   run    sleep 10 & npx ts-node examples/wait-for-process.ts $!
+ *   see    that it waits, and when and, if the kernel tells (Linux 6.15), how the process ended
+ *   end    by itself, or Ctrl-C
+ */
+import { PidFd, SystemError } from '../src';
+
+const pid = Number(process.argv[2]);
+
+try {
+  const start = performance.now();
+  const source = new PidFd(pid);
+  source.on('exit', ({ code, signal }) => {
+    const seconds = ((performance.now() - start) / 1_000).toFixed(1);
+    const how = signal ?? (code === null ? 'unknown' : `code ${code}`);
+    console.log(`process ${pid} has ended after ${seconds} s: ${how}`);
+  });
+  console.log(`waiting for process ${pid}`);
+} catch (error) {
+  if (!(error instanceof SystemError || error instanceof RangeError)) throw error;
+  console.log(error.message);
+  process.exitCode = 1;
+}
