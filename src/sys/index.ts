@@ -14,6 +14,11 @@ export {
 export { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from './address';
 export * as constants from './constants';
 export {
+  type ControlMessage,
+  type Credentials,
+  decodeCredentials,
+} from './control-message';
+export {
   epollCreate1,
   epollCtl,
   epollPwait2,
@@ -30,6 +35,15 @@ export {
 } from './errno';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
 export {
+  recvmmsg,
+  recvmsg,
+  sendmmsg,
+  sendmsg,
+  sendto,
+} from './message';
+export { controlSpace } from './message-abi';
+export { MAX_MESSAGES, MessageBatch, type MessageBatchOptions } from './message-batch';
+export {
   accept4,
   bind,
   connect,
@@ -44,3 +58,9 @@ export {
   socket,
   socketpair,
 } from './socket';
+export {
+  decodeUnixAddress,
+  encodeUnixAddress,
+  UNIX_NAME_MAX,
+  type UnixAddress,
+} from './unix-address';

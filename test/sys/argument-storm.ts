@@ -9,7 +9,11 @@ import { readdirSync } from 'node:fs';
 import * as sys from '../../src/sys';
 import {
   address,
+  atMost,
+  batch,
+  batchOptions,
   bytes,
+  controlMessage,
   events,
   fd,
   int,
@@ -20,6 +24,7 @@ import {
   timespec,
   type Unit,
   uint,
+  unixAddress,
   whole,
 } from './storm-units';
 
@@ -54,13 +59,47 @@ const table: Record<string, Unit[]> = {
   getpeername: [fd, whole],
   encodeAddress: [address],
   decodeAddress: [whole],
+  encodeUnixAddress: [unixAddress],
+  decodeUnixAddress: [whole],
+  sendto: [fd, bytes, int, whole],
+  sendmsg: [fd, batch, integers(0, 3, 0), int],
+  recvmsg: [fd, batch, integers(0, 3, 0), int],
+  sendmmsg: [fd, batch, integers(0, 3, 0), integers(1, 4, 1), int],
+  recvmmsg: [fd, batch, integers(1, 4, 4), int],
+  controlSpace: [integers(0, 2 ** 31 - 1, 4)],
+  decodeCredentials: [room(12)],
+  MessageBatch: [batchOptions],
+  'MessageBatch.length': [integers(0, 3, 0)],
+  'MessageBatch.flags': [integers(0, 3, 0)],
+  'MessageBatch.received': [integers(0, 3, 0)],
+  'MessageBatch.room': [integers(0, 3, 0)],
+  'MessageBatch.address': [integers(0, 3, 0)],
+  'MessageBatch.control': [integers(0, 3, 0)],
+  'MessageBatch.set': [integers(0, 3, 0), atMost(16), atMost(128)],
+  'MessageBatch.setLength': [integers(0, 3, 0), integers(0, 16, 16)],
+  'MessageBatch.setAddress': [integers(0, 3, 0), atMost(128)],
+  'MessageBatch.clearControl': [integers(0, 3, 0)],
+  'MessageBatch.addControl': [integers(0, 3, 0), controlMessage],
 };
 
 /** What has no argument that C would see. */
 const HARMLESS = ['errnoName', 'errnoText', 'unwrap', 'SystemError'];
 
+const target = new sys.MessageBatch({ count: 4, bytesPerMessage: 16, controlBytes: 64 });
+
+/** A function of `sys`, a class (which is constructed), or a method of one, called on `target`. */
+function callOf(name: string): (...args: unknown[]) => unknown {
+  if (name === 'MessageBatch') return (...args) => new sys.MessageBatch(args[0] as never);
+  const [owner, method] = name.split('.');
+  if (owner === 'MessageBatch') {
+    const methods = target as unknown as Record<string, (...args: unknown[]) => unknown>;
+    return (...args) => methods[method as string]?.(...args);
+  }
+  return sys[name as keyof typeof sys] as (...args: unknown[]) => unknown;
+}
+
 function storm(name: string, units: Unit[]): void {
-  const call = sys[name as keyof typeof sys] as (...args: unknown[]) => unknown;
+  const call = callOf(name);
   for (let count = 0; count < calls; count += 1) {
     const wrongOne = random(units.length);
     const args = units.flatMap((unit, index) =>
