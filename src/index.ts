@@ -29,18 +29,37 @@ export {
 } from './loop';
 export {
   type AcceptTrigger,
+  type CongestionState,
   ConnectionDuplex,
   type ConnectionHandler,
   type ConnectionOptions,
+  getSocketOption,
+  type Linger,
+  peerCredentials,
+  type ReceivedFds,
+  type ReceiveFdsOptions,
+  receiveFds,
+  type SocketOptions,
+  sendFds,
+  setSocketOption,
   TcpConnection,
   type TcpConnectionEvents,
+  type TcpInfo,
   TcpServer,
   type TcpServerEvents,
   type TcpServerOptions,
+  type TcpState,
+  tcpInfo,
   type WriteCallback,
 } from './net';
 export * as sys from './sys';
-export { constants, type SocketAddress, SystemError } from './sys';
+export {
+  type Credentials,
+  constants,
+  type SocketAddress,
+  SystemError,
+  type UnixAddress,
+} from './sys';
 export {
   EventFd,
   type EventFdOptions,

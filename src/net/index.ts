@@ -3,6 +3,20 @@ export type { AcceptTrigger } from './acceptor';
 export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
 export type { ConnectionOptions } from './connection-options';
+export {
+  peerCredentials,
+  type ReceivedFds,
+  type ReceiveFdsOptions,
+  receiveFds,
+  sendFds,
+} from './fd-passing';
+export {
+  getSocketOption,
+  type Linger,
+  type SocketOptions,
+  setSocketOption,
+} from './socket-options';
 export { TcpConnection } from './tcp-connection';
+export { type CongestionState, type TcpInfo, type TcpState, tcpInfo } from './tcp-info';
 export { TcpServer, type TcpServerEvents, type TcpServerOptions } from './tcp-server';
 export type { WriteCallback } from './write-queue';
