@@ -29,10 +29,18 @@ export {
 } from './loop';
 export {
   type AcceptTrigger,
+  type AddressFamily,
   type CongestionState,
   ConnectionDuplex,
   type ConnectionHandler,
   type ConnectionOptions,
+  type Datagram,
+  type DatagramInfo,
+  DatagramSocket,
+  type DatagramSocketEvents,
+  type DatagramSocketOptions,
+  type Destination,
+  type Endpoint,
   getSocketOption,
   type Linger,
   peerCredentials,

@@ -3,6 +3,15 @@ export type { AcceptTrigger } from './acceptor';
 export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
 export type { ConnectionOptions } from './connection-options';
+export type { DatagramInfo } from './datagram-info';
+export type { DatagramSocketOptions } from './datagram-options';
+export {
+  type Datagram,
+  DatagramSocket,
+  type DatagramSocketEvents,
+  type Destination,
+} from './datagram-socket';
+export type { AddressFamily, Endpoint } from './endpoint';
 export {
   peerCredentials,
   type ReceivedFds,

@@ -11,7 +11,13 @@ export {
   EVENT_WORDS,
   MAX_EVENTS,
 } from './abi';
-export { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from './address';
+export {
+  ADDRESS_BYTES,
+  decodeAddress,
+  encodeAddress,
+  encodeMembership,
+  type SocketAddress,
+} from './address';
 export * as constants from './constants';
 export {
   type ControlMessage,

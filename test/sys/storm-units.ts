@@ -263,3 +263,9 @@ export const controlMessage: Unit = {
     ];
   },
 };
+
+/** The text of an IPv4 address. */
+export const ipText: Unit = {
+  right: () => ['239.1.2.3'],
+  wrong: () => [pick<unknown>([...NOT_NUMBERS, 3, '1.2.3', 'fe80::1%nosuchif', '1.2.3.4\0'])],
+};
