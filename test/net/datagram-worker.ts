@@ -3,15 +3,16 @@
  * and ends when it receives "end".
  */
 import { parentPort } from 'node:worker_threads';
-import { defaultLoop } from '../../src/loop/default-loop';
+import { EventLoop } from '../../src/loop/event-loop';
 import { DatagramSocket } from '../../src/net/datagram-socket';
 import type { SocketAddress } from '../../src/sys/address';
 
-const socket = new DatagramSocket({ bind: { address: '127.0.0.1', port: 0 } });
+const loop = new EventLoop({ waiter: 'inline', maxInlineWaitMs: 50 });
+const socket = new DatagramSocket({ bind: { address: '127.0.0.1', port: 0 }, loop });
 socket.on('message', (bytes, info) => {
   socket.send(bytes.toString().toUpperCase(), info);
   if (bytes.toString() === 'end') socket.close();
 });
 // The fds of a loop are the process's: a thread that ends does not close them.
-socket.on('close', () => defaultLoop().close());
+socket.on('close', () => loop.close());
 parentPort?.postMessage((socket.address as SocketAddress).port);
