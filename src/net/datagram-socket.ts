@@ -220,6 +220,14 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     });
   }
 
+  /** Send to IPv4 groups through the interface with this address of ours. */
+  setMulticastInterface(interfaceAddress: string): void {
+    this.#assertOpen('set the interface');
+    const bytes = encodeMembership('0.0.0.0', interfaceAddress);
+    const outcome = setsockopt(this.#fd, IPPROTO_IP, constants.IP_MULTICAST_IF, bytes);
+    unwrap(outcome, 'setsockopt', { fd: this.#fd, address: interfaceAddress });
+  }
+
   /** Hold the process open; the default. */
   ref(): this {
     this.#registration.ref();

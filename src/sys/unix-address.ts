@@ -4,6 +4,9 @@
  * Names are as `node:net` has them: a path in the file system; a name that begins with NUL is
  * abstract, known to the kernel alone and gone with its last socket; the empty name is that of a
  * socket that was never bound. See unix(7).
+ *
+ * An abstract name is exactly its bytes, as for other programs. `node:net` of Node 20 fills its own
+ * up with NULs to 108 bytes: to meet it, do the same, `name.padEnd(108, '\0')`.
  */
 import { checkWhole, invalidType, outOfRange } from './check';
 import { AF_UNIX } from './constants';

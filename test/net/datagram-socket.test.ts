@@ -373,7 +373,7 @@ describe('multicast', () => {
     const texts = collect(other);
     other.joinGroup('239.255.77.7', '127.0.0.1');
     const to = { address: '239.255.77.7', port: here(other).port };
-    // A socket that is bound to the loopback address sends over the loopback.
+    one.setMulticastInterface('127.0.0.1');
     setSocketOption(one.fd, 'multicastLoop', true);
     one.send('to all', to);
     await until(() => texts.length === 1);
@@ -384,6 +384,9 @@ describe('multicast', () => {
     expect(texts).toEqual(['to all', 'to you']);
     expect(() => other.joinGroup('127.0.0.1')).toThrow(expect.objectContaining({ code: 'EINVAL' }));
     expect(() => other.joinGroup('here')).toThrow(RangeError);
+    expect(() => one.setMulticastInterface('192.0.2.1')).toThrow(
+      expect.objectContaining({ code: 'EADDRNOTAVAIL', address: '192.0.2.1' }),
+    );
   });
 
   test('a group of IPv6 is joined by its zone', () => {
