@@ -48,6 +48,9 @@ export {
   type ReceiveFdsOptions,
   receiveFds,
   type SocketOptions,
+  StreamServer,
+  type StreamServerEvents,
+  type StreamServerSetup,
   sendFds,
   setSocketOption,
   TcpConnection,
@@ -58,6 +61,8 @@ export {
   type TcpServerOptions,
   type TcpState,
   tcpInfo,
+  UnixServer,
+  type UnixServerOptions,
   type WriteCallback,
 } from './net';
 export * as sys from './sys';

@@ -25,7 +25,9 @@ export {
   type SocketOptions,
   setSocketOption,
 } from './socket-options';
+export { StreamServer, type StreamServerEvents, type StreamServerSetup } from './stream-server';
 export { TcpConnection } from './tcp-connection';
 export { type CongestionState, type TcpInfo, type TcpState, tcpInfo } from './tcp-info';
 export { TcpServer, type TcpServerEvents, type TcpServerOptions } from './tcp-server';
+export { UnixServer, type UnixServerOptions } from './unix-server';
 export type { WriteCallback } from './write-queue';
