@@ -83,6 +83,9 @@ function encodeIPv6(address: string, port: number): Uint8Array {
 export function encodeMembership(group: string, interfaceAddress = '0.0.0.0'): Uint8Array {
   const bytes = encodeAddress({ address: group, port: 0 });
   if (bytes.byteLength === IPV4_BYTES) {
+    if (typeof interfaceAddress !== 'string') {
+      throw invalidType('interfaceAddress', 'a string', interfaceAddress);
+    }
     if (!isIPv4(interfaceAddress)) {
       throw outOfRange('interfaceAddress', 'an IPv4 address', interfaceAddress);
     }

@@ -431,6 +431,7 @@ describe('life', () => {
     const worker = new Worker(join(ROOT, 'test/net/datagram-worker.ts'), {
       execArgv: ['-r', 'ts-node/register/transpile-only'],
     });
+    const exit = next(worker, 'exit');
     const [port] = await next<[number]>(worker, 'message');
     const one = open({ connect: { address: '127.0.0.1', port } });
     const texts = collect(one);
@@ -438,6 +439,6 @@ describe('life', () => {
     one.send('end');
     await until(() => texts.length === 2);
     expect(texts).toEqual(['HELLO', 'END']);
-    expect(await next(worker, 'exit')).toEqual([0]);
+    expect(await exit).toEqual([0]);
   });
 });

@@ -134,11 +134,12 @@ test('in a worker thread', async () => {
     workerData: path,
     execArgv: ['-r', 'ts-node/register/transpile-only'],
   });
+  const exit = next(worker, 'exit');
   expect(await next(worker, 'message')).toEqual(['listening']);
   const peer = await client(0, { path } as never);
   peer.write('hello');
   expect((await receive(peer, 5)).toString()).toBe('hello');
   peer.end();
-  expect(await next(worker, 'exit')).toEqual([0]);
+  expect(await exit).toEqual([0]);
   expect(existsSync(path)).toBe(false);
 });
