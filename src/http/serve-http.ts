@@ -4,7 +4,7 @@
  */
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { ConnectionDuplex } from '../net/connection-duplex';
-import type { TcpServer } from '../net/tcp-server';
+import type { StreamServer } from '../net/stream-server';
 
 /**
  * Answer the HTTP requests of `server`'s connections. Returns a `http.Server` that does not listen
@@ -12,7 +12,7 @@ import type { TcpServer } from '../net/tcp-server';
  * with `server`.
  */
 export function serveHttp(
-  server: TcpServer,
+  server: StreamServer,
   options: ServerOptions = {},
   listener?: RequestListener,
 ): Server {

@@ -5,6 +5,7 @@
  * slot-table.ts).
  */
 import type { EventData } from '../epoll/epoll';
+import { SystemError } from '../sys/errno';
 
 /** Who is told of an fd's events. Methods, not closures: one object serves all. */
 export interface EventHandler {
@@ -15,6 +16,14 @@ export interface EventHandler {
    * closed and its number registered again.
    */
   onRevoked(reason: Error): void;
+}
+
+/**
+ * Whether a registration was revoked because its fd was closed behind our back: then the number may
+ * be somebody else's by now, and must not be closed.
+ */
+export function isFdGone(reason: Error): boolean {
+  return reason instanceof SystemError && reason.code === 'EBADF';
 }
 
 /** What a registration needs of its loop. */

@@ -56,7 +56,8 @@ export const connectionOptionFields = {
     .default(emitEvents),
 };
 
-const connectionOptionsSchema = z.object(connectionOptionFields);
+/** The schema of {@link ConnectionOptions}, which leaves out what else there is. */
+export const connectionOptionsSchema = z.object(connectionOptionFields);
 
 type CheckedOptions = z.output<typeof connectionOptionsSchema>;
 

@@ -3,6 +3,31 @@ export type { AcceptTrigger } from './acceptor';
 export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
 export type { ConnectionOptions } from './connection-options';
+export type { DatagramInfo } from './datagram-info';
+export type { DatagramSocketOptions } from './datagram-options';
+export {
+  type Datagram,
+  DatagramSocket,
+  type DatagramSocketEvents,
+  type Destination,
+} from './datagram-socket';
+export type { AddressFamily, Endpoint } from './endpoint';
+export {
+  peerCredentials,
+  type ReceivedFds,
+  type ReceiveFdsOptions,
+  receiveFds,
+  sendFds,
+} from './fd-passing';
+export {
+  getSocketOption,
+  type Linger,
+  type SocketOptions,
+  setSocketOption,
+} from './socket-options';
+export { StreamServer, type StreamServerEvents, type StreamServerSetup } from './stream-server';
 export { TcpConnection } from './tcp-connection';
+export { type CongestionState, type TcpInfo, type TcpState, tcpInfo } from './tcp-info';
 export { TcpServer, type TcpServerEvents, type TcpServerOptions } from './tcp-server';
+export { UnixServer, type UnixServerOptions } from './unix-server';
 export type { WriteCallback } from './write-queue';

@@ -2,9 +2,10 @@
 
 import { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
-import { SystemError, unwrap } from '../sys/errno';
+import { unwrap } from '../sys/errno';
 import { closeOwned, own } from '../sys/ownership';
 import { bind, getsockname, listen, setsockopt, socket } from '../sys/socket';
+import { unwrapAt } from './endpoint';
 
 const { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 const { IPPROTO_IPV6, IPPROTO_TCP, IPV6_V6ONLY, SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT } =
@@ -37,8 +38,8 @@ export function listenSocket(settings: ListenSettings): number {
   const fd = own(unwrap(socket(family, type, 0), 'socket', where));
   try {
     setOptions(fd, family, settings);
-    refuse(bind(fd, address), 'bind', where);
-    refuse(listen(fd, settings.backlog), 'listen', where);
+    unwrapAt(bind(fd, address), 'bind', where);
+    unwrapAt(listen(fd, settings.backlog), 'listen', where);
   } catch (error) {
     closeOwned(fd);
     throw error;
@@ -63,11 +64,4 @@ function setOptions(fd: number, family: number, settings: ListenSettings): void 
   if (family === AF_INET6) set(IPPROTO_IPV6, IPV6_V6ONLY, settings.ipv6Only);
   // Accepted sockets inherit it: one call here instead of one per connection.
   if (settings.noDelay) set(IPPROTO_TCP, TCP_NODELAY, true);
-}
-
-function refuse(outcome: number, syscall: string, where: { address: string; port: number }): void {
-  if (outcome >= 0) return;
-  const { message } = new SystemError(syscall, outcome);
-  const reason = `${message.slice(message.indexOf(': ') + 2)} ${where.address}:${where.port}`;
-  throw new SystemError(syscall, outcome, { ...where, reason });
 }

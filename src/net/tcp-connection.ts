@@ -12,13 +12,13 @@
  * epoll set, the callbacks, and the fd last, so that its number cannot be reused too early.
  */
 import type { EventLoop } from '../loop/event-loop';
-import type { EventHandler, Registration } from '../loop/registration';
+import { type EventHandler, isFdGone, type Registration } from '../loop/registration';
 import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
 import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
-import { closeOwned, own } from '../sys/ownership';
+import { closeOwned, disown, own } from '../sys/ownership';
 import { getpeername, getsockname, recv, setsockopt } from '../sys/socket';
 import { pendingError } from '../watch/pending-error';
 import type { ConnectionHandler } from './connection-handler';
@@ -144,12 +144,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     if (this.closed) return;
     if (error === undefined) this.flushGathered();
     const { fd } = this;
-    this.#reading = 'ended';
-    this.#registration.remove();
-    if (this.#deadline !== null) this.settings.loop.timers.cancel(this.#deadline);
-    this.abandon(error ?? closedError());
-    this.#tell(() => this.#handler.onClose?.(this, error));
-    this.#owner.onConnectionClose(this);
+    this.#leave(error);
     unwrap(closeOwned(fd), 'close', { fd });
   }
 
@@ -180,7 +175,9 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
 
   /** For the loop. */
   onRevoked(reason: Error): void {
-    this.destroy(reason);
+    if (!isFdGone(reason) || this.closed) return this.destroy(reason);
+    disown(this.fd);
+    this.#leave(reason);
   }
 
   /** For the timer wheel: look which deadline has passed, if any. */
@@ -207,6 +204,16 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
 
   protected onFinished(): void {
     if (this.#reading === 'ended') this.destroy();
+  }
+
+  /** Everything but closing the fd. */
+  #leave(error: Error | undefined): void {
+    this.#reading = 'ended';
+    this.#registration.remove();
+    if (this.#deadline !== null) this.settings.loop.timers.cancel(this.#deadline);
+    this.abandon(error ?? closedError());
+    this.#tell(() => this.#handler.onClose?.(this, error));
+    this.#owner.onConnectionClose(this);
   }
 
   #read(events: number): void {

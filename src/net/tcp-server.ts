@@ -1,28 +1,16 @@
 /**
- * A TCP server: a listening socket, an acceptor, and the connections that are open.
- *
- * Listening begins in the constructor, and a port that cannot be had is an exception there. The
- * server decides nothing about what is said on a connection; see ../ws for one that does.
+ * A TCP server. Listening begins in the constructor, and a port that cannot be had is an exception
+ * there. The server decides nothing about what is said on a connection; see ../ws for one that does.
  */
-import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
-import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
 import type { SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
-import { unwrap } from '../sys/errno';
-import { closeOwned } from '../sys/ownership';
-import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
-import {
-  type ConnectionOptions,
-  type ConnectionOwner,
-  type ConnectionSettings,
-  connectionOptionFields,
-  connectionSettings,
-} from './connection-options';
+import type { AcceptTrigger } from './acceptor';
+import { type ConnectionOptions, connectionOptionFields } from './connection-options';
 import { boundAddress, listenSocket } from './listen-socket';
-import { TcpConnection } from './tcp-connection';
+import { StreamServer, type StreamServerEvents } from './stream-server';
 
 /** Options of {@link TcpServer}. */
 export interface TcpServerOptions extends ConnectionOptions {
@@ -65,51 +53,21 @@ export const tcpServerOptionFields = {
 const optionsSchema = z.strictObject(tcpServerOptionFields);
 
 /** Events of {@link TcpServer}. */
-export interface TcpServerEvents {
-  /** A connection was accepted. Attach listeners now: its data comes with the next turn. */
-  connection: [connection: TcpConnection];
-  /** A connection could not be accepted (EMFILE); the server goes on. Need not be listened to. */
-  error: [error: Error];
-  /** Closed, and the last connection is gone. */
-  close: [];
-}
-
-/** `listening`: takes connections. `closing`: waits for the last one to go. `closed`. */
-type ServerState = 'listening' | 'closing' | 'closed';
+export type TcpServerEvents = StreamServerEvents;
 
 /** Listens at one address. */
-export class TcpServer
-  extends EventEmitter<TcpServerEvents>
-  implements AcceptHandler, ConnectionOwner<TcpConnection>
-{
-  readonly #fd: number;
-  readonly #acceptor: Acceptor;
-  readonly #settings: ConnectionSettings<TcpConnection>;
+export class TcpServer extends StreamServer {
   readonly #address: SocketAddress;
-  readonly #connections = new Set<TcpConnection>();
-  #state: ServerState = 'listening';
 
   /**
    * Listen. Throws a TypeError that names a wrong option, and a {@link SystemError} with address and
    * port when the address cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL).
    */
   constructor(options: TcpServerOptions) {
-    super();
     const checked = parseOptions('TcpServer', optionsSchema, options);
-    const loop = checked.loop ?? defaultLoop();
-    this.#settings = connectionSettings(checked, { loop, owner: this });
-    this.#fd = listenSocket(checked);
-    try {
-      this.#address = boundAddress(this.#fd) as SocketAddress;
-      this.#acceptor = new Acceptor(this.#fd, {
-        loop,
-        trigger: checked.acceptTrigger,
-        handler: this,
-      });
-    } catch (error) {
-      closeOwned(this.#fd);
-      throw error;
-    }
+    const fd = listenSocket(checked);
+    super(fd, { ...checked, loop: checked.loop });
+    this.#address = boundAddress(fd) as SocketAddress;
   }
 
   /** Where the server listens. */
@@ -120,78 +78,5 @@ export class TcpServer
   /** The port, also if 0 was asked for. */
   get port(): number {
     return this.#address.port;
-  }
-
-  /** The loop that does the work. */
-  get loop(): EventLoop {
-    return this.#settings.loop;
-  }
-
-  /** The connections that are open. */
-  get connections(): ReadonlySet<TcpConnection> {
-    return this.#connections;
-  }
-
-  get listening(): boolean {
-    return this.#state === 'listening';
-  }
-
-  /** Take no more connections. The open ones go on; `close` is told when the last has gone. */
-  close(): void {
-    if (this.#state !== 'listening') return;
-    this.#state = 'closing';
-    this.#acceptor.close();
-    unwrap(closeOwned(this.#fd), 'close', { fd: this.#fd });
-    this.#closeWhenEmpty();
-  }
-
-  /** As {@link close}, and cut every connection. */
-  destroy(): void {
-    this.close();
-    for (const connection of [...this.#connections]) connection.destroy();
-  }
-
-  [Symbol.dispose](): void {
-    this.destroy();
-  }
-
-  /** Hold the process open while listening; the default. */
-  ref(): void {
-    this.#acceptor.ref();
-  }
-
-  /** Do not hold the process open. Connections still do. */
-  unref(): void {
-    this.#acceptor.unref();
-  }
-
-  /** For the acceptor. */
-  onAccept(fd: number): void {
-    const connection = new TcpConnection(fd, this.#settings);
-    this.#connections.add(connection);
-    this.emit('connection', connection);
-  }
-
-  /** For a connection. */
-  onConnectionClose(connection: TcpConnection): void {
-    this.#connections.delete(connection);
-    if (this.#state === 'closing') this.#closeWhenEmpty();
-  }
-
-  /** For the acceptor. */
-  onAcceptError(error: Error): void {
-    this.emit('error', error);
-  }
-
-  /** For the acceptor: the loop was closed, and cuts the connections itself. */
-  onRevoked(): void {
-    this.close();
-  }
-
-  #closeWhenEmpty(): void {
-    if (this.#connections.size > 0) return;
-    this.#state = 'closed';
-    // Later, so that a caller of close() can still attach a listener.
-    process.nextTick(() => this.emit('close'));
   }
 }

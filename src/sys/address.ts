@@ -75,6 +75,27 @@ function encodeIPv6(address: string, port: number): Uint8Array {
   return bytes;
 }
 
+/**
+ * The bytes of `struct ip_mreq` or `struct ipv6_mreq`, as IP_ADD_MEMBERSHIP and
+ * IPV6_ADD_MEMBERSHIP take them. An IPv4 interface is told by its address, 0.0.0.0 for the kernel's
+ * choice; an IPv6 one by the zone of the group ("ff02::1%eth0"). Throws as {@link encodeAddress}.
+ */
+export function encodeMembership(group: string, interfaceAddress = '0.0.0.0'): Uint8Array {
+  const bytes = encodeAddress({ address: group, port: 0 });
+  if (bytes.byteLength === IPV4_BYTES) {
+    if (typeof interfaceAddress !== 'string') {
+      throw invalidType('interfaceAddress', 'a string', interfaceAddress);
+    }
+    if (!isIPv4(interfaceAddress)) {
+      throw outOfRange('interfaceAddress', 'an IPv4 address', interfaceAddress);
+    }
+    const own = encodeIPv4(interfaceAddress, 0);
+    const [from, to] = [IPV4_ADDRESS_BYTE, IPV4_ADDRESS_BYTE + 4];
+    return new Uint8Array([...bytes.subarray(from, to), ...own.subarray(from, to)]);
+  }
+  return bytes.slice(IPV6_ADDRESS_BYTE, IPV6_BYTES);
+}
+
 function scopeOf(zone: string, address: string): number {
   const index = /^\d+$/.test(zone) ? Number(zone) : native.if_nametoindex(zone);
   if (index > 0 && index <= 0xffff_ffff) return index;

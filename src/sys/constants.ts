@@ -128,27 +128,72 @@ export const SOMAXCONN = 4096;
 // send(2), recv(2), shutdown(2)
 export const MSG_OOB = 0x1;
 export const MSG_PEEK = 0x2;
+export const MSG_CTRUNC = 0x8;
+export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_EOR = 0x80;
+export const MSG_WAITALL = 0x100;
+export const MSG_ERRQUEUE = 0x2000;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
+export const MSG_WAITFORONE = 0x1_0000;
+export const MSG_CMSG_CLOEXEC = 0x4000_0000;
 export const SHUT_RD = 0;
 export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 
-// setsockopt(2): socket(7), tcp(7), ipv6(7)
+// unix(7): control messages
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
+
+// setsockopt(2): socket(7)
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_TYPE = 3;
 export const SO_ERROR = 4;
+export const SO_BROADCAST = 6;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
+// The two in which ppc64le differs from the others.
+export const SO_PASSCRED: number = process.arch === 'ppc64' ? 20 : 16;
+export const SO_PEERCRED: number = process.arch === 'ppc64' ? 21 : 17;
 export const SO_ACCEPTCONN = 30;
+export const SO_PROTOCOL = 38;
+export const SO_DOMAIN = 39;
+export const SO_BUSY_POLL = 46;
+export const SO_INCOMING_CPU = 49;
+
+// setsockopt(2): ip(7)
+export const IPPROTO_IP = 0;
+export const IP_TTL = 2;
+export const IP_MULTICAST_IF = 32;
+export const IP_MULTICAST_TTL = 33;
+export const IP_MULTICAST_LOOP = 34;
+export const IP_ADD_MEMBERSHIP = 35;
+export const IP_DROP_MEMBERSHIP = 36;
+
+// setsockopt(2): tcp(7)
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
+export const TCP_CORK = 3;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
+export const TCP_DEFER_ACCEPT = 9;
+export const TCP_INFO = 11;
+export const TCP_QUICKACK = 12;
+export const TCP_USER_TIMEOUT = 18;
+
+// setsockopt(2): ipv6(7)
 export const IPPROTO_IPV6 = 41;
+export const IPV6_UNICAST_HOPS = 16;
+export const IPV6_MULTICAST_HOPS = 18;
+export const IPV6_MULTICAST_LOOP = 19;
+export const IPV6_ADD_MEMBERSHIP = 20;
+export const IPV6_DROP_MEMBERSHIP = 21;
 export const IPV6_V6ONLY = 26;
 
 // clock_gettime(2), timerfd_create(2), timerfd_settime(2)

@@ -13,8 +13,19 @@ export {
   POLLFD_BYTES,
   SIGNAL_SET_BYTES,
 } from './abi';
-export { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from './address';
+export {
+  ADDRESS_BYTES,
+  decodeAddress,
+  encodeAddress,
+  encodeMembership,
+  type SocketAddress,
+} from './address';
 export * as constants from './constants';
+export {
+  type ControlMessage,
+  type Credentials,
+  decodeCredentials,
+} from './control-message';
 export {
   epollCreate1,
   epollCtl,
@@ -33,6 +44,15 @@ export {
 export { dup3, lseek, memfdCreate, pipe2 } from './fds';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
 export { ioctl, ioctlSize } from './ioctl';
+export {
+  recvmmsg,
+  recvmsg,
+  sendmmsg,
+  sendmsg,
+  sendto,
+} from './message';
+export { controlSpace } from './message-abi';
+export { MAX_MESSAGES, MessageBatch, type MessageBatchOptions } from './message-batch';
 export { closeOwned, disown, own } from './ownership';
 export { PollList, poll, ppoll } from './poll';
 export {
@@ -82,3 +102,9 @@ export {
 } from './timer';
 export type { Timespec } from './timespec';
 export { sendfile, splice, tee } from './transfer';
+export {
+  decodeUnixAddress,
+  encodeUnixAddress,
+  UNIX_NAME_MAX,
+  type UnixAddress,
+} from './unix-address';

@@ -11,7 +11,7 @@ import { interestMask } from '../epoll/interest';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
-import type { Registration } from '../loop/registration';
+import { isFdGone, type Registration } from '../loop/registration';
 import { checkFd } from '../sys/check';
 import * as constants from '../sys/constants';
 import { SystemError, unwrap } from '../sys/errno';
@@ -198,7 +198,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   onRevoked(reason: Error): void {
     if (this.#state === 'closed') return;
     // Closed behind our back: its number may be somebody else's now.
-    if (reason instanceof SystemError && reason.code === 'EBADF') {
+    if (isFdGone(reason)) {
       this.#autoClose = false;
       disown(this.#fd);
     }

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as abi from '../../src/sys/abi';
 import * as constants from '../../src/sys/constants';
+import { CMSGHDR, controlSpace, IOVEC, MMSGHDR, UCRED } from '../../src/sys/message-abi';
 import { SIGINFO_BYTES, SIGINFO_OFFSETS } from '../../src/sys/process';
 import { SIGNALFD_SIGINFO_BYTES, SIGNALFD_SIGINFO_OFFSETS } from '../../src/sys/signal';
 import * as timer from '../../src/sys/timer';
+import { UNIX_NAME_MAX } from '../../src/sys/unix-address';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
@@ -34,6 +36,7 @@ const HEADERS = [
   'sys/time.h',
   'sys/timerfd.h',
   'sys/wait.h',
+  'sys/un.h',
   'time.h',
   'unistd.h',
 ];
@@ -88,6 +91,31 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'offsetof(struct itimerspec, it_value)': String(timer.ITIMERSPEC_VALUE_BYTE),
     'sizeof(struct signalfd_siginfo)': String(SIGNALFD_SIGINFO_BYTES),
     'sizeof(siginfo_t)': String(SIGINFO_BYTES),
+    'sizeof(struct iovec)': String(IOVEC.bytes),
+    'offsetof(struct iovec, iov_base)': String(IOVEC.base),
+    'offsetof(struct iovec, iov_len)': String(IOVEC.length),
+    'sizeof(struct mmsghdr)': String(MMSGHDR.bytes),
+    'offsetof(struct mmsghdr, msg_hdr)': '0',
+    'offsetof(struct mmsghdr, msg_len)': String(MMSGHDR.length),
+    'offsetof(struct msghdr, msg_name)': String(MMSGHDR.name),
+    'offsetof(struct msghdr, msg_namelen)': String(MMSGHDR.nameLength),
+    'offsetof(struct msghdr, msg_iov)': String(MMSGHDR.iov),
+    'offsetof(struct msghdr, msg_iovlen)': String(MMSGHDR.iovLength),
+    'offsetof(struct msghdr, msg_control)': String(MMSGHDR.control),
+    'offsetof(struct msghdr, msg_controllen)': String(MMSGHDR.controlLength),
+    'offsetof(struct msghdr, msg_flags)': String(MMSGHDR.flags),
+    'sizeof(struct cmsghdr)': String(CMSGHDR.bytes),
+    'offsetof(struct cmsghdr, cmsg_len)': String(CMSGHDR.length),
+    'offsetof(struct cmsghdr, cmsg_level)': String(CMSGHDR.level),
+    'offsetof(struct cmsghdr, cmsg_type)': String(CMSGHDR.type),
+    'CMSG_SPACE(0)': String(controlSpace(0)),
+    'CMSG_SPACE(1)': String(controlSpace(1)),
+    'CMSG_SPACE(12)': String(controlSpace(12)),
+    'sizeof(struct ucred)': String(UCRED.bytes),
+    'offsetof(struct ucred, pid)': String(UCRED.pid),
+    'offsetof(struct ucred, uid)': String(UCRED.uid),
+    'offsetof(struct ucred, gid)': String(UCRED.gid),
+    'sizeof(((struct sockaddr_un *)0)->sun_path)': String(UNIX_NAME_MAX + 1),
   };
   for (const [name, offset] of Object.entries(SIGNALFD_SIGINFO_OFFSETS)) {
     expressions[`offsetof(struct signalfd_siginfo, ${name})`] = String(offset);

@@ -1,4 +1,4 @@
-import { decodeAddress, encodeAddress } from '../../src/sys/address';
+import { decodeAddress, encodeAddress, encodeMembership } from '../../src/sys/address';
 import { AF_INET, AF_INET6 } from '../../src/sys/constants';
 
 test.each([
@@ -61,4 +61,14 @@ test('other families and short bytes are null', () => {
   expect(decodeAddress(new Uint8Array(128).fill(1))).toBeNull();
   const v6 = encodeAddress({ address: '::1', port: 1 });
   expect(decodeAddress(v6.subarray(0, 20))).toBeNull();
+});
+
+test('memberships are those of ip_mreq and ipv6_mreq', () => {
+  expect([...encodeMembership('239.1.2.3')]).toEqual([239, 1, 2, 3, 0, 0, 0, 0]);
+  expect([...encodeMembership('239.1.2.3', '127.0.0.1')]).toEqual([239, 1, 2, 3, 127, 0, 0, 1]);
+  const v6 = encodeMembership('ff02::77%lo');
+  expect(v6).toHaveLength(20);
+  expect([v6[0], v6[1], v6[15], v6[16]]).toEqual([0xff, 2, 0x77, 1]);
+  expect(() => encodeMembership('239.1.2.3', '::1')).toThrow(/"interfaceAddress"/);
+  expect(() => encodeMembership('239.1.2.3', Symbol('x') as never)).toThrow(TypeError);
 });

@@ -9,13 +9,18 @@ import { readdirSync } from 'node:fs';
 import * as sys from '../../src/sys';
 import {
   address,
+  atMost,
+  batch,
+  batchOptions,
   bytes,
+  controlMessage,
   count,
   events,
   fd,
   fdSet,
   int,
   integers,
+  ipText,
   limit,
   limitOut,
   objects,
@@ -37,6 +42,7 @@ import {
   timeval,
   type Unit,
   uint,
+  unixAddress,
   whole,
 } from './storm-units';
 
@@ -108,6 +114,28 @@ const table: Record<string, Unit[]> = {
   pidfdExitStatus: [fd],
   waitid: [int, uint, room(sys.SIGINFO_BYTES), int],
   decodeChildInfo: [room(sys.SIGINFO_BYTES)],
+  encodeMembership: [ipText, ipText],
+  encodeUnixAddress: [unixAddress],
+  decodeUnixAddress: [whole],
+  sendto: [fd, bytes, int, whole],
+  sendmsg: [fd, batch, integers(0, 3, 0), int],
+  recvmsg: [fd, batch, integers(0, 3, 0), int],
+  sendmmsg: [fd, batch, integers(0, 3, 0), integers(1, 4, 1), int],
+  recvmmsg: [fd, batch, integers(1, 4, 4), int],
+  controlSpace: [integers(0, 2 ** 31 - 1, 4)],
+  decodeCredentials: [room(12)],
+  MessageBatch: [batchOptions],
+  'MessageBatch.length': [integers(0, 3, 0)],
+  'MessageBatch.flags': [integers(0, 3, 0)],
+  'MessageBatch.received': [integers(0, 3, 0)],
+  'MessageBatch.room': [integers(0, 3, 0)],
+  'MessageBatch.address': [integers(0, 3, 0)],
+  'MessageBatch.control': [integers(0, 3, 0)],
+  'MessageBatch.set': [integers(0, 3, 0), atMost(16), atMost(128)],
+  'MessageBatch.setLength': [integers(0, 3, 0), integers(0, 16, 16)],
+  'MessageBatch.setAddress': [integers(0, 3, 0), atMost(128)],
+  'MessageBatch.clearControl': [integers(0, 3, 0)],
+  'MessageBatch.addControl': [integers(0, 3, 0), controlMessage],
 };
 
 /** What has no argument that C would see. */
@@ -121,8 +149,21 @@ const HARMLESS = [
   'FdSet',
 ];
 
+const target = new sys.MessageBatch({ count: 4, bytesPerMessage: 16, controlBytes: 64 });
+
+/** A function of `sys`, a class (which is constructed), or a method of one, called on `target`. */
+function callOf(name: string): (...args: unknown[]) => unknown {
+  if (name === 'MessageBatch') return (...args) => new sys.MessageBatch(args[0] as never);
+  const [owner, method] = name.split('.');
+  if (owner === 'MessageBatch') {
+    const methods = target as unknown as Record<string, (...args: unknown[]) => unknown>;
+    return (...args) => methods[method as string]?.(...args);
+  }
+  return sys[name as keyof typeof sys] as (...args: unknown[]) => unknown;
+}
+
 function storm(name: string, units: Unit[]): void {
-  const call = sys[name as keyof typeof sys] as (...args: unknown[]) => unknown;
+  const call = callOf(name);
   for (let count = 0; count < calls; count += 1) {
     const wrongOne = random(units.length);
     const args = units.flatMap((unit, index) =>

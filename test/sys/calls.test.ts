@@ -33,6 +33,7 @@ function listener(): { fd: number; address: Uint8Array } {
 
 describe('every call returns -errno, and the right one', () => {
   const fresh = (): Uint8Array => new Uint8Array(16);
+  const batch = (): sys.MessageBatch => new sys.MessageBatch({ bytesPerMessage: 16 });
   const calls: [string, number, () => number][] = [
     ['epollCreate1', errno.EINVAL, () => sys.epollCreate1(1)],
     ['epollCtl', errno.EBADF, () => sys.epollCtl(NOT_OPEN, 1, 0, sys.createEventBuffer(1))],
@@ -66,6 +67,11 @@ describe('every call returns -errno, and the right one', () => {
     ['accept4', errno.EAGAIN, () => sys.accept4(listener().fd, 0)],
     ['connect', errno.ENOTSOCK, () => sys.connect(counter(), fresh())],
     ['shutdown', errno.ENOTSOCK, () => sys.shutdown(counter(), c.SHUT_WR)],
+    ['sendto', errno.ENOTSOCK, () => sys.sendto(counter(), fresh(), 1, 0, null)],
+    ['sendmsg', errno.ENOTSOCK, () => sys.sendmsg(counter(), batch(), 0, 0)],
+    ['recvmsg', errno.ENOTSOCK, () => sys.recvmsg(counter(), batch(), 0, 0)],
+    ['sendmmsg', errno.ENOTSOCK, () => sys.sendmmsg(counter(), batch(), 0, 1, 0)],
+    ['recvmmsg', errno.ENOTSOCK, () => sys.recvmmsg(counter(), batch(), 1, 0)],
     ['send', errno.ENOTSOCK, () => sys.send(counter(), fresh(), 1, 0)],
     ['recv', errno.ENOTSOCK, () => sys.recv(counter(), fresh(), 1, 0)],
     [

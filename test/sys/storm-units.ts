@@ -394,3 +394,89 @@ export const signal: Unit = {
   right: () => ['SIGTERM'],
   wrong: () => [pick<unknown>(NOT_SIGNALS)],
 };
+
+export const unixAddress: Unit = {
+  right: () => [{ path: '' }],
+  wrong: () => [
+    {
+      path: pick<unknown>([
+        undefined,
+        ...NOT_NUMBERS.filter((value) => typeof value !== 'string'),
+        'a'.repeat(108),
+        'é'.repeat(54),
+        `\0${'a'.repeat(108)}`,
+        '/tmp/a\0b',
+      ]),
+    },
+  ],
+};
+
+/** A Uint8Array of at most `size` bytes. */
+export function atMost(size: number): Unit {
+  const wrong = [
+    ...NOT_BUFFERS.filter((value) => value !== undefined && value !== null),
+    new Uint32Array(1),
+    new Uint8Array(size + 1),
+    Buffer.alloc(size * 2),
+  ];
+  return { right: () => [new Uint8Array(size)], wrong: () => [pick(wrong)] };
+}
+
+const newBatch = (): sys.MessageBatch =>
+  new sys.MessageBatch({ count: 4, bytesPerMessage: 16, controlBytes: 64 });
+const rightBatch = newBatch();
+/** The batches that are none, and the one whose memory was taken away. */
+const NOT_BATCHES: unknown[] = [
+  undefined,
+  ...NOT_NUMBERS,
+  new Uint8Array(64),
+  { count: 4, bytesPerMessage: 16, controlBytes: 0 },
+  Object.create(sys.MessageBatch.prototype),
+  Object.create(rightBatch),
+  new Proxy(rightBatch, {}),
+];
+
+/** A batch of four messages. */
+export const batch: Unit = {
+  right: () => [rightBatch],
+  wrong: () => [pick(NOT_BATCHES)],
+};
+
+export const batchOptions: Unit = {
+  right: () => [{ bytesPerMessage: 16 }],
+  wrong: () => {
+    const wrong = pick<unknown>([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 2 ** 31, 2 ** 32]);
+    return [
+      pick<unknown>([
+        ...NOT_NUMBERS,
+        { bytesPerMessage: pick([wrong, 0, 2 ** 24 + 1]) },
+        { bytesPerMessage: 16, count: pick([wrong, 0, 1025]) },
+        { bytesPerMessage: 16, controlBytes: pick([wrong, 65_537]) },
+        { bytesPerMessage: 2 ** 24, count: 65 },
+      ]),
+    ];
+  },
+};
+
+export const controlMessage: Unit = {
+  right: () => [{ level: 1, type: 1, data: new Uint8Array(4) }],
+  wrong: () => {
+    const wrong = pick<unknown>([...NOT_NUMBERS, ...NOT_INTEGERS, -INT - 1, INT]);
+    return [
+      pick<unknown>([
+        undefined,
+        ...NOT_NUMBERS,
+        { level: wrong, type: 1, data: new Uint8Array(4) },
+        { level: 1, type: wrong, data: new Uint8Array(4) },
+        { level: 1, type: 1, data: pick(NOT_BUFFERS) },
+        { level: 1, type: 1, data: new Uint8Array(49 + random(1_000)) },
+      ]),
+    ];
+  },
+};
+
+/** The text of an IPv4 address. */
+export const ipText: Unit = {
+  right: () => ['239.1.2.3'],
+  wrong: () => [pick<unknown>([...NOT_NUMBERS, 3, '1.2.3', 'fe80::1%nosuchif', '1.2.3.4\0'])],
+};

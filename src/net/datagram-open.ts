@@ -1,0 +1,50 @@
+/** Opens datagram sockets: made, set, bound and connected, or nothing left behind. */
+import * as constants from '../sys/constants';
+import { unwrap } from '../sys/errno';
+import { closeOwned, own as ownFd } from '../sys/ownership';
+import { bind, connect, socket } from '../sys/socket';
+import type { DatagramSettings } from './datagram-options';
+import { type AddressFamily, encodeEndpoint, FAMILIES, familyOf, unwrapAt } from './endpoint';
+import { SocketFile } from './socket-file';
+import { setSocketOption } from './socket-options';
+
+const { SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } = constants;
+
+/** An open socket. */
+export interface OpenSocket {
+  fd: number;
+  family: AddressFamily;
+  /** What is to be removed with it; null if it is not bound to a path. */
+  file: SocketFile | null;
+}
+
+/** A non-blocking datagram socket. Throws what {@link DatagramSocket} says. */
+export function openDatagramSocket(settings: DatagramSettings): OpenSocket {
+  const { bind: own, connect: peer } = settings;
+  const some = own ?? peer;
+  const family = settings.family ?? (some === undefined ? 'IPv4' : familyOf(some));
+  const ownBytes = own === undefined ? null : encodeEndpoint(own);
+  const peerBytes = peer === undefined ? null : encodeEndpoint(peer);
+  const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = ownFd(unwrap(socket(FAMILIES[family], type, 0), 'socket'));
+  let file: SocketFile | null = null;
+  try {
+    setOptions(fd, family, settings);
+    if (own !== undefined) {
+      unwrapAt(bind(fd, ownBytes as Uint8Array), 'bind', own);
+      if ('path' in own) file = new SocketFile(own.path);
+    }
+    if (peer !== undefined) unwrapAt(connect(fd, peerBytes as Uint8Array), 'connect', peer);
+  } catch (error) {
+    file?.remove();
+    closeOwned(fd);
+    throw error;
+  }
+  return { fd, family, file };
+}
+
+function setOptions(fd: number, family: AddressFamily, settings: DatagramSettings): void {
+  if (settings.reuseAddress) setSocketOption(fd, 'reuseAddress', true);
+  if (settings.reusePort) setSocketOption(fd, 'reusePort', true);
+  if (family === 'IPv6') setSocketOption(fd, 'ipv6Only', settings.ipv6Only);
+}

@@ -1,0 +1,85 @@
+/**
+ * A server on a stream socket of unix(7): as {@link TcpServer}, for clients on this machine. Its
+ * connections are of the same class; they have no IP address, and {@link peerCredentials} tells who
+ * their peer is.
+ */
+import { z } from 'zod';
+import { EventLoop } from '../loop/event-loop';
+import { parseOptions } from '../loop/options';
+import * as constants from '../sys/constants';
+import { unwrap } from '../sys/errno';
+import { closeOwned, own } from '../sys/ownership';
+import { bind, listen, socket } from '../sys/socket';
+import { encodeUnixAddress } from '../sys/unix-address';
+import type { AcceptTrigger } from './acceptor';
+import { type ConnectionOptions, connectionOptionFields } from './connection-options';
+import { unwrapAt } from './endpoint';
+import { SocketFile } from './socket-file';
+import { StreamServer } from './stream-server';
+
+const { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
+
+/** Options of {@link UnixServer}. */
+export interface UnixServerOptions extends ConnectionOptions {
+  /**
+   * A path, of which the file is made now and removed when the listening ends; or, beginning with
+   * NUL, an abstract name. Who may connect to a path, the rights of its file and folder say.
+   */
+  path: string;
+  /** Connections the kernel keeps until they are accepted; 4,096 if not given. */
+  backlog?: number;
+  /** How the listener is watched: `'level'`, the default, `'edge'` or `'oneshot'`. */
+  acceptTrigger?: AcceptTrigger;
+  /** The loop that does the work; this thread's default loop if not given. */
+  loop?: EventLoop;
+}
+
+const optionsSchema = z.strictObject({
+  ...connectionOptionFields,
+  path: z.string().min(1),
+  backlog: z.int().min(1).max(0x7fff_ffff).default(constants.SOMAXCONN),
+  acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
+  loop: z.instanceof(EventLoop).optional(),
+});
+
+/** Listens at one path or abstract name. */
+export class UnixServer extends StreamServer {
+  readonly #path: string;
+
+  /**
+   * Listen. Throws a TypeError that names a wrong option, a RangeError for a path that is too long,
+   * and a {@link SystemError} with the path when it cannot be had: EADDRINUSE also for the file that
+   * a server left behind which was killed; remove it if you know that nobody listens there.
+   */
+  constructor(options: UnixServerOptions) {
+    const checked = parseOptions('UnixServer', optionsSchema, options);
+    const { fd, file } = listenAt(checked);
+    super(fd, { ...checked, loop: checked.loop, file });
+    this.#path = checked.path;
+  }
+
+  /** Where the server listens. */
+  get path(): string {
+    return this.#path;
+  }
+}
+
+function listenAt({ path, backlog }: { path: string; backlog: number }): {
+  fd: number;
+  file: SocketFile;
+} {
+  const address = encodeUnixAddress({ path });
+  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = own(unwrap(socket(AF_UNIX, type, 0), 'socket'));
+  let file: SocketFile | null = null;
+  try {
+    unwrapAt(bind(fd, address), 'bind', { path });
+    file = new SocketFile(path);
+    unwrapAt(listen(fd, backlog), 'listen', { path });
+  } catch (error) {
+    file?.remove();
+    closeOwned(fd);
+    throw error;
+  }
+  return { fd, file };
+}

@@ -1,0 +1,88 @@
+/**
+ * The memory layout of what sendmsg(2) and recvmsg(2) are given, and of the structures that travel
+ * as control messages and socket options; see abi.ts for the rules.
+ */
+import './platform';
+import koffi from 'koffi';
+import { checkInteger, INT32_MAX } from './check';
+
+/** `struct iovec { void *iov_base; size_t iov_len; }` */
+const iovec = koffi.struct({ iov_base: 'void *', iov_len: 'size_t' });
+
+/**
+ * `struct msghdr`. musl has an `int` and padding where glibc and the kernel have a `size_t`; on a
+ * little-endian machine, for lengths below 2**31, these are the same bytes.
+ */
+const msghdr = koffi.struct({
+  msg_name: 'void *',
+  msg_namelen: 'uint32_t',
+  msg_iov: 'void *',
+  msg_iovlen: 'size_t',
+  msg_control: 'void *',
+  msg_controllen: 'size_t',
+  msg_flags: 'int',
+});
+
+/** `struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; }` */
+const mmsghdr = koffi.struct({ msg_hdr: msghdr, msg_len: 'uint32_t' });
+
+/** `struct cmsghdr { size_t cmsg_len; int cmsg_level; int cmsg_type; }`, then the data. */
+const cmsghdr = koffi.struct({ cmsg_len: 'size_t', cmsg_level: 'int', cmsg_type: 'int' });
+
+/** `struct ucred { pid_t pid; uid_t uid; gid_t gid; }` */
+const ucred = koffi.struct({ pid: 'int', uid: 'uint32_t', gid: 'uint32_t' });
+
+/** Bytes of a pointer and of a `size_t`, to which control messages are aligned. */
+export const POINTER_BYTES: number = koffi.sizeof('void *');
+
+/** `struct iovec`: its size and the byte offsets of its fields. */
+export const IOVEC = {
+  bytes: koffi.sizeof(iovec),
+  base: koffi.offsetof(iovec, 'iov_base'),
+  length: koffi.offsetof(iovec, 'iov_len'),
+} as const;
+
+/** `struct mmsghdr`: its size and the byte offsets of its fields, and of those of its `msghdr`. */
+export const MMSGHDR = {
+  bytes: koffi.sizeof(mmsghdr),
+  length: koffi.offsetof(mmsghdr, 'msg_len'),
+  name: koffi.offsetof(msghdr, 'msg_name'),
+  nameLength: koffi.offsetof(msghdr, 'msg_namelen'),
+  iov: koffi.offsetof(msghdr, 'msg_iov'),
+  iovLength: koffi.offsetof(msghdr, 'msg_iovlen'),
+  control: koffi.offsetof(msghdr, 'msg_control'),
+  controlLength: koffi.offsetof(msghdr, 'msg_controllen'),
+  flags: koffi.offsetof(msghdr, 'msg_flags'),
+} as const;
+
+/** `struct cmsghdr`: its size and the byte offsets of its fields. */
+export const CMSGHDR = {
+  bytes: koffi.sizeof(cmsghdr),
+  length: koffi.offsetof(cmsghdr, 'cmsg_len'),
+  level: koffi.offsetof(cmsghdr, 'cmsg_level'),
+  type: koffi.offsetof(cmsghdr, 'cmsg_type'),
+} as const;
+
+/** `struct ucred`: its size and the byte offsets of its fields. */
+export const UCRED = {
+  bytes: koffi.sizeof(ucred),
+  pid: koffi.offsetof(ucred, 'pid'),
+  uid: koffi.offsetof(ucred, 'uid'),
+  gid: koffi.offsetof(ucred, 'gid'),
+} as const;
+
+/** `CMSG_ALIGN(length)` */
+export function alignControl(length: number): number {
+  return Math.ceil(length / POINTER_BYTES) * POINTER_BYTES;
+}
+
+/** `CMSG_SPACE(length)`: what a control message with `length` bytes of data takes. */
+export function controlSpace(length: number): number {
+  checkInteger('length', length, 0, INT32_MAX);
+  return alignControl(CMSGHDR.bytes) + alignControl(length);
+}
+
+/** The address of memory that the caller holds, and goes on holding while C may use it. */
+export function addressOf(memory: ArrayBuffer): bigint {
+  return koffi.address(memory);
+}

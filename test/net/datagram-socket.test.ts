@@ -1,0 +1,444 @@
+import { createSocket } from 'node:dgram';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { EventLoop } from '../../src/loop/event-loop';
+import type { DatagramSocketOptions } from '../../src/net/datagram-options';
+import { DatagramSocket } from '../../src/net/datagram-socket';
+import { setSocketOption } from '../../src/net/socket-options';
+import { encodeAddress, type SocketAddress } from '../../src/sys/address';
+import * as c from '../../src/sys/constants';
+import { bind, socket } from '../../src/sys/socket';
+import { encodeUnixAddress } from '../../src/sys/unix-address';
+import { ROOT } from '../support/child';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+import { next, until } from '../support/until';
+
+expectNoFdLeaks();
+
+const LOCAL = { address: '127.0.0.1', port: 0 };
+const sockets: DatagramSocket[] = [];
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const one of sockets.splice(0)) one.close();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+function open(options: DatagramSocketOptions = { bind: LOCAL }): DatagramSocket {
+  const one = new DatagramSocket(options);
+  sockets.push(one);
+  return one;
+}
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'epoll-ffi-'));
+  folders.push(made);
+  return made;
+}
+
+/** The texts of the messages as they come. */
+function collect(one: DatagramSocket): string[] {
+  const texts: string[] = [];
+  one.on('message', (bytes) => texts.push(bytes.toString()));
+  return texts;
+}
+
+const here = (one: DatagramSocket): SocketAddress => one.address as SocketAddress;
+let names = 0;
+const abstract = (): string => {
+  names += 1;
+  return `\0epoll-ffi-${process.pid}-${names}`;
+};
+
+describe('messages', () => {
+  test.each(['127.0.0.1', '::1'])('there and back over %s, with the source', async (address) => {
+    const server = open({ bind: { address, port: 0 } });
+    const client = open({ bind: { address, port: 0 } });
+    server.on('message', (bytes, info) => {
+      expect(info.source).toEqual(client.address);
+      expect(info.truncated).toBe(false);
+      expect(server.send(`echo ${bytes}`, info)).toBe(true);
+    });
+    const answers = collect(client);
+    expect(client.send('hello', here(server))).toBe(true);
+    expect(client.send(Buffer.from('bytes'), encodeAddress(here(server)))).toBe(true);
+    await until(() => answers.length === 2);
+    expect(answers).toEqual(['echo hello', 'echo bytes']);
+  });
+
+  test('to and from a socket of node:dgram', async () => {
+    const server = open();
+    server.on('message', (bytes, { source }) => {
+      server.send(Buffer.from(bytes).reverse(), source as SocketAddress);
+    });
+    const peer = createSocket('udp4');
+    peer.send('abc', here(server).port, '127.0.0.1');
+    const [answer, { port }] = await next<[Buffer, { port: number }]>(peer, 'message');
+    expect([answer.toString(), port]).toEqual(['cba', here(server).port]);
+    peer.close();
+  });
+
+  test('an empty one is one, and a long one is whole', async () => {
+    const [one, other] = [open(), open()];
+    const lengths: number[] = [];
+    other.on('message', (bytes) => lengths.push(bytes.length));
+    for (const length of [0, 1, 1472, 65_507]) one.send(Buffer.alloc(length), here(other));
+    await until(() => lengths.length === 4);
+    expect(lengths).toEqual([0, 1, 1472, 65_507]);
+    expect(() => one.send(Buffer.alloc(65_508), here(other))).toThrow(
+      expect.objectContaining({ code: 'EMSGSIZE', syscall: 'sendto' }),
+    );
+  });
+
+  test('one that is too long is cut and flagged', async () => {
+    const one = open();
+    const other = open({ bind: LOCAL, maxMessageBytes: 4 });
+    const got: [string, boolean][] = [];
+    other.on('message', (bytes, { truncated }) => got.push([bytes.toString(), truncated]));
+    one.send('12345', here(other));
+    one.send('1234', here(other));
+    await until(() => got.length === 2);
+    expect(got).toEqual([
+      ['1234', true],
+      ['1234', false],
+    ]);
+  });
+
+  test('more than one call takes come with the next ones, in order', async () => {
+    const one = open();
+    const other = open({ bind: LOCAL, messagesPerCall: 4 });
+    const texts = collect(other);
+    const expected = Array.from({ length: 30 }, (_, index) => String(index));
+    for (const text of expected) one.send(text, here(other));
+    await until(() => texts.length === 30);
+    expect(texts).toEqual(expected);
+  });
+
+  test('the view is of the same memory each time: what is kept must be copied', async () => {
+    const [one, other] = [open(), open()];
+    const kept: Buffer[] = [];
+    other.on('message', (bytes) => kept.push(bytes));
+    one.send('first', here(other));
+    await until(() => kept.length === 1);
+    one.send('later', here(other));
+    await until(() => kept.length === 2);
+    expect(kept.map(String)).toEqual(['later', 'later']);
+  });
+});
+
+describe('many at once', () => {
+  test('all are sent, in batches, to many', async () => {
+    const one = open({ bind: LOCAL, messagesPerCall: 8 });
+    const others = [open(), open()];
+    const texts = others.map(collect);
+    const datagrams = Array.from({ length: 50 }, (_, index) => ({
+      bytes: Buffer.from(String(index)),
+      to: here(others[index % 2] as DatagramSocket),
+    }));
+    expect(one.sendMany(datagrams)).toBe(50);
+    await until(() => texts.every((some) => some.length === 25));
+    expect(texts[1]).toEqual(Array.from({ length: 25 }, (_, index) => String(2 * index + 1)));
+    expect(one.sendMany([])).toBe(0);
+    const tooLong = [{ bytes: Buffer.alloc(65_537), to: LOCAL }];
+    expect(() => one.sendMany(tooLong)).toThrow(/"bytes.byteLength"/);
+    expect(() => one.sendMany([{ bytes: Buffer.alloc(1) }])).toThrow(
+      expect.objectContaining({ code: 'EDESTADDRREQ' }),
+    );
+  });
+
+  test('what the kernel has no room for is sent after drain', async () => {
+    const path = abstract();
+    const other = open({ bind: { path } });
+    const one = open({ connect: { path }, messagesPerCall: 64 });
+    const datagrams = Array.from({ length: 3_000 }, (_, index) => ({
+      bytes: Buffer.from(String(index)),
+    }));
+    let sent = one.sendMany(datagrams);
+    expect(sent).toBeLessThan(3_000);
+    let drains = 0;
+    one.on('drain', () => {
+      drains += 1;
+      sent += one.sendMany(datagrams.slice(sent));
+    });
+    const texts = collect(other);
+    await until(() => texts.length === 3_000);
+    expect(texts).toEqual(datagrams.map(({ bytes }) => bytes.toString()));
+    expect(drains).toBeGreaterThan(0);
+  });
+});
+
+describe('a full receiver', () => {
+  test.each(['connected', 'addressed'])('send says false, and drain follows: %s', async (way) => {
+    const path = abstract();
+    const other = open({ bind: { path } });
+    const one = way === 'connected' ? open({ connect: { path } }) : open({ family: 'unix' });
+    const to = way === 'connected' ? undefined : { path };
+    let sent = 0;
+    while (one.send('x', to)) sent += 1;
+    expect(sent).toBeGreaterThan(0);
+    let drains = 0;
+    one.on('drain', () => {
+      drains += 1;
+    });
+    const texts = collect(other);
+    await until(() => drains > 0 && texts.length === sent);
+    expect(one.send('y', to)).toBe(true);
+    await until(() => texts.at(-1) === 'y');
+  });
+
+  test('an addressed sender does not spin while the receiver does not read', async () => {
+    const path = abstract();
+    const loop = new EventLoop();
+    const other = socket(c.AF_UNIX, c.SOCK_DGRAM | c.SOCK_CLOEXEC, 0);
+    bind(other, encodeUnixAddress({ path }));
+    const one = open({ family: 'unix', loop });
+    while (one.send('x', { path }));
+    let drains = 0;
+    one.on('drain', () => {
+      drains += 1;
+      one.send('x', { path });
+    });
+    await until(() => drains >= 3);
+    expect(loop.stats().turns).toBeLessThan(1_000);
+    closeSync(other);
+    loop.close();
+    expect(one.closed).toBe(true);
+  });
+});
+
+describe('errors', () => {
+  test('a connected UDP socket is told that nobody is there, and goes on', async () => {
+    const gone = open();
+    const to = here(gone);
+    gone.close();
+    await next(gone, 'close');
+    const one = open({ connect: to });
+    expect(one.remoteAddress).toEqual(to);
+    const errors: Error[] = [];
+    one.on('error', (error) => errors.push(error));
+    one.send('is anybody there?');
+    await until(() => errors.length === 1);
+    expect(errors[0]).toMatchObject({ code: 'ECONNREFUSED', fd: one.fd });
+    // Told by the next call, if it comes before the loop's turn.
+    one.send('again');
+    one.send('and again');
+    await until(() => errors.length >= 2);
+    expect(one.closed).toBe(false);
+    const back = open({ bind: to });
+    const texts = collect(back);
+    await until(() => {
+      one.send('now?');
+      return texts.length > 0;
+    });
+    expect(texts[0]).toBe('now?');
+  });
+
+  test('nobody need listen to it', async () => {
+    const gone = open();
+    const to = here(gone);
+    gone.close();
+    const one = open({ connect: to });
+    one.send('lost');
+    const other = open();
+    const texts = collect(other);
+    open().send('marker', here(other));
+    await until(() => texts.length === 1);
+    expect(one.closed).toBe(false);
+  });
+
+  test('no such unix socket is an exception', () => {
+    const one = open({ family: 'unix' });
+    expect(() => one.send('x', { path: '\0epoll-ffi-nobody' })).toThrow(
+      expect.objectContaining({ code: 'ECONNREFUSED', syscall: 'sendto' }),
+    );
+    expect(() => one.send('x', { path: '/no/such/socket' })).toThrow(
+      expect.objectContaining({ code: 'ENOENT' }),
+    );
+    expect(() => open({ connect: { path: '/no/such/socket' } })).toThrow(
+      expect.objectContaining({ code: 'ENOENT', syscall: 'connect', address: '/no/such/socket' }),
+    );
+  });
+
+  test('an address that is taken is named', () => {
+    const { port } = here(open());
+    expect(() => open({ bind: { address: '127.0.0.1', port } })).toThrow(
+      expect.objectContaining({
+        code: 'EADDRINUSE',
+        syscall: 'bind',
+        port,
+        message: `bind EADDRINUSE: address already in use 127.0.0.1:${port}`,
+      }),
+    );
+    const path = abstract();
+    open({ bind: { path } });
+    expect(() => open({ bind: { path } })).toThrow(
+      `bind EADDRINUSE: address already in use @${path.slice(1)}`,
+    );
+  });
+
+  test('wrong options and arguments are named', () => {
+    expect(() => open({ bind: { address: '127.0.0.1' } as never })).toThrow(
+      /option "bind" of DatagramSocket: expected an object with address and port/,
+    );
+    expect(() => open({ bind: { address: 'localhost', port: 0 } })).toThrow(RangeError);
+    expect(() => open({ bind: { path: 'x'.repeat(108) } })).toThrow(RangeError);
+    expect(() => open({ messagesPerCall: 0 })).toThrow(/option "messagesPerCall"/);
+    expect(() => open({ family: 'IPv4', bind: { path: abstract() } })).toThrow(
+      expect.objectContaining({ syscall: 'bind' }),
+    );
+    const one = open();
+    expect(() => one.send(3 as never)).toThrow(TypeError);
+    expect(() => one.send('x', { address: '1.2.3', port: 1 })).toThrow(RangeError);
+    expect(() => one.send('x', 'somebody' as never)).toThrow(TypeError);
+    expect(() => one.sendMany('x' as never)).toThrow(TypeError);
+  });
+
+  test('what a listener throws does not cost the others their messages', async () => {
+    const [one, other] = [open(), open()];
+    const texts: string[] = [];
+    const loop = jest.spyOn(EventLoop.prototype, 'uncaught').mockImplementation(() => {});
+    other.on('message', (bytes) => {
+      texts.push(bytes.toString());
+      if (texts.length === 1) throw new Error('mine');
+    });
+    one.sendMany(['a', 'b', 'c'].map((text) => ({ bytes: Buffer.from(text), to: here(other) })));
+    await until(() => texts.length === 3);
+    expect(loop).toHaveBeenCalledTimes(1);
+    loop.mockRestore();
+  });
+});
+
+describe('unix sockets', () => {
+  test('a path is made and removed with the socket', async () => {
+    const path = join(folder(), 'socket');
+    const server = open({ bind: { path } });
+    expect(server.address).toEqual({ family: 'unix', path });
+    expect(existsSync(path)).toBe(true);
+    const client = open({ bind: { path: `${path}-client` } });
+    server.on('message', (_, info) => {
+      expect(info.source).toEqual({ family: 'unix', path: `${path}-client` });
+      server.send('pong', info);
+    });
+    const answers = collect(client);
+    client.send('ping', { path });
+    await until(() => answers.length === 1);
+    server.close();
+    client.close();
+    expect(existsSync(path) || existsSync(`${path}-client`)).toBe(false);
+  });
+
+  test('a file that somebody else has put there stays', () => {
+    const path = join(folder(), 'socket');
+    const server = open({ bind: { path } });
+    renameSync(path, `${path}-old`);
+    writeFileSync(path, 'theirs');
+    server.close();
+    expect(existsSync(path)).toBe(true);
+  });
+
+  test('a failed connect leaves neither file nor fd', () => {
+    const path = join(folder(), 'socket');
+    const fds = readdirSync('/proc/self/fd').length;
+    expect(() => open({ bind: { path }, connect: { path: '/no/such' } })).toThrow('connect ENOENT');
+    expect(existsSync(path)).toBe(false);
+    expect(readdirSync('/proc/self/fd')).toHaveLength(fds);
+  });
+
+  test('a sender without a name has no source', async () => {
+    const path = abstract();
+    const server = open({ bind: { path } });
+    const sources: unknown[] = [];
+    server.on('message', (_, { source, sourceBytes }) =>
+      sources.push([source, sourceBytes.length]),
+    );
+    open({ connect: { path } }).send('x');
+    await until(() => sources.length === 1);
+    expect(sources).toEqual([[null, 0]]);
+  });
+});
+
+describe('multicast', () => {
+  test('what is sent to a group comes to those who joined', async () => {
+    const [one, other] = [open(), open({ bind: { address: '0.0.0.0', port: 0 } })];
+    const texts = collect(other);
+    other.joinGroup('239.255.77.7', '127.0.0.1');
+    const to = { address: '239.255.77.7', port: here(other).port };
+    one.setMulticastInterface('127.0.0.1');
+    setSocketOption(one.fd, 'multicastLoop', true);
+    one.send('to all', to);
+    await until(() => texts.length === 1);
+    other.leaveGroup('239.255.77.7', '127.0.0.1');
+    one.send('to nobody', to);
+    one.send('to you', { ...to, address: '127.0.0.1' });
+    await until(() => texts.length === 2);
+    expect(texts).toEqual(['to all', 'to you']);
+    expect(() => other.joinGroup('127.0.0.1')).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+    expect(() => other.joinGroup('here')).toThrow(RangeError);
+    expect(() => one.setMulticastInterface('192.0.2.1')).toThrow(
+      expect.objectContaining({ code: 'EADDRNOTAVAIL', address: '192.0.2.1' }),
+    );
+  });
+
+  test('a group of IPv6 is joined by its zone', () => {
+    const one = open({ bind: { address: '::', port: 0 } });
+    one.joinGroup('ff02::77%lo');
+    one.leaveGroup('ff02::77%lo');
+    expect(() => one.leaveGroup('ff02::77%lo')).toThrow(
+      expect.objectContaining({ syscall: 'setsockopt', address: 'ff02::77%lo' }),
+    );
+  });
+});
+
+describe('life', () => {
+  test('closing ends it: no messages, an event, and errors for whoever goes on', async () => {
+    const [one, other] = [open(), open()];
+    const texts = collect(other);
+    for (let count = 0; count < 5; count += 1) one.send(String(count), here(other));
+    other.on('message', () => other.close());
+    await next(other, 'close');
+    expect(texts).toEqual(['0']);
+    expect([other.fd, other.closed, other.address]).toEqual([-1, true, null]);
+    other.close();
+    expect(() => other.send('x')).toThrow(expect.objectContaining({ code: 'ERR_SOCKET_CLOSED' }));
+    expect(() => other.joinGroup('239.1.1.1')).toThrow('the DatagramSocket is closed');
+  });
+
+  test('the end of the loop is the end of its sockets', async () => {
+    const loop = new EventLoop();
+    const one = open({ bind: LOCAL, loop });
+    loop.close();
+    await next(one, 'close');
+    expect(() => open({ bind: LOCAL, loop })).toThrow('the event loop is closed');
+  });
+
+  test('several at one port with reusePort', async () => {
+    const first = open({ bind: LOCAL, reusePort: true });
+    const second = open({ bind: here(first), reusePort: true });
+    expect(second.address).toEqual(first.address);
+  });
+
+  test('in a worker thread', async () => {
+    const worker = new Worker(join(ROOT, 'test/net/datagram-worker.ts'), {
+      execArgv: ['-r', 'ts-node/register/transpile-only'],
+    });
+    const exit = next(worker, 'exit');
+    const [port] = await next<[number]>(worker, 'message');
+    const one = open({ connect: { address: '127.0.0.1', port } });
+    const texts = collect(one);
+    one.send('hello');
+    one.send('end');
+    await until(() => texts.length === 2);
+    expect(texts).toEqual(['HELLO', 'END']);
+    expect(await exit).toEqual([0]);
+  });
+});
