@@ -33,5 +33,23 @@ test('a suite prints a table and keeps a report', async () => {
 test('a suite that does not exist is refused', async () => {
   const bench = runTs('test/bench/main.ts', { args: ['nonsense'] });
   expect(await bench.exit()).toEqual({ code: 1, signal: null });
-  expect(bench.stderr).toContain('there is no suite "nonsense", but echo');
+  expect(bench.stderr).toContain('there is no suite "nonsense", but echo, watch');
 });
+
+test('the suite watch, with whoever is there to compare with', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+  try {
+    const bench = runTs('test/bench/main.ts', { args: ['watch', ...QUICK, '--out', folder] });
+    expect(await bench.exit()).toEqual({ code: 0, signal: null });
+    const report: Report = JSON.parse(readFileSync(join(folder, 'watch.json'), 'utf8'));
+    expect(new Set(report.rows.map((row) => row.case)).size).toBe(6);
+    for (const row of report.rows) {
+      expect(row.rate).toBeGreaterThan(0);
+      expect(row.p50Us).toBeGreaterThan(0);
+    }
+    expect(report.ratios['cost among 9000/among 100 ours/ours']).toBeGreaterThan(0);
+    expect(report.ratios['1 ready among 9000 idle ours/poll']).toBeGreaterThan(0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}, 60_000);

@@ -3,6 +3,7 @@
  * one after the other, so that what else the machine does hits all of them alike. Ratios are taken
  * within a round; their median is told.
  */
+import { type Figures, type RatioFields, summarize } from './compare';
 import { type Command, compile, Program, script } from './programs';
 import { describeMachine, median, type Report, type Row } from './report';
 
@@ -28,12 +29,7 @@ export interface Contest {
   contenders: Record<string, Command | null>;
 }
 
-interface Sample {
-  rate: number;
-  cpuSeconds: number;
-  perCpuSecond: number;
-  p50Us: number;
-  p99Us: number;
+interface Sample extends Figures {
   serverLoad: number;
   clientLoad: number;
 }
@@ -53,8 +49,12 @@ export async function hold(contest: Contest, effort: Effort): Promise<Report> {
   const ratios: Record<string, number> = {};
   for (const loadCase of contest.cases) {
     const samples = await measureCase({ loadCase, contenders, load }, effort);
-    for (const [name, rounds] of samples) rows.push(rowOf(loadCase.name, name, rounds));
-    Object.assign(ratios, ratiosOf(loadCase, samples));
+    // Of work per CPU-second; and of the latency, where one client waits for one answer.
+    const fields: RatioFields = { '': 'perCpuSecond' };
+    if (loadCase.connections === 1) fields[' p50'] = 'p50Us';
+    const summary = summarize(loadCase.name, samples, fields);
+    rows.push(...summary.rows);
+    Object.assign(ratios, summary.ratios);
     warnOfBottleneck(loadCase, samples);
   }
   return { suite: contest.suite, machine: describeMachine(), rows, ratios };
@@ -100,35 +100,6 @@ async function sample(server: Program, load: Command): Promise<Sample> {
   } finally {
     client.kill();
   }
-}
-
-function rowOf(loadCase: string, contender: string, rounds: Sample[]): Row {
-  const of = (name: keyof Sample): number => median(rounds.map((round) => round[name]));
-  return {
-    case: loadCase,
-    contender,
-    rate: of('rate'),
-    cpuSeconds: of('cpuSeconds'),
-    perCpuSecond: of('perCpuSecond'),
-    p50Us: of('p50Us'),
-    p99Us: of('p99Us'),
-  };
-}
-
-/** Of work per CPU-second; and of the typical latency, where one client waits for one answer. */
-function ratiosOf(
-  { name, connections }: LoadCase,
-  samples: Map<string, Sample[]>,
-): Report['ratios'] {
-  const ratios: Report['ratios'] = {};
-  const [[ours, own] = ['', []], ...others] = samples;
-  for (const [other, theirs] of others) {
-    const ratio = (field: 'perCpuSecond' | 'p50Us'): number =>
-      median(own.map((round, index) => round[field] / (theirs[index]?.[field] ?? Number.NaN)));
-    ratios[`${name} ${ours}/${other}`] = ratio('perCpuSecond');
-    if (connections === 1) ratios[`${name} p50 ${ours}/${other}`] = ratio('p50Us');
-  }
-  return ratios;
 }
 
 function warnOfBottleneck({ name, connections }: LoadCase, samples: Map<string, Sample[]>): void {

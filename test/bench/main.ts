@@ -8,8 +8,9 @@ import { parseArgs } from 'node:util';
 import type { Effort } from './contest';
 import { echo } from './echo';
 import { publish, type Report } from './report';
+import { watch } from './watch';
 
-const suites: Record<string, (effort: Effort) => Promise<Report>> = { echo };
+const suites: Record<string, (effort: Effort) => Promise<Report>> = { echo, watch };
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({

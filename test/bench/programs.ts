@@ -1,6 +1,6 @@
 /** The programs of a benchmark: compiled, pinned to a core, started, and their CPU time. */
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -25,6 +25,33 @@ export function compile(file: string): Command | null {
   return [program];
 }
 
+/**
+ * A package with a native addon, installed and built beside the compiled programs: it is no
+ * dependency of ours, not even of the development. Null, with a word why, where that fails.
+ */
+export function addon(name: string, version: string): string | null {
+  const folder = join(BUILD, 'addons');
+  const path = join(folder, 'node_modules', name);
+  if (compiler === null) return missing(name, 'there is no C compiler');
+  if (existsSync(path)) return path;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ allowScripts: { [name]: true } }));
+  try {
+    const args = ['install', `${name}@${version}`, '--no-audit'];
+    execFileSync('npm', args, { cwd: folder, stdio: 'ignore' });
+    execFileSync(process.execPath, ['-e', `require(${JSON.stringify(path)})`], { stdio: 'ignore' });
+    return path;
+  } catch (error) {
+    rmSync(path, { recursive: true, force: true });
+    return missing(name, (error as Error).message);
+  }
+}
+
+function missing(name: string, reason: string): null {
+  console.warn(`without the addon ${name}: ${reason}`);
+  return null;
+}
+
 /** A TypeScript file of this folder as a program. */
 export function script(file: string): Command {
   return [process.execPath, '-r', 'ts-node/register/transpile-only', join(__dirname, file)];
@@ -35,9 +62,10 @@ export class Program {
   readonly #child: ChildProcessByStdio<null, Readable, null>;
   readonly #lines: AsyncIterator<string>;
 
-  /** Start `command` on core `core`, if programs can be pinned here. */
-  constructor(command: Command, core: number) {
-    const [program, ...args] = taskset === null ? command : [taskset, '-c', `${core}`, ...command];
+  /** Start `command`, on core `core` if one is given and programs can be pinned here. */
+  constructor(command: Command, core?: number) {
+    const isPinned = taskset !== null && core !== undefined;
+    const [program, ...args] = isPinned ? [taskset, '-c', `${core}`, ...command] : command;
     this.#child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }

@@ -50,8 +50,8 @@ export function publish(report: Report, folder: string): void {
       'per second': Math.round(rate),
       'CPU s': Number(cpuSeconds.toFixed(2)),
       'per CPU-second': Math.round(perCpuSecond),
-      'p50 us': p50Us,
-      'p99 us': p99Us,
+      'p50 us': Number(p50Us.toFixed(1)),
+      'p99 us': Number(p99Us.toFixed(1)),
     })),
   );
   for (const [name, ratio] of Object.entries(report.ratios)) {
