@@ -42,6 +42,7 @@ export {
 export * as sys from './sys';
 export { constants, type SocketAddress, SystemError } from './sys';
 export {
+  type ChangeKind,
   EventFd,
   type EventFdOptions,
   type FdInterest,
@@ -52,6 +53,16 @@ export {
   FdWatcher,
   type FdWatcherEvents,
   type FdWatcherOptions,
+  type FileChange,
+  type FileEvent,
+  type FileMove,
+  type FilePlace,
+  Inotify,
+  type InotifyAddOptions,
+  type InotifyOptions,
+  type InotifyRecord,
+  type InotifyWatch,
+  type QueueOverflow,
   watch,
 } from './watch';
 export {

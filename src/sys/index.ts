@@ -28,7 +28,16 @@ export {
   type SystemErrorDetail,
   unwrap,
 } from './errno';
+export {
+  decodeInotifyEvents,
+  INOTIFY_EVENT_BYTES,
+  type InotifyEvent,
+  inotifyAddWatch,
+  inotifyInit1,
+  inotifyRmWatch,
+} from './inotify';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
+export { encodePath } from './path';
 export {
   accept4,
   bind,

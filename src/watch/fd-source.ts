@@ -62,6 +62,8 @@ export abstract class FdSource<Name extends string, T>
   readonly #interest: FdInterest;
   readonly #signal: AbortSignal | undefined;
   #iterator: EventIterator<T> | null = null;
+  /** What one read brought beyond what was asked for: told before the fd is read again. */
+  readonly #kept: T[] = [];
   /** `flowing`: the fd is watched. `resting`: it was ready and nobody asked. */
   #state: 'flowing' | 'resting' | 'closed' = 'flowing';
 
@@ -176,9 +178,14 @@ export abstract class FdSource<Name extends string, T>
     throw Object.assign(new Error(text), { code: 'ERR_SOURCE_CLOSED' });
   }
 
-  /** Tell of one record. */
+  /** Tell of one record, or keep it until somebody asks: one read may bring many. */
   protected deliver(record: T): void {
     if (this.#state === 'closed') return;
+    if (this.#kept.length > 0 || !this.#isWanted) this.#kept.push(record);
+    else this.#hand(record);
+  }
+
+  #hand(record: T): void {
     this.#iterator?.push(record);
     try {
       this.#tell(this.#event, record);
@@ -202,6 +209,7 @@ export abstract class FdSource<Name extends string, T>
   }
 
   #onEvents(): void {
+    this.#handKept();
     for (let reads = 0; reads < READS_PER_TURN && this.#isWanted; reads += 1) {
       const outcome = this.readOnce(this.#watcher.fd);
       if (outcome === -EAGAIN) return;
@@ -220,13 +228,21 @@ export abstract class FdSource<Name extends string, T>
   }
 
   #arm(): void {
-    if (this.#state !== 'resting' || !this.#isWanted) return;
+    if (!this.#isWanted) return;
+    // Not at once: a listener is not called before the `on` that adds it has returned.
+    if (this.#kept.length > 0) process.nextTick(() => this.#handKept());
+    if (this.#state !== 'resting') return;
     this.#state = 'flowing';
     this.#watcher.modify(this.#interest);
   }
 
+  #handKept(): void {
+    while (this.#kept.length > 0 && this.#isWanted) this.#hand(this.#kept.shift() as T);
+  }
+
   #onClose(): void {
     this.#state = 'closed';
+    this.#kept.length = 0;
     this.#iterator?.end(this.#signal?.aborted === true ? this.#signal.reason : undefined);
     this.#tell('close');
   }

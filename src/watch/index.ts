@@ -13,3 +13,14 @@ export {
   type FdWatcherOptions,
   watch,
 } from './fd-watcher';
+export { Inotify, type InotifyAddOptions } from './inotify';
+export type { InotifyOptions } from './inotify-source';
+export type {
+  FileChange,
+  FileMove,
+  FilePlace,
+  InotifyRecord,
+  InotifyWatch,
+  QueueOverflow,
+} from './inotify-watch';
+export type { ChangeKind, FileEvent } from './inotify-words';

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as abi from '../../src/sys/abi';
 import * as constants from '../../src/sys/constants';
+import { INOTIFY_EVENT_BYTES } from '../../src/sys/inotify';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { findProgram, testWith } from '../support/requires';
 
@@ -17,6 +18,7 @@ const HEADERS = [
   'netinet/tcp.h',
   'sys/epoll.h',
   'sys/eventfd.h',
+  'sys/inotify.h',
   'sys/socket.h',
   'time.h',
 ];
@@ -39,6 +41,8 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'offsetof(struct epoll_event, data)': String(abi.EVENT_DATA_LOW_WORD * 4),
     'sizeof(struct timespec)': String(abi.TIMESPEC_BYTES),
     'offsetof(struct timespec, tv_nsec)': String(abi.TIMESPEC_NANOSECONDS_BYTE),
+    'sizeof(struct inotify_event)': String(INOTIFY_EVENT_BYTES),
+    'offsetof(struct inotify_event, name)': String(INOTIFY_EVENT_BYTES),
   };
   for (const name of names) {
     expressions[`(unsigned)${name}`] = String(constants[name as keyof typeof constants]);

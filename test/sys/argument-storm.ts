@@ -14,6 +14,7 @@ import {
   fd,
   int,
   integers,
+  path,
   random,
   room,
   setSeed,
@@ -54,6 +55,11 @@ const table: Record<string, Unit[]> = {
   getpeername: [fd, whole],
   encodeAddress: [address],
   decodeAddress: [whole],
+  encodePath: [path],
+  inotifyInit1: [int],
+  inotifyAddWatch: [fd, path, uint],
+  inotifyRmWatch: [fd, int],
+  decodeInotifyEvents: [bytes],
 };
 
 /** What has no argument that C would see. */

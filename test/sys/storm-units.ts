@@ -183,3 +183,18 @@ export const address: Unit = {
       .slice(random(2))
       .slice(0, 1),
 };
+
+/** A path as text or bytes; the right one is a directory without events for us. */
+export const path: Unit = {
+  right: () => [pick<unknown>(['/proc/self/fdinfo', Buffer.from('/proc/self/fdinfo')])],
+  wrong: () => [
+    pick<unknown>([
+      ...NOT_BUFFERS.filter((value) => typeof value !== 'string'),
+      'a\0b',
+      '\0',
+      new Uint8Array(4),
+      Buffer.from('/tmp\0'),
+      new Uint32Array(2),
+    ]),
+  ],
+};

@@ -1,0 +1,29 @@
+/** Cases for a worker thread, see test/support/worker.ts: each posts one text, and then ends. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { defaultLoop } from '../../src/loop/default-loop';
+import { waiterThreads } from '../../src/loop/waiter-pool';
+import { Inotify } from '../../src/watch/inotify';
+import { until } from '../support/until';
+
+const { name, argument } = workerData as { name: string; argument: string };
+
+const cases: Record<string, () => Promise<string>> = {
+  async inotify() {
+    const inotify = new Inotify();
+    inotify.add(argument, { events: ['closeWrite'] });
+    writeFileSync(join(argument, 'file'), '');
+    for await (const record of inotify) {
+      if (record.kind === 'closeWrite') return `${record.kind} ${record.name}`;
+    }
+    return 'ended';
+  },
+};
+
+void cases[name]?.().then(async (text) => {
+  parentPort?.postMessage(text);
+  defaultLoop().close();
+  // The waiter's fds are closed by this thread, which must live to see it end.
+  await until(() => waiterThreads().length === 0);
+});
