@@ -23,7 +23,14 @@ const cases: Record<string, () => Promise<string>> = {
 
 void cases[name]?.().then(async (text) => {
   parentPort?.postMessage(text);
+  let waiters = 0;
+  for (const { worker } of waiterThreads()) {
+    waiters += 1;
+    worker?.once('exit', () => {
+      waiters -= 1;
+    });
+  }
   defaultLoop().close();
   // The waiter's fds are closed by this thread, which must live to see it end.
-  await until(() => waiterThreads().length === 0);
+  await until(() => waiters === 0);
 });
