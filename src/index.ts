@@ -61,8 +61,17 @@ export {
   type InotifyAddOptions,
   type InotifyOptions,
   type InotifyRecord,
+  InotifyTree,
+  type InotifyTreeOptions,
   type InotifyWatch,
   type QueueOverflow,
+  type RootGone,
+  type TreeChange,
+  type TreeMove,
+  type TreeOverflow,
+  type TreePlace,
+  type TreeRecord,
+  type UnwatchedDirectory,
   watch,
 } from './watch';
 export {

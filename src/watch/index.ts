@@ -15,6 +15,17 @@ export {
 } from './fd-watcher';
 export { Inotify, type InotifyAddOptions } from './inotify';
 export type { InotifyOptions } from './inotify-source';
+export { InotifyTree } from './inotify-tree';
+export type {
+  InotifyTreeOptions,
+  RootGone,
+  TreeChange,
+  TreeMove,
+  TreeOverflow,
+  TreePlace,
+  TreeRecord,
+  UnwatchedDirectory,
+} from './inotify-tree-record';
 export type {
   FileChange,
   FileMove,

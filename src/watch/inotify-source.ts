@@ -50,13 +50,9 @@ export abstract class InotifySource<R> extends FdSource<'change', R> {
   /** One change, in order. */
   protected abstract onChange(change: QueuedChange): void;
 
-  /** The fd has been read until it was empty, and all that came was told. */
-  protected onEmpty(): void {}
-
   protected override readOnce(fd: number): number {
     const outcome = this.#fill(fd);
     this.#tell();
-    if (outcome === -EAGAIN && this.#queue.deadline === Infinity && !this.closed) this.onEmpty();
     return outcome;
   }
 
@@ -64,7 +60,7 @@ export abstract class InotifySource<R> extends FdSource<'change', R> {
   protected addWatch(path: string | Uint8Array, mask: number): number {
     const outcome = inotifyAddWatch(this.openFd('add'), path, mask);
     if (outcome >= 0) return outcome;
-    throw new SystemError('inotify_add_watch', outcome, { reason: reasonOf(outcome, path) });
+    throw watchError(outcome, path);
   }
 
   #fill(fd: number): number {
@@ -106,8 +102,16 @@ function openInotify(): number {
   throw new SystemError('inotify_init1', outcome, { reason });
 }
 
-function reasonOf(outcome: number, path: string | Uint8Array): string {
+/** The error for a path that cannot be watched, with what is to be done. */
+export function watchError(
+  outcome: number,
+  path: string | Uint8Array,
+  syscall = 'inotify_add_watch',
+): SystemError {
   const name = typeof path === 'string' ? path : Buffer.from(path).toString();
-  if (outcome !== -ENOSPC) return `${errnoText(outcome)}, "${name}"`;
-  return `no watch is left for "${name}": raise the sysctl fs.inotify.max_user_watches`;
+  const reason =
+    outcome === -ENOSPC
+      ? `no watch is left for "${name}": raise the sysctl fs.inotify.max_user_watches`
+      : `${errnoText(outcome)}, "${name}"`;
+  return new SystemError(syscall, outcome, { reason });
 }

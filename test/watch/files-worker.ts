@@ -1,10 +1,11 @@
 /** Cases for a worker thread, see test/support/worker.ts: each posts one text, and then ends. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { defaultLoop } from '../../src/loop/default-loop';
 import { waiterThreads } from '../../src/loop/waiter-pool';
 import { Inotify } from '../../src/watch/inotify';
+import { InotifyTree } from '../../src/watch/inotify-tree';
 import { until } from '../support/until';
 
 const { name, argument } = workerData as { name: string; argument: string };
@@ -16,6 +17,18 @@ const cases: Record<string, () => Promise<string>> = {
     writeFileSync(join(argument, 'file'), '');
     for await (const record of inotify) {
       if (record.kind === 'closeWrite') return `${record.kind} ${record.name}`;
+    }
+    return 'ended';
+  },
+
+  async inotifyTree() {
+    const tree = new InotifyTree(argument);
+    mkdirSync(join(argument, 'a/b'), { recursive: true });
+    writeFileSync(join(argument, 'a/b/file'), '');
+    for await (const record of tree) {
+      if (record.kind === 'create' && record.found && record.path.endsWith('file')) {
+        return 'found file';
+      }
     }
     return 'ended';
   },
