@@ -38,6 +38,7 @@ export {
 } from './inotify';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
 export { encodePath } from './path';
+export { O_DIRECT, pipe2 } from './pipe';
 export {
   accept4,
   bind,

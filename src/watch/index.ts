@@ -1,5 +1,6 @@
 /** Watching single fds. */
 export { EventFd, type EventFdOptions } from './event-fd';
+export { FdReader } from './fd-reader';
 export {
   FdSource,
   type FdSourceEvents,
@@ -13,6 +14,12 @@ export {
   type FdWatcherOptions,
   watch,
 } from './fd-watcher';
+export {
+  type FdWriteCallback,
+  FdWriter,
+  type FdWriterEvents,
+  type FdWriterOptions,
+} from './fd-writer';
 export { Inotify, type InotifyAddOptions } from './inotify';
 export type { InotifyOptions } from './inotify-source';
 export { InotifyTree } from './inotify-tree';
@@ -35,3 +42,4 @@ export type {
   QueueOverflow,
 } from './inotify-watch';
 export type { ChangeKind, FileEvent } from './inotify-words';
+export { Pipe, type PipeOptions } from './pipe';

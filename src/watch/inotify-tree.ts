@@ -133,9 +133,11 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     if (target === undefined) return this.#onEvent(from);
     if (source === undefined) return this.#onEvent(to);
     const [oldName, newName] = [from.name.toString('latin1'), to.name.toString('latin1')];
-    const isDirectory = source.names.get(oldName);
+    const isDirectory = (from.mask & IN_ISDIR) !== 0;
     const moved = source.children.get(oldName);
-    if (isDirectory === undefined || moved?.holds(target) === true) return this.#onEvent(to);
+    // What is known under the old name is not what was moved: it came later, and was listed.
+    if (source.names.get(oldName) !== isDirectory) return this.#onEvent(to);
+    if (moved?.holds(target) === true) return this.#listAll();
     const replaced = target.children.get(newName);
     if (replaced !== undefined && replaced !== moved) this.#forget(replaced);
     source.names.delete(oldName);
@@ -162,8 +164,13 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     const { root } = this.#tree;
     // That the root went may be among what is lost.
     const id = inotifyAddWatch(this.fd, root.pathOf(), (this.#mask | IN_MOVE_SELF) >>> 0);
-    if (id === root.id) this.#compare(root, list(root.pathOf()));
+    if (id === root.id) this.#listAll();
     else this.#onSelf(root);
+  }
+
+  #listAll(): void {
+    const { root } = this.#tree;
+    this.#compare(root, list(root.pathOf()));
   }
 
   /** `name` is there. `found`: by a listing, not by an event. */
@@ -181,7 +188,8 @@ export class InotifyTree extends InotifySource<TreeRecord> {
       const place = placeOf(directory, name);
       this.deliver({ kind: isFound ? 'create' : kind, ...place, isDirectory, found: isFound });
     }
-    if (isDirectory && (isFound || !directory.children.has(name))) this.#enter(directory, name);
+    const isEntered = kind === 'create' && directory.children.has(name);
+    if (isDirectory && !isEntered) this.#enter(directory, name);
   }
 
   #vanish(directory: Directory, name: string, kind: 'delete' | 'movedFrom', found = false): void {
@@ -223,10 +231,15 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     if (here?.id === id) return here;
     const known = this.#tree.get(id);
     if (known?.holds(parent) === true) return null;
-    if (here !== undefined) this.#empty(here);
-    if (known !== undefined) this.#empty(known);
-    // What was below may be watched no more; this one must be.
-    for (const old of [here, known]) if (old !== undefined) this.#forget(old, id);
+    if (known !== undefined) {
+      // First, because it may be below `here`: its watch must stay.
+      this.#empty(known);
+      this.#tree.remove(known);
+    }
+    if (here !== undefined) {
+      this.#empty(here);
+      this.#forget(here);
+    }
     return this.#tree.add(id, parent, name);
   }
 
@@ -245,11 +258,11 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     }
   }
 
-  /** Stop watching `directory` and all below, but not `kept`. */
-  #forget(directory: Directory, kept = -1): void {
+  /** Stop watching `directory` and all below. */
+  #forget(directory: Directory): void {
     for (const { id } of this.#tree.remove(directory)) {
       // EINVAL: the kernel has dropped it before.
-      if (!this.closed && id !== kept) inotifyRmWatch(this.fd, id);
+      if (!this.closed) inotifyRmWatch(this.fd, id);
     }
   }
 

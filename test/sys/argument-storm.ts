@@ -60,6 +60,7 @@ const table: Record<string, Unit[]> = {
   inotifyAddWatch: [fd, path, uint],
   inotifyRmWatch: [fd, int],
   decodeInotifyEvents: [bytes],
+  pipe2: [int, room(8)],
 };
 
 /** What has no argument that C would see. */

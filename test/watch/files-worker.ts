@@ -6,6 +6,7 @@ import { defaultLoop } from '../../src/loop/default-loop';
 import { waiterThreads } from '../../src/loop/waiter-pool';
 import { Inotify } from '../../src/watch/inotify';
 import { InotifyTree } from '../../src/watch/inotify-tree';
+import { Pipe } from '../../src/watch/pipe';
 import { until } from '../support/until';
 
 const { name, argument } = workerData as { name: string; argument: string };
@@ -31,6 +32,14 @@ const cases: Record<string, () => Promise<string>> = {
       }
     }
     return 'ended';
+  },
+
+  async pipe() {
+    const pipe = new Pipe();
+    pipe.writer.end('through a pipe');
+    let text = '';
+    for await (const chunk of pipe.reader) text += chunk;
+    return text;
   },
 };
 
