@@ -40,7 +40,7 @@ export {
   type WriteCallback,
 } from './net';
 export * as sys from './sys';
-export { constants, type SocketAddress, SystemError } from './sys';
+export { constants, type SocketAddress, SystemError, type WindowSize } from './sys';
 export {
   type ChangeKind,
   EventFd,
@@ -71,7 +71,10 @@ export {
   type InotifyWatch,
   Pipe,
   type PipeOptions,
+  Pty,
+  type PtyOptions,
   type QueueOverflow,
+  RawMode,
   type RootGone,
   type TreeChange,
   type TreeMove,

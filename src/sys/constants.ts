@@ -104,3 +104,8 @@ export const IN_MASK_CREATE = 0x1000_0000;
 export const IN_MASK_ADD = 0x2000_0000;
 export const IN_ISDIR = 0x4000_0000;
 export const IN_ONESHOT = 0x8000_0000;
+
+// tcsetattr(3)
+export const TCSANOW = 0;
+export const TCSADRAIN = 1;
+export const TCSAFLUSH = 2;

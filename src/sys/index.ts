@@ -40,6 +40,16 @@ export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
 export { encodePath } from './path';
 export { O_DIRECT, pipe2 } from './pipe';
 export {
+  getWindowSize,
+  grantpt,
+  posixOpenpt,
+  ptsname,
+  setWindowSize,
+  unlockpt,
+  WINSIZE_BYTES,
+  type WindowSize,
+} from './pty';
+export {
   accept4,
   bind,
   connect,
@@ -54,3 +64,4 @@ export {
   socket,
   socketpair,
 } from './socket';
+export { cfmakeraw, TERMIOS_BYTES, tcgetattr, tcsetattr } from './termios';

@@ -5,10 +5,12 @@
  * Records come as events and from an async iterator. Nothing is read while nobody asks: without a
  * listener for the records, or with an iterator that is not waiting, they stay in the kernel. So
  * none is lost before the first `on`, and a slow consumer of the iterator is not flooded (what the
- * kernel does when its own queue is full, the source's class says).
+ * kernel does when its own queue is full, the source's class says). What one read brings beyond what
+ * was asked for is kept here, and told first when somebody asks again.
  */
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
+import { outsideCallers } from '../loop/context';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
 import { errno, SystemError } from '../sys/errno';
@@ -36,7 +38,7 @@ export const fdSourceOptionFields = {
 export type FdSourceEvents<Name extends string, T> = { [K in Name]: [record: T] } & {
   /** The fd failed. Without a listener it becomes an uncaught exception; `close` follows. */
   error: [error: Error];
-  /** The source is closed, and its fd too; nothing follows. */
+  /** The source is closed, its fd as soon as the listeners have returned; nothing follows. */
   close: [];
 };
 
@@ -44,8 +46,13 @@ export type FdSourceEvents<Name extends string, T> = { [K in Name]: [record: T] 
 export interface FdSourceSetup<Name extends string> extends FdSourceOptions {
   /** The event under which records are told. */
   event: Name;
-  /** What is waited for; EPOLLIN if not given. */
-  interest?: FdInterest;
+  /** What is waited for; EPOLLIN if not given. Sources are level-triggered. */
+  interest?: Omit<FdInterest, 'edge' | 'oneShot'>;
+  /**
+   * Give back what the class holds besides the fd. Called once: when the source closes for whatever
+   * reason, before that is told, or when it could not be made.
+   */
+  release?: () => void;
 }
 
 /** Reads of one fd before the others have their turn. */
@@ -61,20 +68,23 @@ export abstract class FdSource<Name extends string, T>
   readonly #event: Name;
   readonly #interest: FdInterest;
   readonly #signal: AbortSignal | undefined;
-  #iterator: EventIterator<T> | null = null;
-  /** What one read brought beyond what was asked for: told before the fd is read again. */
+  readonly #release: (() => void) | undefined;
+  /** Records of the last read that nobody asked for. */
   readonly #kept: T[] = [];
+  readonly #serveKept = (): void => this.#tellKept();
+  #iterator: EventIterator<T> | null = null;
   /** `flowing`: the fd is watched. `resting`: it was ready and nobody asked. */
   #state: 'flowing' | 'resting' | 'closed' = 'flowing';
 
   /** Takes `fd` over: it is closed with the source, and if this constructor throws. */
-  constructor(fd: number, { event, interest, signal, loop }: FdSourceSetup<Name>) {
+  constructor(fd: number, { event, interest, signal, loop, release }: FdSourceSetup<Name>) {
     super();
     this.#event = event;
     this.#interest = interest ?? { readable: true };
     this.#signal = signal;
-    this.#loop = loop ?? defaultLoop();
+    this.#release = release;
     try {
+      this.#loop = loop ?? defaultLoop();
       this.#watcher = new FdWatcher(fd, {
         ...this.#interest,
         loop: this.#loop,
@@ -83,6 +93,7 @@ export abstract class FdSource<Name extends string, T>
       });
     } catch (error) {
       close(fd);
+      release?.();
       throw error;
     }
     this.#watcher.on('events', () => this.#onEvents());
@@ -126,12 +137,15 @@ export abstract class FdSource<Name extends string, T>
    * hear only of what it asks for.
    */
   [Symbol.asyncIterator](): AsyncIterator<T, void> {
-    this.#iterator ??= new EventIterator<T>({
+    if (this.#iterator !== null) return this.#iterator;
+    const iterator = new EventIterator<T>({
       arm: () => this.#arm(),
       close: () => this.close(),
     });
-    if (this.closed) this.#iterator.end(undefined);
-    return this.#iterator;
+    this.#iterator = iterator;
+    for (const record of this.#kept.splice(0)) iterator.push(record);
+    if (this.closed) iterator.end(undefined);
+    return iterator;
   }
 
   /** As of every emitter; a listener for records (again) starts the reading. */
@@ -166,8 +180,10 @@ export abstract class FdSource<Name extends string, T>
   }
 
   /**
-   * Read the fd once and {@link deliver} what came. Returns what read(2) returned: bytes, 0 at the
-   * end (which closes the source), or -errno.
+   * Take from the fd once and {@link deliver} what came. Returns what read(2) would: more than 0 to
+   * be called again while there are takers, -EAGAIN when there is no more for now, 0 at the end
+   * (which closes the source), or another -errno (which fails it, as an error of read(2)). An fd that
+   * is not read works the same way: deliver, and return -EAGAIN, or 0 after the only record.
    */
   protected abstract readOnce(fd: number): number;
 
@@ -178,27 +194,26 @@ export abstract class FdSource<Name extends string, T>
     throw Object.assign(new Error(text), { code: 'ERR_SOURCE_CLOSED' });
   }
 
-  /** Tell of one record, or keep it until somebody asks: one read may bring many. */
+  /** Tell of one record. */
   protected deliver(record: T): void {
     if (this.#state === 'closed') return;
-    if (this.#kept.length > 0 || !this.#isWanted) this.#kept.push(record);
-    else this.#hand(record);
-  }
-
-  #hand(record: T): void {
-    this.#iterator?.push(record);
-    try {
-      this.#tell(this.#event, record);
-    } catch (error) {
-      this.#loop.uncaught(error);
+    if (this.#iterator === null && (this.#kept.length > 0 || !this.#isWanted)) {
+      this.#kept.push(record);
+    } else {
+      this.#tellRecord(record);
     }
   }
 
-  /** The source cannot go on. */
+  /** The source cannot go on: tell why, and close. */
   protected fail(error: Error): void {
-    if (this.#iterator !== null) this.#iterator.end(error);
-    const isHeard = this.#tell('error', error) || this.#iterator !== null;
-    this.close();
+    if (this.#state === 'closed') return;
+    this.#iterator?.end(error);
+    let isHeard = this.#iterator !== null;
+    try {
+      isHeard = this.#tell('error', error) || isHeard;
+    } finally {
+      this.close();
+    }
     if (!isHeard) throw error;
   }
 
@@ -209,8 +224,9 @@ export abstract class FdSource<Name extends string, T>
   }
 
   #onEvents(): void {
-    this.#handKept();
-    for (let reads = 0; reads < READS_PER_TURN && this.#isWanted; reads += 1) {
+    for (let reads = 0; reads < READS_PER_TURN; reads += 1) {
+      this.#tellKept();
+      if (!this.#isWanted) break;
       const outcome = this.readOnce(this.#watcher.fd);
       if (outcome === -EAGAIN) return;
       if (outcome === 0) return this.close();
@@ -229,22 +245,34 @@ export abstract class FdSource<Name extends string, T>
 
   #arm(): void {
     if (!this.#isWanted) return;
-    // Not at once: a listener is not called before the `on` that adds it has returned.
-    if (this.#kept.length > 0) process.nextTick(() => this.#handKept());
+    if (this.#kept.length > 0) outsideCallers(() => process.nextTick(this.#serveKept));
     if (this.#state !== 'resting') return;
     this.#state = 'flowing';
     this.#watcher.modify(this.#interest);
   }
 
-  #handKept(): void {
-    while (this.#kept.length > 0 && this.#isWanted) this.#hand(this.#kept.shift() as T);
-  }
-
   #onClose(): void {
     this.#state = 'closed';
     this.#kept.length = 0;
-    this.#iterator?.end(this.#signal?.aborted === true ? this.#signal.reason : undefined);
-    this.#tell('close');
+    try {
+      this.#release?.();
+    } finally {
+      this.#iterator?.end(this.#signal?.aborted === true ? this.#signal.reason : undefined);
+      this.#tell('close');
+    }
+  }
+
+  #tellKept(): void {
+    while (this.#kept.length > 0 && this.#isWanted) this.#tellRecord(this.#kept.shift() as T);
+  }
+
+  #tellRecord(record: T): void {
+    this.#iterator?.push(record);
+    try {
+      this.#tell(this.#event, record);
+    } catch (error) {
+      this.#loop.uncaught(error);
+    }
   }
 
   #tell(name: string, ...args: unknown[]): boolean {

@@ -74,6 +74,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   /** Only while something waits. */
   #watcher: FdWatcher | null = null;
   #held = true;
+  #failure: Error | null = null;
 
   /**
    * Takes `fd` over, and sets O_NONBLOCK on its description. Throws EBADF, and a TypeError for a
@@ -151,7 +152,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   /** Close now. What waits is not written; its callbacks get an error. */
   close(): void {
-    this.#close(closedError());
+    this.#close(this.#failure ?? closedError());
   }
 
   [Symbol.dispose](): void {
@@ -242,6 +243,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     const detail = reason === undefined ? {} : { reason };
     const error = new SystemError('write', outcome, { ...detail, fd: this.#fd });
     this.#state = 'failed';
+    this.#failure = error;
     this.#unwatch();
     process.nextTick(() => this.#fail(error));
   }

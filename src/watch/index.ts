@@ -43,3 +43,5 @@ export type {
 } from './inotify-watch';
 export type { ChangeKind, FileEvent } from './inotify-words';
 export { Pipe, type PipeOptions } from './pipe';
+export { Pty, type PtyOptions } from './pty';
+export { RawMode } from './raw-mode';

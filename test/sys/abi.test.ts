@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import * as abi from '../../src/sys/abi';
 import * as constants from '../../src/sys/constants';
 import { INOTIFY_EVENT_BYTES } from '../../src/sys/inotify';
+import { WINSIZE_BYTES } from '../../src/sys/pty';
+import { TERMIOS_BYTES } from '../../src/sys/termios';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { findProgram, testWith } from '../support/requires';
 
@@ -19,7 +21,9 @@ const HEADERS = [
   'sys/epoll.h',
   'sys/eventfd.h',
   'sys/inotify.h',
+  'sys/ioctl.h',
   'sys/socket.h',
+  'termios.h',
   'time.h',
 ];
 
@@ -41,6 +45,8 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'offsetof(struct epoll_event, data)': String(abi.EVENT_DATA_LOW_WORD * 4),
     'sizeof(struct timespec)': String(abi.TIMESPEC_BYTES),
     'offsetof(struct timespec, tv_nsec)': String(abi.TIMESPEC_NANOSECONDS_BYTE),
+    'sizeof(struct termios)': String(TERMIOS_BYTES),
+    'sizeof(struct winsize)': String(WINSIZE_BYTES),
     'sizeof(struct inotify_event)': String(INOTIFY_EVENT_BYTES),
     'offsetof(struct inotify_event, name)': String(INOTIFY_EVENT_BYTES),
   };

@@ -9,6 +9,7 @@ import { readdirSync } from 'node:fs';
 import * as sys from '../../src/sys';
 import {
   address,
+  anObject,
   bytes,
   events,
   fd,
@@ -22,6 +23,7 @@ import {
   type Unit,
   uint,
   whole,
+  windowSize,
 } from './storm-units';
 
 Error.stackTraceLimit = 0;
@@ -61,6 +63,15 @@ const table: Record<string, Unit[]> = {
   inotifyRmWatch: [fd, int],
   decodeInotifyEvents: [bytes],
   pipe2: [int, room(8)],
+  posixOpenpt: [int],
+  grantpt: [fd],
+  unlockpt: [fd],
+  ptsname: [fd, whole],
+  getWindowSize: [fd, anObject],
+  setWindowSize: [fd, windowSize],
+  tcgetattr: [fd, room(sys.TERMIOS_BYTES)],
+  tcsetattr: [fd, int, room(sys.TERMIOS_BYTES)],
+  cfmakeraw: [room(sys.TERMIOS_BYTES)],
 };
 
 /** What has no argument that C would see. */

@@ -198,3 +198,23 @@ export const path: Unit = {
     ]),
   ],
 };
+
+/** Columns and rows of a terminal. */
+export const windowSize: Unit = {
+  right: () => [{ columns: 80, rows: 24 }],
+  wrong: () => [
+    pick<unknown>([
+      ...NOT_NUMBERS.filter((value) => typeof value !== 'object' && typeof value !== 'function'),
+      null,
+      undefined,
+      { columns: pick([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 65_536]), rows: 24 },
+      { columns: 80, rows: pick([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 65_536]) },
+    ]),
+  ],
+};
+
+/** An object that is filled in. */
+export const anObject: Unit = {
+  right: () => [{}],
+  wrong: () => [pick<unknown>([undefined, null, 3, 3n, '3', true, Symbol('3'), () => 3])],
+};

@@ -1,5 +1,5 @@
 /** Cases for a worker thread, see test/support/worker.ts: each posts one text, and then ends. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { defaultLoop } from '../../src/loop/default-loop';
@@ -7,6 +7,7 @@ import { waiterThreads } from '../../src/loop/waiter-pool';
 import { Inotify } from '../../src/watch/inotify';
 import { InotifyTree } from '../../src/watch/inotify-tree';
 import { Pipe } from '../../src/watch/pipe';
+import { Pty } from '../../src/watch/pty';
 import { until } from '../support/until';
 
 const { name, argument } = workerData as { name: string; argument: string };
@@ -39,6 +40,16 @@ const cases: Record<string, () => Promise<string>> = {
     pipe.writer.end('through a pipe');
     let text = '';
     for await (const chunk of pipe.reader) text += chunk;
+    return text;
+  },
+
+  async pty() {
+    const pty = new Pty();
+    const slave = pty.openSlave();
+    writeSync(slave, 'through a terminal');
+    closeSync(slave);
+    let text = '';
+    for await (const chunk of pty) text += chunk;
     return text;
   },
 };
