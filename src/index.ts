@@ -42,6 +42,7 @@ export {
 export * as sys from './sys';
 export { constants, type SocketAddress, SystemError, type WindowSize } from './sys';
 export {
+  type AddressRecord,
   type ChangeKind,
   EventFd,
   type EventFdOptions,
@@ -69,6 +70,8 @@ export {
   InotifyTree,
   type InotifyTreeOptions,
   type InotifyWatch,
+  type LinkGone,
+  type LinkRecord,
   Pipe,
   type PipeOptions,
   Pty,
@@ -76,6 +79,11 @@ export {
   type QueueOverflow,
   RawMode,
   type RootGone,
+  RouteMonitor,
+  type RouteMonitorOptions,
+  type RouteOverflow,
+  type RouteRecord,
+  type RouteSynced,
   type TreeChange,
   type TreeMove,
   type TreeOverflow,

@@ -43,11 +43,14 @@ export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
 // socket(2)
+export const AF_UNSPEC = 0;
 export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
@@ -56,6 +59,7 @@ export const SOMAXCONN = 4096;
 // send(2), recv(2), shutdown(2)
 export const MSG_OOB = 0x1;
 export const MSG_PEEK = 0x2;
+export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
@@ -109,3 +113,28 @@ export const IN_ONESHOT = 0x8000_0000;
 export const TCSANOW = 0;
 export const TCSADRAIN = 1;
 export const TCSAFLUSH = 2;
+
+// netlink(7), rtnetlink(7), netdevice(7)
+export const NETLINK_ROUTE = 0;
+export const NLM_F_REQUEST = 0x001;
+export const NLM_F_MULTI = 0x002;
+export const NLM_F_DUMP_INTR = 0x010;
+export const NLM_F_DUMP = 0x300;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
+export const RTM_GETADDR = 22;
+export const RTMGRP_LINK = 0x001;
+export const RTMGRP_IPV4_IFADDR = 0x010;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+export const IFLA_ADDRESS = 1;
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
+export const IFF_UP = 0x01;
+export const IFF_RUNNING = 0x40;

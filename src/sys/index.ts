@@ -37,6 +37,16 @@ export {
   inotifyRmWatch,
 } from './inotify';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
+export {
+  type AddressMessage,
+  decodeRouteMessages,
+  type EndMessage,
+  encodeDumpRequest,
+  encodeNetlinkAddress,
+  type LinkMessage,
+  NETLINK_SIZES,
+  type RouteMessage,
+} from './netlink';
 export { encodePath } from './path';
 export { O_DIRECT, pipe2 } from './pipe';
 export {

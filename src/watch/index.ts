@@ -45,3 +45,13 @@ export type { ChangeKind, FileEvent } from './inotify-words';
 export { Pipe, type PipeOptions } from './pipe';
 export { Pty, type PtyOptions } from './pty';
 export { RawMode } from './raw-mode';
+export {
+  type AddressRecord,
+  type LinkGone,
+  type LinkRecord,
+  RouteMonitor,
+  type RouteMonitorOptions,
+  type RouteOverflow,
+  type RouteRecord,
+  type RouteSynced,
+} from './route-monitor';

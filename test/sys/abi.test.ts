@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as abi from '../../src/sys/abi';
 import * as constants from '../../src/sys/constants';
 import { INOTIFY_EVENT_BYTES } from '../../src/sys/inotify';
+import { NETLINK_SIZES } from '../../src/sys/netlink';
 import { WINSIZE_BYTES } from '../../src/sys/pty';
 import { TERMIOS_BYTES } from '../../src/sys/termios';
 import { expectNoFdLeaks } from '../support/fd-leaks';
@@ -21,6 +22,8 @@ const HEADERS = [
   'sys/epoll.h',
   'sys/eventfd.h',
   'sys/inotify.h',
+  'linux/rtnetlink.h',
+  'net/if.h',
   'sys/ioctl.h',
   'sys/socket.h',
   'termios.h',
@@ -50,6 +53,9 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'sizeof(struct inotify_event)': String(INOTIFY_EVENT_BYTES),
     'offsetof(struct inotify_event, name)': String(INOTIFY_EVENT_BYTES),
   };
+  for (const [name, size] of Object.entries(NETLINK_SIZES)) {
+    expressions[`sizeof(struct ${name})`] = String(size);
+  }
   for (const name of names) {
     expressions[`(unsigned)${name}`] = String(constants[name as keyof typeof constants]);
   }

@@ -1,0 +1,193 @@
+/**
+ * Network links and addresses as they come, change and go: rtnetlink(7), in the network namespace of
+ * this process. Needs no privilege.
+ */
+import { z } from 'zod';
+import { parseOptions } from '../loop/options';
+import * as constants from '../sys/constants';
+import { errno, SystemError, unwrap } from '../sys/errno';
+import { close } from '../sys/io';
+import {
+  decodeRouteMessages,
+  type EndMessage,
+  encodeDumpRequest,
+  encodeNetlinkAddress,
+  type RouteMessage,
+} from '../sys/netlink';
+import { bind, recv, send, socket } from '../sys/socket';
+import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-source';
+
+const { EBUSY, ENOBUFS } = errno;
+const { AF_NETLINK, MSG_TRUNC, NETLINK_ROUTE, RTM_GETADDR, RTM_GETLINK } = constants;
+const { RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK } = constants;
+const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } = constants;
+
+/** Options of {@link RouteMonitor}. */
+export interface RouteMonitorOptions extends FdSourceOptions {
+  /** Tell of links; true if not given. */
+  links?: boolean;
+  /** Tell of IPv4 and IPv6 addresses; true if not given. */
+  addresses?: boolean;
+  /** Tell first what is there already, then `synced`; true if not given. */
+  initial?: boolean;
+}
+
+/** A link, also called a network interface, as it is now. Told for any change of it. */
+export interface LinkRecord {
+  readonly kind: 'link';
+  readonly index: number;
+  readonly name: string;
+  /** Switched on by its administrator. */
+  readonly up: boolean;
+  /** Up, and there is a carrier. */
+  readonly running: boolean;
+  /** Bytes. */
+  readonly mtu: number;
+  /** The hardware address, "02:42:ac:11:00:02"; null if it has none. */
+  readonly address: string | null;
+  /** All flags, see netdevice(7). */
+  readonly flags: number;
+  /** It was there: this is no change. */
+  readonly initial: boolean;
+}
+
+/** A link was removed. */
+export interface LinkGone {
+  readonly kind: 'linkGone';
+  readonly index: number;
+  readonly name: string;
+}
+
+/** An address of a link; told when it comes, changes, or goes (`addressGone`). */
+export interface AddressRecord {
+  readonly kind: 'address' | 'addressGone';
+  /** Of the link. */
+  readonly index: number;
+  readonly family: 'IPv4' | 'IPv6';
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly initial: boolean;
+}
+
+/** All that is there has been told. */
+export interface RouteSynced {
+  readonly kind: 'synced';
+}
+
+/**
+ * The socket's queue was full, records are lost. Forget what is known: everything that is there is
+ * told anew behind this, as `initial`, and then `synced`.
+ */
+export interface RouteOverflow {
+  readonly kind: 'overflow';
+}
+
+/** What a {@link RouteMonitor} tells. */
+export type RouteRecord = LinkRecord | LinkGone | AddressRecord | RouteSynced | RouteOverflow;
+
+const optionsSchema = z.strictObject({
+  ...fdSourceOptionFields,
+  links: z.boolean().default(true),
+  addresses: z.boolean().default(true),
+  initial: z.boolean().default(true),
+});
+
+/** The kernel's dumps come in datagrams of up to 32 KiB. Shared: what is read is decoded at once. */
+const buffer = new Uint8Array(65_536);
+
+/** Tells of links and addresses. The event is `change`. */
+export class RouteMonitor extends FdSource<'change', RouteRecord> {
+  /** The dumps to be asked for, one after the other: the kernel makes one a socket at a time. */
+  readonly #requests: readonly number[];
+  /** What is asked for now; past the end when nothing is. */
+  #step: number;
+  #sequence = 0;
+  /** A change came between, or records were lost: what is asked for now does not count. */
+  #isStale = false;
+
+  /** Throws EMFILE or ENFILE when there are no fds left, and a TypeError for a wrong option. */
+  constructor(options: RouteMonitorOptions = {}) {
+    const settings = parseOptions('RouteMonitor', optionsSchema, options);
+    const { links, addresses, initial } = settings;
+    const groups =
+      (links ? RTMGRP_LINK : 0) | (addresses ? RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR : 0);
+    super(openNetlink(groups), { ...settings, event: 'change' });
+    this.#requests = [...(links ? [RTM_GETLINK] : []), ...(addresses ? [RTM_GETADDR] : [])];
+    this.#step = this.#requests.length;
+    try {
+      if (initial) this.#dump(0);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  protected override readOnce(fd: number): number {
+    // With MSG_TRUNC the true length of a datagram that does not fit is returned.
+    const outcome = recv(fd, buffer, buffer.byteLength, MSG_TRUNC);
+    if (outcome === -ENOBUFS || outcome > buffer.byteLength) {
+      this.#onOverflow();
+      return 1;
+    }
+    if (outcome <= 0) return outcome;
+    for (const message of decodeRouteMessages(buffer, outcome)) this.#onMessage(message);
+    return outcome;
+  }
+
+  #onMessage(message: RouteMessage): void {
+    if (message.type === 'end') return this.#onEnd(message);
+    const { isDump, isInterrupted } = message;
+    // An answer to an older request, or to one that must be made again anyway.
+    if (isDump && message.sequence !== this.#sequence) return;
+    if (isDump && isInterrupted) this.#isStale = true;
+    if (message.type === 'link') {
+      const { index, name, up, running, mtu, address, flags } = message;
+      if (message.isGone) return this.deliver({ kind: 'linkGone', index, name });
+      const link = { kind: 'link', index, name, up, running, mtu, address, flags } as const;
+      return this.deliver({ ...link, initial: isDump });
+    }
+    const { index, family, address, prefixLength, isGone } = message;
+    const kind = isGone ? 'addressGone' : 'address';
+    this.deliver({ kind, index, family, address, prefixLength, initial: isDump });
+  }
+
+  #onEnd({ sequence, errno: outcome, isInterrupted }: EndMessage): void {
+    if (sequence !== this.#sequence || this.#step === this.#requests.length) return;
+    if (outcome < 0 && outcome !== -EBUSY) {
+      return this.fail(new SystemError('netlink', outcome, { fd: this.fd }));
+    }
+    if (outcome === -EBUSY || isInterrupted || this.#isStale) return this.#dump(this.#step);
+    if (this.#step + 1 < this.#requests.length) return this.#dump(this.#step + 1);
+    this.#step = this.#requests.length;
+    this.deliver({ kind: 'synced' });
+  }
+
+  #onOverflow(): void {
+    const isDumping = this.#step < this.#requests.length;
+    this.deliver({ kind: 'overflow' });
+    // A dump that is being made goes on, and its end starts the first one anew.
+    if (isDumping) this.#step = 0;
+    if (isDumping) this.#isStale = true;
+    else this.#dump(0);
+  }
+
+  #dump(step: number): void {
+    const type = this.#requests[step];
+    if (type === undefined || this.closed) return;
+    this.#step = step;
+    this.#isStale = false;
+    this.#sequence += 1;
+    const request = encodeDumpRequest(type, this.#sequence);
+    unwrap(send(this.fd, request, request.byteLength, 0), 'send', { fd: this.fd });
+  }
+}
+
+/** Only the kernel, and who may administer the network, can send to such a socket. */
+function openNetlink(groups: number): number {
+  const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = unwrap(socket(AF_NETLINK, type, NETLINK_ROUTE), 'socket');
+  const outcome = bind(fd, encodeNetlinkAddress(groups));
+  if (outcome < 0) close(fd);
+  unwrap(outcome, 'bind');
+  return fd;
+}
