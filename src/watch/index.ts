@@ -43,6 +43,8 @@ export type {
 } from './inotify-watch';
 export type { ChangeKind, FileEvent } from './inotify-words';
 export { Pipe, type PipeOptions } from './pipe';
+export { PressureMonitor, type PressureMonitorOptions, type PressureRecord } from './pressure';
+export type { PressureAverages, PressureReading } from './pressure-file';
 export { Pty, type PtyOptions } from './pty';
 export { RawMode } from './raw-mode';
 export {

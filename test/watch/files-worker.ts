@@ -7,7 +7,9 @@ import { waiterThreads } from '../../src/loop/waiter-pool';
 import { Inotify } from '../../src/watch/inotify';
 import { InotifyTree } from '../../src/watch/inotify-tree';
 import { Pipe } from '../../src/watch/pipe';
+import { PressureMonitor } from '../../src/watch/pressure';
 import { Pty } from '../../src/watch/pty';
+import { RouteMonitor } from '../../src/watch/route-monitor';
 import { until } from '../support/until';
 
 const { name, argument } = workerData as { name: string; argument: string };
@@ -51,6 +53,19 @@ const cases: Record<string, () => Promise<string>> = {
     let text = '';
     for await (const chunk of pty) text += chunk;
     return text;
+  },
+
+  async routeMonitor() {
+    const monitor = new RouteMonitor();
+    for await (const record of monitor) {
+      if (record.kind === 'link' && record.name === 'lo') return record.name;
+    }
+    return 'ended';
+  },
+
+  async pressure() {
+    using monitor = new PressureMonitor({ resource: 'memory', stallUs: 1_900_000 });
+    return `${typeof monitor.reading.some?.total}`;
   },
 };
 
