@@ -4,7 +4,9 @@
  */
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
+import { createEventBuffer, EVENT_MASK_WORD } from '../sys/abi';
 import * as constants from '../sys/constants';
+import { epollCreate1, epollCtl } from '../sys/epoll';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
 import {
@@ -20,6 +22,7 @@ import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-sourc
 const { EBUSY, ENOBUFS } = errno;
 const { AF_NETLINK, MSG_TRUNC, NETLINK_ROUTE, RTM_GETADDR, RTM_GETLINK } = constants;
 const { RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK } = constants;
+const { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN } = constants;
 const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } = constants;
 
 /** Options of {@link RouteMonitor}. */
@@ -99,6 +102,7 @@ const buffer = new Uint8Array(65_536);
 export class RouteMonitor extends FdSource<'change', RouteRecord> {
   /** The dumps to be asked for, one after the other: the kernel makes one a socket at a time. */
   readonly #requests: readonly number[];
+  readonly #netlink: number;
   /** What is asked for now; past the end when nothing is. */
   #step: number;
   #sequence = 0;
@@ -111,7 +115,16 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
     const { links, addresses, initial } = settings;
     const groups =
       (links ? RTMGRP_LINK : 0) | (addresses ? RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR : 0);
-    super(openNetlink(groups), { ...settings, event: 'change' });
+    const netlink = openNetlink(groups);
+    let set: number;
+    try {
+      set = setOf(netlink);
+    } catch (error) {
+      close(netlink);
+      throw error;
+    }
+    super(set, { ...settings, event: 'change', release: () => close(netlink) });
+    this.#netlink = netlink;
     this.#requests = [...(links ? [RTM_GETLINK] : []), ...(addresses ? [RTM_GETADDR] : [])];
     this.#step = this.#requests.length;
     try {
@@ -122,9 +135,9 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
     }
   }
 
-  protected override readOnce(fd: number): number {
+  protected override readOnce(): number {
     // With MSG_TRUNC the true length of a datagram that does not fit is returned.
-    const outcome = recv(fd, buffer, buffer.byteLength, MSG_TRUNC);
+    const outcome = recv(this.#netlink, buffer, buffer.byteLength, MSG_TRUNC);
     if (outcome === -ENOBUFS || outcome > buffer.byteLength) {
       this.#onOverflow();
       return 1;
@@ -154,7 +167,7 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
   #onEnd({ sequence, errno: outcome, isInterrupted }: EndMessage): void {
     if (sequence !== this.#sequence || this.#step === this.#requests.length) return;
     if (outcome < 0 && outcome !== -EBUSY) {
-      return this.fail(new SystemError('netlink', outcome, { fd: this.fd }));
+      return this.fail(new SystemError('netlink', outcome));
     }
     if (outcome === -EBUSY || isInterrupted || this.#isStale) return this.#dump(this.#step);
     if (this.#step + 1 < this.#requests.length) return this.#dump(this.#step + 1);
@@ -178,7 +191,7 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
     this.#isStale = false;
     this.#sequence += 1;
     const request = encodeDumpRequest(type, this.#sequence);
-    unwrap(send(this.fd, request, request.byteLength, 0), 'send', { fd: this.fd });
+    unwrap(send(this.#netlink, request, request.byteLength, 0), 'send');
   }
 }
 
@@ -190,4 +203,18 @@ function openNetlink(groups: number): number {
   if (outcome < 0) close(fd);
   unwrap(outcome, 'bind');
   return fd;
+}
+
+/**
+ * An epoll set with the socket alone, which is watched in its place: a full queue is EPOLLERR, with
+ * which a socket is given up; of a set it only says that there is something to read.
+ */
+function setOf(netlink: number): number {
+  const set = unwrap(epollCreate1(EPOLL_CLOEXEC), 'epoll_create1');
+  const event = createEventBuffer(1);
+  event[EVENT_MASK_WORD] = EPOLLIN;
+  const outcome = epollCtl(set, EPOLL_CTL_ADD, netlink, event);
+  if (outcome < 0) close(set);
+  unwrap(outcome, 'epoll_ctl');
+  return set;
 }

@@ -43,13 +43,13 @@ testPsi(
 testPsi(
   'what happened while nobody asked is told once; the iterator',
   async () => {
-    const monitor = new PressureMonitor({ resource: 'cpu', stallUs: 100_000 });
+    using monitor = new PressureMonitor({ resource: 'cpu', stallUs: 100_000 });
     const start = monitor.reading.some?.total as number;
     burn(TOO_MUCH);
-    await until(() => (monitor.reading.some?.total as number) > start + 5_000_000, 25_000);
+    await until(() => (monitor.reading.some?.total as number) > start + 500_000, 25_000);
     stopBurning();
     for await (const record of monitor) {
-      expect(record.some?.total).toBeGreaterThan(start + 5_000_000);
+      expect(record.some?.total).toBeGreaterThan(start + 500_000);
       break;
     }
     expect(monitor.closed).toBe(true);

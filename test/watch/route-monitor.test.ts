@@ -117,7 +117,7 @@ testInNamespace('an overflow is told, and then everything anew', async () => {
   await space.run('link add veth0 type veth peer name veth1');
   await space.told({ kind: 'link', name: 'veth1' });
   await space.run('ignore');
-  await space.run('repeat 500 addr add 10.1.2.3/32 dev lo;addr del 10.1.2.3/32 dev lo');
+  await space.run('many 2000');
   await space.run('link set veth0 mtu 1299');
   await space.run('listen');
   await space.told({ kind: 'overflow' });
