@@ -19,7 +19,7 @@ import {
 import { bind, recv, send, socket } from '../sys/socket';
 import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-source';
 
-const { EBUSY, ENOBUFS } = errno;
+const { EAGAIN, EBUSY, ENOBUFS } = errno;
 const { AF_NETLINK, MSG_TRUNC, NETLINK_ROUTE, RTM_GETADDR, RTM_GETLINK } = constants;
 const { RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK } = constants;
 const { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN } = constants;
@@ -98,6 +98,9 @@ const optionsSchema = z.strictObject({
 /** The kernel's dumps come in datagrams of up to 32 KiB. Shared: what is read is decoded at once. */
 const buffer = new Uint8Array(65_536);
 
+/** More datagrams than a queue holds by default, by far. */
+const MAX_DISCARDED = 100_000;
+
 /** Tells of links and addresses. The event is `change`. */
 export class RouteMonitor extends FdSource<'change', RouteRecord> {
   /** The dumps to be asked for, one after the other: the kernel makes one a socket at a time. */
@@ -106,7 +109,7 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
   /** What is asked for now; past the end when nothing is. */
   #step: number;
   #sequence = 0;
-  /** A change came between, or records were lost: what is asked for now does not count. */
+  /** A change came between the answers: they may not fit together, and are asked for again. */
   #isStale = false;
 
   /** Throws EMFILE or ENFILE when there are no fds left, and a TypeError for a wrong option. */
@@ -175,13 +178,18 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
     this.deliver({ kind: 'synced' });
   }
 
+  /**
+   * What is queued is older than what is lost, and would be told after it: away with it. Reading until
+   * there is no more also ends a dump that is being made.
+   */
   #onOverflow(): void {
-    const isDumping = this.#step < this.#requests.length;
     this.deliver({ kind: 'overflow' });
-    // A dump that is being made goes on, and its end starts the first one anew.
-    if (isDumping) this.#step = 0;
-    if (isDumping) this.#isStale = true;
-    else this.#dump(0);
+    if (this.closed) return;
+    let outcome = 0;
+    for (let count = 0; count < MAX_DISCARDED && outcome !== -EAGAIN; count += 1) {
+      outcome = recv(this.#netlink, buffer, buffer.byteLength, 0);
+    }
+    this.#dump(0);
   }
 
   #dump(step: number): void {
