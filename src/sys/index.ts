@@ -42,6 +42,14 @@ export {
   unwrap,
 } from './errno';
 export { dup3, lseek, memfdCreate, pipe2 } from './fds';
+export {
+  decodeInotifyEvents,
+  INOTIFY_EVENT_BYTES,
+  type InotifyEvent,
+  inotifyAddWatch,
+  inotifyInit1,
+  inotifyRmWatch,
+} from './inotify';
 export { close, eventfd, fcntl, read, setNonBlocking, write } from './io';
 export { ioctl, ioctlSize } from './ioctl';
 export {
@@ -53,7 +61,18 @@ export {
 } from './message';
 export { controlSpace } from './message-abi';
 export { MAX_MESSAGES, MessageBatch, type MessageBatchOptions } from './message-batch';
+export {
+  type AddressMessage,
+  decodeRouteMessages,
+  type EndMessage,
+  encodeDumpRequest,
+  encodeNetlinkAddress,
+  type LinkMessage,
+  NETLINK_SIZES,
+  type RouteMessage,
+} from './netlink';
 export { closeOwned, disown, own } from './ownership';
+export { encodePath } from './path';
 export { PollList, poll, ppoll } from './poll';
 export {
   type ChildInfo,
@@ -64,6 +83,16 @@ export {
   SIGINFO_BYTES,
   waitid,
 } from './process';
+export {
+  getWindowSize,
+  grantpt,
+  posixOpenpt,
+  ptsname,
+  setWindowSize,
+  unlockpt,
+  WINSIZE_BYTES,
+  type WindowSize,
+} from './pty';
 export { prlimit, type ResourceLimit } from './resource-limit';
 export { FdSet, select, type Timeval } from './select';
 export {
@@ -93,6 +122,7 @@ export {
   socket,
   socketpair,
 } from './socket';
+export { cfmakeraw, TERMIOS_BYTES, tcgetattr, tcsetattr } from './termios';
 export {
   clockGettime,
   type TimerSpec,

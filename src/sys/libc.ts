@@ -31,7 +31,13 @@ export function declare(
   name: string,
   parameters: ParameterType[],
 ): NativeFunction<string | null>;
-/** Both. */
+/** As above, for a function that returns nothing. */
+export function declare(
+  result: 'void',
+  name: string,
+  parameters: ParameterType[],
+): NativeFunction<void>;
+/** All of them. */
 export function declare(
   result: string,
   name: string,

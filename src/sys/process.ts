@@ -9,13 +9,13 @@ import koffi from 'koffi';
 import { checkFd, checkInt, checkInteger, checkRoom, checkUint, INT32_MAX } from './check';
 import { SYS_pidfd_open, SYS_pidfd_send_signal } from './constants';
 import { errno } from './errno';
+import { ioctl } from './ioctl';
 import { declare, result } from './libc';
 import { MAX_SIGNAL } from './signal-name';
 
 const native = {
   syscall: declare('int', 'syscall', ['long', '...']),
   waitid: declare('int', 'waitid', ['int', 'uint32_t', 'void *', 'int']),
-  ioctl: declare('int', 'ioctl', ['int', 'unsigned long', '...']),
 };
 
 /** The part of `siginfo_t` that waitid(2) fills; the pointer gives the union its alignment. */
@@ -135,7 +135,7 @@ export function pidfdExitStatus(pidfd: number): number {
   checkFd(pidfd, 'pidfd');
   pidfdInfoBytes.fill(0);
   pidfdInfoView.setUint32(0, PIDFD_INFO_EXIT, true);
-  const outcome = result(native.ioctl(pidfd, PIDFD_GET_INFO, 'void *', pidfdInfoBytes));
+  const outcome = ioctl(pidfd, PIDFD_GET_INFO, pidfdInfoBytes);
   if (outcome < 0) return outcome;
   const isKnown = (pidfdInfoView.getUint32(0, true) & PIDFD_INFO_EXIT) !== 0;
   return isKnown ? pidfdInfoView.getInt32(PIDFD_INFO_EXIT_CODE_BYTE, true) : -errno.ENODATA;

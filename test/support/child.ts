@@ -52,11 +52,19 @@ export class Child {
   }
 }
 
-/** Run a TypeScript file as a user would, with nothing built. */
+/**
+ * Run a TypeScript file as a user would, with nothing built. `command` is a program that runs it,
+ * with its arguments: `['unshare', '-n']`.
+ */
 export function runTs(
   file: string,
-  { args = [], env = {} }: { args?: string[]; env?: NodeJS.ProcessEnv } = {},
+  {
+    args = [],
+    env = {},
+    command = [],
+  }: { args?: string[]; env?: NodeJS.ProcessEnv; command?: string[] } = {},
 ): Child {
   const tsNode = ['-r', 'ts-node/register/transpile-only'];
-  return new Child(process.execPath, [...tsNode, resolve(ROOT, file), ...args], env);
+  const words = [...command, process.execPath, ...tsNode, resolve(ROOT, file), ...args];
+  return new Child(words[0] as string, words.slice(1), env);
 }

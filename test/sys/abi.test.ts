@@ -4,9 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as abi from '../../src/sys/abi';
 import * as constants from '../../src/sys/constants';
+import { INOTIFY_EVENT_BYTES } from '../../src/sys/inotify';
 import { CMSGHDR, controlSpace, IOVEC, MMSGHDR, UCRED } from '../../src/sys/message-abi';
+import { NETLINK_SIZES } from '../../src/sys/netlink';
 import { SIGINFO_BYTES, SIGINFO_OFFSETS } from '../../src/sys/process';
+import { WINSIZE_BYTES } from '../../src/sys/pty';
 import { SIGNALFD_SIGINFO_BYTES, SIGNALFD_SIGINFO_OFFSETS } from '../../src/sys/signal';
+import { TERMIOS_BYTES } from '../../src/sys/termios';
 import * as timer from '../../src/sys/timer';
 import { UNIX_NAME_MAX } from '../../src/sys/unix-address';
 import { expectNoFdLeaks } from '../support/fd-leaks';
@@ -17,7 +21,10 @@ expectNoFdLeaks();
 
 const HEADERS = [
   'stddef.h',
+  'sys/socket.h',
   'fcntl.h',
+  'linux/rtnetlink.h',
+  'net/if.h',
   'netinet/in.h',
   'netinet/tcp.h',
   'poll.h',
@@ -25,18 +32,19 @@ const HEADERS = [
   'stdio.h',
   'sys/epoll.h',
   'sys/eventfd.h',
+  'sys/inotify.h',
   'sys/ioctl.h',
   'sys/mman.h',
   'sys/pidfd.h',
   'sys/resource.h',
   'sys/select.h',
   'sys/signalfd.h',
-  'sys/socket.h',
   'sys/syscall.h',
   'sys/time.h',
   'sys/timerfd.h',
-  'sys/wait.h',
   'sys/un.h',
+  'sys/wait.h',
+  'termios.h',
   'time.h',
   'unistd.h',
 ];
@@ -116,12 +124,19 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'offsetof(struct ucred, uid)': String(UCRED.uid),
     'offsetof(struct ucred, gid)': String(UCRED.gid),
     'sizeof(((struct sockaddr_un *)0)->sun_path)': String(UNIX_NAME_MAX + 1),
+    'sizeof(struct termios)': String(TERMIOS_BYTES),
+    'sizeof(struct winsize)': String(WINSIZE_BYTES),
+    'sizeof(struct inotify_event)': String(INOTIFY_EVENT_BYTES),
+    'offsetof(struct inotify_event, name)': String(INOTIFY_EVENT_BYTES),
   };
   for (const [name, offset] of Object.entries(SIGNALFD_SIGINFO_OFFSETS)) {
     expressions[`offsetof(struct signalfd_siginfo, ${name})`] = String(offset);
   }
   for (const [name, offset] of Object.entries(SIGINFO_OFFSETS)) {
     expressions[`offsetof(siginfo_t, ${name})`] = String(offset);
+  }
+  for (const [name, size] of Object.entries(NETLINK_SIZES)) {
+    expressions[`sizeof(struct ${name})`] = String(size);
   }
   for (const name of names) {
     expressions[`(unsigned)${name}`] = String(constants[name as keyof typeof constants]);

@@ -9,6 +9,7 @@ import { readdirSync } from 'node:fs';
 import * as sys from '../../src/sys';
 import {
   address,
+  anObject,
   atMost,
   batch,
   batchOptions,
@@ -24,6 +25,7 @@ import {
   limit,
   limitOut,
   objects,
+  path,
   pollfds,
   position,
   processId,
@@ -44,6 +46,7 @@ import {
   uint,
   unixAddress,
   whole,
+  windowSize,
 } from './storm-units';
 
 Error.stackTraceLimit = 0;
@@ -136,6 +139,23 @@ const table: Record<string, Unit[]> = {
   'MessageBatch.setAddress': [integers(0, 3, 0), atMost(128)],
   'MessageBatch.clearControl': [integers(0, 3, 0)],
   'MessageBatch.addControl': [integers(0, 3, 0), controlMessage],
+  encodePath: [path],
+  inotifyInit1: [int],
+  inotifyAddWatch: [fd, path, uint],
+  inotifyRmWatch: [fd, int],
+  decodeInotifyEvents: [bytes],
+  encodeNetlinkAddress: [uint],
+  encodeDumpRequest: [int, uint],
+  decodeRouteMessages: [bytes],
+  posixOpenpt: [int],
+  grantpt: [fd],
+  unlockpt: [fd],
+  ptsname: [fd, whole],
+  getWindowSize: [fd, anObject],
+  setWindowSize: [fd, windowSize],
+  tcgetattr: [fd, room(sys.TERMIOS_BYTES)],
+  tcsetattr: [fd, int, room(sys.TERMIOS_BYTES)],
+  cfmakeraw: [room(sys.TERMIOS_BYTES)],
 };
 
 /** What has no argument that C would see. */

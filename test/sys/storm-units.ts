@@ -480,3 +480,38 @@ export const ipText: Unit = {
   right: () => ['239.1.2.3'],
   wrong: () => [pick<unknown>([...NOT_NUMBERS, 3, '1.2.3', 'fe80::1%nosuchif', '1.2.3.4\0'])],
 };
+
+/** A path as text or bytes; the right one is a directory without events for us. */
+export const path: Unit = {
+  right: () => [pick<unknown>(['/proc/self/fdinfo', Buffer.from('/proc/self/fdinfo')])],
+  wrong: () => [
+    pick<unknown>([
+      ...NOT_BUFFERS.filter((value) => typeof value !== 'string'),
+      'a\0b',
+      '\0',
+      new Uint8Array(4),
+      Buffer.from('/tmp\0'),
+      new Uint32Array(2),
+    ]),
+  ],
+};
+
+/** Columns and rows of a terminal. */
+export const windowSize: Unit = {
+  right: () => [{ columns: 80, rows: 24 }],
+  wrong: () => [
+    pick<unknown>([
+      ...NOT_NUMBERS.filter((value) => typeof value !== 'object' && typeof value !== 'function'),
+      null,
+      undefined,
+      { columns: pick([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 65_536]), rows: 24 },
+      { columns: 80, rows: pick([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 65_536]) },
+    ]),
+  ],
+};
+
+/** An object that is filled in. */
+export const anObject: Unit = {
+  right: () => [{}],
+  wrong: () => [pick<unknown>([undefined, null, 3, 3n, '3', true, Symbol('3'), () => 3])],
+};

@@ -1,0 +1,24 @@
+/**
+ * An alarm before memory runs out: the kernel tells when tasks wait too long for it (PSI).
+ *
+ * By the time the out-of-memory killer comes, a machine has been stalling for a while. Here is the
+ * moment to drop caches, or to take no more work.
+ *
+ *   run    npx ts-node examples/memory-alarm.ts
+ *          RESOURCE=cpu STALL_MS=500 ... for another resource, another threshold in 2 s
+ *   then   start something that needs more memory than there is (for cpu: a few endless loops)
+ *   see    a line at most every two seconds while it lasts
+ *   end    Ctrl-C
+ */
+import { PressureMonitor } from '../src';
+
+const resource = process.env['RESOURCE'] ?? 'memory';
+const stallMs = Number(process.env['STALL_MS'] ?? 150);
+
+const monitor = new PressureMonitor({ resource, stallUs: stallMs * 1_000 });
+monitor.on('pressure', ({ some }) => {
+  console.log(`alarm: tasks waited for ${resource}, ${some?.avg10} % of the last 10 s`);
+});
+console.log(`watching ${resource}: ${stallMs} ms in 2 s are too much`);
+
+process.once('SIGINT', () => monitor.close());

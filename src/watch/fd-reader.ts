@@ -1,0 +1,48 @@
+/** The bytes of an fd that is a stream: a pipe, a FIFO, a terminal, a character device. */
+import { z } from 'zod';
+import { parseOptions } from '../loop/options';
+import { checkFd } from '../sys/check';
+import { unwrap } from '../sys/errno';
+import { close, read, setNonBlocking } from '../sys/io';
+import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-source';
+
+const optionsSchema = z.strictObject(fdSourceOptionFields);
+
+/** What one read takes at most: what a pipe holds. Shared; what is read is copied at once. */
+const buffer = new Uint8Array(65_536);
+
+/**
+ * Reads an fd. The event `data` tells what one read(2) has brought, a Buffer of the consumer's own.
+ * At the end of the stream the reader closes.
+ */
+export class FdReader extends FdSource<'data', Buffer> {
+  /**
+   * Takes `fd` over, and sets O_NONBLOCK on its description (which everybody who has it by dup(2) or
+   * fork(2) shares). Throws EPERM for a regular file, EBADF, and a TypeError for a wrong option;
+   * `fd` is closed then too.
+   */
+  constructor(fd: number, options: FdSourceOptions = {}) {
+    checkFd(fd);
+    super(prepare(fd), { ...parsed(fd, options), event: 'data' });
+  }
+
+  protected override readOnce(fd: number): number {
+    const outcome = read(fd, buffer);
+    if (outcome > 0) this.deliver(Buffer.from(buffer.subarray(0, outcome)));
+    return outcome;
+  }
+}
+
+function parsed(fd: number, options: FdSourceOptions): FdSourceOptions {
+  try {
+    return parseOptions('FdReader', optionsSchema, options);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+function prepare(fd: number): number {
+  unwrap(setNonBlocking(fd), 'fcntl', { fd });
+  return fd;
+}

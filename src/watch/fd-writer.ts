@@ -1,0 +1,284 @@
+/**
+ * Writes bytes to an fd that is a stream: a pipe, a FIFO, a terminal. It writes at once; what the
+ * kernel does not take is kept, in order, and the fd is watched for room only while something waits.
+ *
+ * Each chunk is a write(2) of its own, never put together with others: a pipe in packet mode keeps
+ * the bounds.
+ */
+import { types } from 'node:util';
+import { EventEmitter } from 'eventemitter3';
+import { z } from 'zod';
+import { defaultLoop } from '../loop/default-loop';
+import { EventLoop } from '../loop/event-loop';
+import { parseOptions } from '../loop/options';
+import { checkFd, invalidType } from '../sys/check';
+import { errno, SystemError, unwrap } from '../sys/errno';
+import { setNonBlocking, write } from '../sys/io';
+import { closeOwned, own } from '../sys/ownership';
+import { FdWatcher } from './fd-watcher';
+
+const { EAGAIN, EINTR, EIO, ENOBUFS } = errno;
+
+/** Options of {@link FdWriter}. */
+export interface FdWriterOptions {
+  /** Waiting bytes from which `write` returns false; 64 KiB if not given. */
+  highWaterMark?: number;
+  /** Waiting bytes beyond which the writer fails with ENOBUFS; 16 MiB if not given. */
+  maxQueuedBytes?: number;
+  /** The loop that watches; this thread's default loop if not given. */
+  loop?: EventLoop | undefined;
+}
+
+/** The fields of {@link FdWriterOptions} for schemas. */
+export const fdWriterOptionFields = {
+  highWaterMark: z
+    .int()
+    .min(0)
+    .default(64 * 1024),
+  maxQueuedBytes: z
+    .int()
+    .min(0)
+    .default(16 * 1024 * 1024),
+  loop: z.instanceof(EventLoop).optional(),
+};
+
+const optionsSchema = z.strictObject(fdWriterOptionFields);
+
+/** Events of an {@link FdWriter}. */
+export interface FdWriterEvents {
+  /** Everything is written, after `write` had returned false. */
+  drain: [];
+  /** A write failed: EPIPE when nobody reads any more. `close` follows. Unheard, it is uncaught. */
+  error: [error: Error];
+  /** The writer is closed, and its fd too; nothing follows. */
+  close: [];
+}
+
+/** Called once for a write, later: with nothing when the kernel has all its bytes, or the error. */
+export type FdWriteCallback = (error?: Error) => void;
+
+interface Waiting {
+  bytes: Uint8Array;
+  readonly callback: FdWriteCallback | undefined;
+}
+
+/** Writes to one fd. */
+export class FdWriter extends EventEmitter<FdWriterEvents> {
+  readonly #settings: z.output<typeof optionsSchema>;
+  #fd: number;
+  /** `ending`: `end` was called, the queue is being written. `failed`: closes at the next tick. */
+  #state: 'open' | 'ending' | 'failed' | 'closed' = 'open';
+  #queue: Waiting[] = [];
+  #head = 0;
+  #queuedBytes = 0;
+  #drainWanted = false;
+  /** Only while something waits. */
+  #watcher: FdWatcher | null = null;
+  #held = true;
+  #failure: Error | null = null;
+
+  /**
+   * Takes `fd` over, and sets O_NONBLOCK on its description. Throws EBADF, and a TypeError for a
+   * wrong option; then `fd` stays open.
+   */
+  constructor(fd: number, options: FdWriterOptions = {}) {
+    super();
+    checkFd(fd);
+    this.#settings = parseOptions('FdWriter', optionsSchema, options);
+    unwrap(setNonBlocking(fd), 'fcntl', { fd });
+    this.#fd = own(fd);
+  }
+
+  /** The fd, which stays ours; -1 once closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** Whether `write` takes bytes. */
+  get writable(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Bytes that wait for the kernel to take them. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Hold the process open while something waits; the default. */
+  ref(): this {
+    this.#held = true;
+    this.#watcher?.ref();
+    return this;
+  }
+
+  /** Do not hold the process open. */
+  unref(): this {
+    this.#held = false;
+    this.#watcher?.unref();
+    return this;
+  }
+
+  /**
+   * Write `data`; a string as UTF-8. Bytes that must wait are kept by reference: do not change them
+   * before `callback`. Does not block.
+   *
+   * Returns false when `highWaterMark` is reached (then wait for `drain`), and when the writer takes
+   * nothing any more, which the callback is told.
+   */
+  write(data: string | Uint8Array, callback?: FdWriteCallback): boolean {
+    if (typeof data !== 'string' && !types.isUint8Array(data)) {
+      throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
+    }
+    if (!this.writable) {
+      settle(callback, closedError());
+      return false;
+    }
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    const entry = { bytes, callback };
+    if (this.#isEmpty && this.#writeOut(entry)) return true;
+    return this.#enqueue(entry);
+  }
+
+  /** Write `data` if given, then close when all is written. */
+  end(data?: string | Uint8Array): void {
+    if (data !== undefined) this.write(data);
+    if (!this.writable) return;
+    this.#state = 'ending';
+    if (this.#isEmpty) this.close();
+  }
+
+  /** Close now. What waits is not written; its callbacks get an error. */
+  close(): void {
+    this.#close(this.#failure ?? closedError());
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  get #isEmpty(): boolean {
+    return this.#head === this.#queue.length;
+  }
+
+  /** Returns whether all of `entry` is written; what is not, stays in it. */
+  #writeOut(entry: Waiting): boolean {
+    for (;;) {
+      const count = write(this.#fd, entry.bytes);
+      if (count === -EINTR) continue;
+      if (count === -EAGAIN) return false;
+      if (count < 0) {
+        this.#failSoon(count);
+        return false;
+      }
+      if (count === entry.bytes.byteLength) {
+        settle(entry.callback);
+        return true;
+      }
+      entry.bytes = entry.bytes.subarray(count);
+    }
+  }
+
+  #enqueue(entry: Waiting): boolean {
+    this.#queue.push(entry);
+    this.#queuedBytes += entry.bytes.byteLength;
+    // Its write has failed: it is told when the writer closes, with the others.
+    if (!this.writable) return false;
+    const { highWaterMark, maxQueuedBytes } = this.#settings;
+    if (this.#queuedBytes > maxQueuedBytes) {
+      const reason = `more than ${maxQueuedBytes} bytes are queued, nobody reads`;
+      this.#failSoon(-ENOBUFS, reason);
+      return false;
+    }
+    this.#watch();
+    if (this.#queuedBytes < highWaterMark) return true;
+    this.#drainWanted = true;
+    return false;
+  }
+
+  #watch(): void {
+    if (this.#watcher !== null) return;
+    const loop = this.#settings.loop ?? defaultLoop();
+    this.#watcher = new FdWatcher(this.#fd, { writable: true, loop });
+    this.#watcher.on('events', () => this.#flush());
+    // The write in `events` has not told of it: else the watcher would be closed by now.
+    this.#watcher.on('hangup', () => this.#failSoon(-EIO, 'the other end is gone'));
+    this.#watcher.on('error', () => this.#failSoon(-EIO, 'the other end is gone or failed'));
+    if (!this.#held) this.#watcher.unref();
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = null;
+  }
+
+  #flush(): void {
+    for (let first = this.#queue[this.#head]; first; first = this.#queue[this.#head]) {
+      const before = first.bytes.byteLength;
+      const isWritten = this.#writeOut(first);
+      if (this.#state === 'failed') return;
+      this.#queuedBytes -= isWritten ? before : before - first.bytes.byteLength;
+      if (!isWritten) return;
+      this.#shift();
+    }
+    this.#unwatch();
+    if (this.#state === 'ending') return this.close();
+    if (!this.#drainWanted) return;
+    this.#drainWanted = false;
+    this.emit('drain');
+  }
+
+  #shift(): void {
+    this.#head += 1;
+    if (this.#head < 1_024 && this.#head < this.#queue.length) return;
+    this.#queue.splice(0, this.#head);
+    this.#head = 0;
+  }
+
+  /** Not at once: the caller is in the middle of a write, and expects no event yet. */
+  #failSoon(outcome: number, reason?: string): void {
+    if (this.#state === 'failed' || this.#state === 'closed') return;
+    const detail = reason === undefined ? {} : { reason };
+    const error = new SystemError('write', outcome, { ...detail, fd: this.#fd });
+    this.#state = 'failed';
+    this.#failure = error;
+    this.#unwatch();
+    process.nextTick(() => this.#fail(error));
+  }
+
+  #fail(error: Error): void {
+    if (this.closed) return;
+    const isHeard = this.emit('error', error);
+    this.#close(error);
+    if (!isHeard) throw error;
+  }
+
+  #close(reason: Error): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#unwatch();
+    const fd = this.#fd;
+    this.#fd = -1;
+    const waiting = this.#queue.splice(this.#head);
+    this.#queue = [];
+    this.#head = 0;
+    this.#queuedBytes = 0;
+    for (const { callback } of waiting) settle(callback, reason);
+    this.emit('close');
+    unwrap(closeOwned(fd), 'close', { fd });
+  }
+}
+
+/** Later, and in order: what a callback throws cannot upset the queue. */
+function settle(callback: FdWriteCallback | undefined, error?: Error): void {
+  if (callback === undefined) return;
+  if (error === undefined) process.nextTick(callback);
+  else process.nextTick(callback, error);
+}
+
+function closedError(): Error {
+  return Object.assign(new Error('the writer is closed'), { code: 'ERR_WRITER_CLOSED' });
+}

@@ -1,0 +1,74 @@
+/** The options and the records of {@link InotifyTree}. */
+import { isUtf8 } from 'node:buffer';
+import type { SystemError } from '../sys/errno';
+import type { InotifyOptions } from './inotify-source';
+import type { ChangeKind } from './inotify-words';
+
+/** Options of {@link InotifyTree}. */
+export interface InotifyTreeOptions extends InotifyOptions {
+  /**
+   * What to tell of the files themselves; all three if not given. That something is created,
+   * deleted or moved is told always.
+   */
+  events?: readonly ('modify' | 'attributes' | 'closeWrite')[];
+  /** Tell first what is there already, as `create` with `found: true`. */
+  tellExisting?: boolean;
+  /** Directories for which this says true are not watched, nor what is below them. */
+  ignore?: (path: string) => boolean;
+}
+
+/** A place in the tree: the root's path as it was given, and what is below. */
+export interface TreePlace {
+  /** As UTF-8. */
+  readonly path: string;
+  /** The path's bytes, if they are not UTF-8. */
+  readonly rawPath: Buffer | null;
+}
+
+/** Something happened to a file or directory. */
+export interface TreeChange extends TreePlace {
+  /** `movedFrom` and `movedTo` alone: out of the tree, or into it. */
+  readonly kind: ChangeKind;
+  readonly isDirectory: boolean;
+  /**
+   * No event told it, but a listing: of a directory that is new here, or after an overflow. A file
+   * that was found may have been written completely before, and then no `closeWrite` follows.
+   */
+  readonly found: boolean;
+}
+
+/** A rename within the tree; of a directory, with all that is in it. */
+export interface TreeMove {
+  readonly kind: 'move';
+  readonly from: TreePlace;
+  readonly to: TreePlace;
+  readonly isDirectory: boolean;
+}
+
+/**
+ * The kernel's queue was full, records are lost. The tree is listed anew: what was created and
+ * deleted meanwhile is told right behind this, with `found: true`; which files were written is not
+ * known, nor that something was replaced under the same name.
+ */
+export interface TreeOverflow {
+  readonly kind: 'overflow';
+}
+
+/** A directory that may not be watched or read: nothing is told of what is in it. */
+export interface UnwatchedDirectory extends TreePlace {
+  readonly kind: 'unwatched';
+  readonly error: SystemError;
+}
+
+/** The root was deleted, moved or unmounted; the tree closes. */
+export interface RootGone extends TreePlace {
+  readonly kind: 'rootGone';
+}
+
+/** What {@link InotifyTree} tells. */
+export type TreeRecord = TreeChange | TreeMove | TreeOverflow | UnwatchedDirectory | RootGone;
+
+/** A place from the bytes of its path. */
+export function treePlace(path: Buffer): TreePlace {
+  return { path: path.toString(), rawPath: isUtf8(path) ? null : path };
+}

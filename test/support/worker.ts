@@ -1,0 +1,20 @@
+/** Runs one case of test/watch/files-worker.ts in a worker thread. */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { ROOT } from './child';
+
+/** The text that the case `name` ends with. Waits until the worker is gone. */
+export function runInWorker(name: string, argument = ''): Promise<unknown> {
+  const worker = new Worker(join(ROOT, 'test/watch/files-worker.ts'), {
+    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    workerData: { name, argument },
+  });
+  return new Promise((resolve, reject) => {
+    let answer: unknown;
+    worker.once('message', (message) => {
+      answer = message;
+    });
+    worker.once('error', reject);
+    worker.once('exit', () => resolve(answer));
+  });
+}

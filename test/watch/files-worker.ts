@@ -1,0 +1,84 @@
+/** Cases for a worker thread, see test/support/worker.ts: each posts one text, and then ends. */
+import { closeSync, mkdirSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { defaultLoop } from '../../src/loop/default-loop';
+import { waiterThreads } from '../../src/loop/waiter-pool';
+import { Inotify } from '../../src/watch/inotify';
+import { InotifyTree } from '../../src/watch/inotify-tree';
+import { Pipe } from '../../src/watch/pipe';
+import { PressureMonitor } from '../../src/watch/pressure';
+import { Pty } from '../../src/watch/pty';
+import { RouteMonitor } from '../../src/watch/route-monitor';
+import { until } from '../support/until';
+
+const { name, argument } = workerData as { name: string; argument: string };
+
+const cases: Record<string, () => Promise<string>> = {
+  async inotify() {
+    const inotify = new Inotify();
+    inotify.add(argument, { events: ['closeWrite'] });
+    writeFileSync(join(argument, 'file'), '');
+    for await (const record of inotify) {
+      if (record.kind === 'closeWrite') return `${record.kind} ${record.name}`;
+    }
+    return 'ended';
+  },
+
+  async inotifyTree() {
+    const tree = new InotifyTree(argument);
+    mkdirSync(join(argument, 'a/b'), { recursive: true });
+    writeFileSync(join(argument, 'a/b/file'), '');
+    for await (const record of tree) {
+      if (record.kind === 'create' && record.found && record.path.endsWith('file')) {
+        return 'found file';
+      }
+    }
+    return 'ended';
+  },
+
+  async pipe() {
+    const pipe = new Pipe();
+    pipe.writer.end('through a pipe');
+    let text = '';
+    for await (const chunk of pipe.reader) text += chunk;
+    return text;
+  },
+
+  async pty() {
+    const pty = new Pty();
+    const slave = pty.openSlave();
+    writeSync(slave, 'through a terminal');
+    closeSync(slave);
+    let text = '';
+    for await (const chunk of pty) text += chunk;
+    return text;
+  },
+
+  async routeMonitor() {
+    const monitor = new RouteMonitor();
+    for await (const record of monitor) {
+      if (record.kind === 'link' && record.name === 'lo') return record.name;
+    }
+    return 'ended';
+  },
+
+  async pressure() {
+    using monitor = new PressureMonitor({ resource: 'memory', stallUs: 1_900_000 });
+    return `${typeof monitor.reading.some?.total}`;
+  },
+};
+
+void cases[name]?.().then(async (text) => {
+  parentPort?.postMessage(text);
+  let waiters = 0;
+  for (const { worker } of waiterThreads()) {
+    waiters += 1;
+    worker?.once('exit', () => {
+      waiters -= 1;
+    });
+  }
+  defaultLoop().close();
+  // The waiter's fds are closed by this thread, which must live to see it end.
+  await until(() => waiters === 0);
+});
