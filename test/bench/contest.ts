@@ -20,6 +20,8 @@ export interface Effort {
   roundMs: number;
   /** Long enough for a just-in-time compiler to have done its work. */
   warmUpMs: number;
+  /** Whether to install and build other people's addons, to compare with. */
+  addons: boolean;
 }
 
 /** What is contested: the first of the contenders is ours. */

@@ -1,7 +1,8 @@
 /**
  * The benchmarks. `npm run bench` runs all suites, `npm run bench -- NAME` one.
  *
- * Options: --rounds N (7), --round-ms N (1500), --warm-up-ms N (1000), --out FOLDER (test/bench/results).
+ * Options: --rounds N (7), --round-ms N (1500), --warm-up-ms N (1000), --out FOLDER (test/bench/results),
+ * --without-addons (nothing is installed to compare with).
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '7' },
       'round-ms': { type: 'string', default: '1500' },
       'warm-up-ms': { type: 'string', default: '1000' },
+      'without-addons': { type: 'boolean', default: false },
       out: { type: 'string', default: join(__dirname, 'results') },
     },
   });
@@ -26,6 +28,7 @@ async function main(): Promise<void> {
     rounds: Number(values.rounds),
     roundMs: Number(values['round-ms']),
     warmUpMs: Number(values['warm-up-ms']),
+    addons: !values['without-addons'],
   };
   for (const name of positionals.length > 0 ? positionals : Object.keys(suites)) {
     const suite = suites[name];

@@ -20,7 +20,7 @@ interface WatchCase {
 }
 
 export async function watch(effort: Effort): Promise<Report> {
-  const path = addon('epoll', ADDON_VERSION);
+  const path = effort.addons ? addon('epoll', ADDON_VERSION) : null;
   const others = path === null ? [] : [`addon:${path}`];
   const report: Report = { suite: 'watch', machine: describeMachine(), rows: [], ratios: {} };
   const among = new Map<number, Rounds>();

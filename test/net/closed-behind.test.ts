@@ -1,28 +1,21 @@
 /** Fds of ours that somebody else closed: their numbers belong to others by then. */
-import { closeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { defaultLoop } from '../../src/loop/default-loop';
 import { DatagramSocket } from '../../src/net/datagram-socket';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer } from '../../src/net/tcp-server';
 import { EPOLLIN } from '../../src/sys/constants';
-import { fcntl } from '../../src/sys/io';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { listenerFd } from '../support/fdinfo';
-import { closeLater, closeNow, counter } from '../support/fds';
+import { closeNow, replace } from '../support/fds';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
 
-const F_DUPFD = 0;
-
-/** Close `fd` and have the loop watch something else under its number. */
+/** Have the loop watch something else under the number `fd`. */
 function takeOver(fd: number): () => void {
-  closeSync(fd);
-  const other = counter();
-  const taken = other === fd ? other : closeLater(fcntl(other, F_DUPFD, fd));
-  expect(taken).toBe(fd);
+  replace(fd);
   const handler = { onEvents: () => {}, onRevoked: () => {} };
   const registration = defaultLoop().add(fd, EPOLLIN, handler);
   return () => {

@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import * as constants from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';
+import { dup3 } from '../../src/sys/fds';
 import { close, eventfd, read, write } from '../../src/sys/io';
 import { socketpair } from '../../src/sys/socket';
 
@@ -48,4 +49,15 @@ export function put(fd: number, text: string | Buffer): void {
 export function take(fd: number): string {
   const buffer = Buffer.alloc(65_536);
   return buffer.toString('utf8', 0, Math.max(0, read(fd, buffer)));
+}
+
+/**
+ * Close what `fd` is and make a counter of it, in one step: no other thread can take the number
+ * between. Returns `fd`.
+ */
+export function replace(fd: number, initial = 0): number {
+  const other = counter(initial);
+  expect(dup3(other, fd, constants.O_CLOEXEC)).toBe(fd);
+  closeNow(other);
+  return closeLater(fd);
 }
