@@ -134,17 +134,26 @@ test('it works by import, with the same names', async () => {
 });
 
 test.each([
-  ['require', 'compat.cjs', `const { Epoll } = require('epoll-ffi/compat/epoll');`],
-  ['import', 'compat.mjs', `import { Epoll } from 'epoll-ffi/compat/epoll';`],
+  [
+    'require',
+    'compat.cjs',
+    `const { Epoll } = require('epoll-ffi/compat/epoll'); const { Waker } = require('epoll-ffi');`,
+  ],
+  [
+    'import',
+    'compat.mjs',
+    `import { Epoll } from 'epoll-ffi/compat/epoll'; import { Waker } from 'epoll-ffi';`,
+  ],
 ])('the face of the package epoll, by %s', async (_name, file, head) => {
   const program = `
+    const waker = new Waker();
     const epoll = new Epoll((error, fd, events) => {
-      console.log(error, fd, events === Epoll.EPOLLIN);
+      console.log(error, fd === waker.fd, events === Epoll.EPOLLIN);
       epoll.remove(fd).close();
-      process.stdin.destroy();
     });
-    epoll.add(0, Epoll.EPOLLIN);`;
-  expect(await node(file, head + program)).toBe('null 0 true');
+    epoll.add(waker.fd, Epoll.EPOLLIN);
+    waker.wake();`;
+  expect(await node(file, head + program)).toBe('null true true');
 });
 
 test('it works in a worker, and the worker can be terminated', async () => {

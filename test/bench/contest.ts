@@ -20,6 +20,8 @@ export interface Effort {
   roundMs: number;
   /** Long enough for a just-in-time compiler to have done its work. */
   warmUpMs: number;
+  /** Only cases with this in their name; all if it is empty. */
+  only: string;
   /** Whether to install and build other people's addons, to compare with. */
   addons: boolean;
 }
@@ -49,7 +51,7 @@ export async function hold(contest: Contest, effort: Effort): Promise<Report> {
   );
   const rows: Row[] = [];
   const ratios: Record<string, number> = {};
-  for (const loadCase of contest.cases) {
+  for (const loadCase of contest.cases.filter(({ name }) => name.includes(effort.only))) {
     const samples = await measureCase({ loadCase, contenders, load }, effort);
     // Of work per CPU-second; and of the latency, where one client waits for one answer.
     const fields: RatioFields = { '': 'perCpuSecond' };

@@ -2,7 +2,8 @@
  * The benchmarks. `npm run bench` runs all suites, `npm run bench -- NAME` one.
  *
  * Options: --rounds N (7), --round-ms N (1500), --warm-up-ms N (1000), --out FOLDER (test/bench/results),
- * --without-addons (nothing is installed to compare with).
+ * --case TEXT (only cases with this in their name), --without-addons (nothing is installed to
+ * compare with).
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,6 +21,7 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '7' },
       'round-ms': { type: 'string', default: '1500' },
       'warm-up-ms': { type: 'string', default: '1000' },
+      case: { type: 'string', default: '' },
       'without-addons': { type: 'boolean', default: false },
       out: { type: 'string', default: join(__dirname, 'results') },
     },
@@ -28,6 +30,7 @@ async function main(): Promise<void> {
     rounds: Number(values.rounds),
     roundMs: Number(values['round-ms']),
     warmUpMs: Number(values['warm-up-ms']),
+    only: values.case,
     addons: !values['without-addons'],
   };
   for (const name of positionals.length > 0 ? positionals : Object.keys(suites)) {

@@ -24,14 +24,14 @@ export async function watch(effort: Effort): Promise<Report> {
   const others = path === null ? [] : [`addon:${path}`];
   const report: Report = { suite: 'watch', machine: describeMachine(), rows: [], ratios: {} };
   const among = new Map<number, Rounds>();
-  for (const one of casesWith(others)) {
+  for (const one of casesWith(others).filter(({ name }) => name.includes(effort.only))) {
     const rounds = await measure(one, effort);
     const { rows, ratios } = summarize(one.name, rounds, one.ratios);
     report.rows.push(...rows);
     Object.assign(report.ratios, ratios);
     if (one.command[0] === 'ready') among.set(one.command[1], rounds);
   }
-  for (const name of ['ours', 'poll']) {
+  for (const name of among.has(MANY_IDLE) && among.has(FEW_IDLE) ? ['ours', 'poll'] : []) {
     report.ratios[`cost among ${MANY_IDLE}/among ${FEW_IDLE} ${name}/${name}`] = costRatio(
       among,
       name,
