@@ -25,7 +25,7 @@ test('a suite prints a table and keeps a report', async () => {
   const { suite, machine, rows, ratios } = await report('echo', '50 connections');
   expect(suite).toBe('echo');
   expect(machine).toContain(process.version);
-  expect(rows.map((row) => row.contender).slice(0, 2)).toEqual(['ours', 'node:net']);
+  expect(rows.map((row) => row.contender).slice(0, 2)).toEqual(['ours', 'ours, edge']);
   for (const row of rows) {
     expect(row.case).toBe('50 connections');
     expect(row.rate).toBeGreaterThan(0);

@@ -1,8 +1,9 @@
-/** The echo server on our loop, with the default options. Prints its port. */
+/** The echo server on our loop; `edge` as an argument for edge-triggered. Prints its port. */
 import { TcpServer } from '../../../src';
 
 const server = new TcpServer({
   port: 0,
+  trigger: process.argv[2] === 'edge' ? 'edge' : 'level',
   handler: {
     onData(connection, chunk) {
       connection.write(chunk);
