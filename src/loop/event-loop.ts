@@ -106,6 +106,7 @@ export class EventLoop implements RegistrationOwner {
    */
   get waker(): Waker {
     if (this.#waker === null) {
+      this.#assertOpen();
       const waker = new Waker();
       this.add(waker.fd, EPOLLIN, { onEvents: () => waker.drain(), onRevoked: () => {} }).unref();
       this.#waker = waker;
