@@ -161,6 +161,18 @@ test('fcntl reads and sets the flags of a description', () => {
   expect(sys.setNonBlocking(fd)).toBe(0);
 });
 
+test.each([
+  ['F_GETLK', 5],
+  ['F_SETLKW', 7],
+  ['F_GETOWN_EX', 16],
+  ['F_OFD_GETLK', 36],
+  ['F_GET_RW_HINT', 1035],
+  ['one that does not exist', 77_777],
+])('fcntl refuses an operation that takes a pointer: %s', (_name, op) => {
+  // Not the address of anything: without the check the kernel says EFAULT.
+  expect(() => sys.fcntl(counter(), op, 1)).toThrow(RangeError);
+});
+
 describe.each([
   ['IPv4', c.AF_INET, '127.0.0.1'],
   ['IPv6', c.AF_INET6, '::1'],
