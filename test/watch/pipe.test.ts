@@ -227,6 +227,14 @@ test('mistakes are named', () => {
   expect(() => pipe.writer.write(5 as never)).toThrow(TypeError);
 });
 
+test('an fd that a reader in a worker refused is closed once', async () => {
+  const answer = await runInWorker('refusedReader');
+  const [code, fd, reused] = String(answer).split(' ');
+  expect([code, reused]).toEqual(['ERR_LOOP_CLOSED', fd]);
+  expect(fcntl(Number(fd), F_GETFD)).toBeGreaterThanOrEqual(0);
+  closeSync(Number(fd));
+});
+
 test('works in a worker', async () => {
   expect(await runInWorker('pipe')).toBe('through a pipe');
 });
