@@ -7,8 +7,9 @@ export interface EventLoopOptions {
   /**
    * Who blocks in epoll_wait(2) while there is nothing to do. `'thread'`, the default: a waiter
    * thread, and Node's loop stays free. `'libuv'`: Node's own loop, which has our epoll fd in its
-   * set; wakes faster than a thread and needs none. `'inline'`: this thread, for scripts and workers
-   * that do nothing else; Node's own timers and I/O then wait for up to `maxInlineWaitMs`.
+   * set; wakes faster than a thread and needs none. In a worker, which may be terminated at any time,
+   * it is the same as `'thread'`. `'inline'`: this thread, for scripts and workers that do nothing
+   * else; Node's own timers and I/O then wait for up to `maxInlineWaitMs`.
    */
   waiter?: 'thread' | 'libuv' | 'inline';
   /** The most events taken by one epoll_wait(2); 256 if not given. */

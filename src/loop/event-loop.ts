@@ -9,6 +9,7 @@
  * All methods belong to the thread that made the loop, except {@link Waker.wake} of its waker.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { isMainThread } from 'node:worker_threads';
 import { EventList } from '../epoll/event-list';
 import { Waker } from '../epoll/waker';
 import { EPOLLIN } from '../sys/constants';
@@ -105,6 +106,7 @@ export class EventLoop implements RegistrationOwner {
    */
   get waker(): Waker {
     if (this.#waker === null) {
+      this.#assertOpen();
       const waker = new Waker();
       this.add(waker.fd, EPOLLIN, { onEvents: () => waker.drain(), onRevoked: () => {} }).unref();
       this.#waker = waker;
@@ -324,7 +326,8 @@ export class EventLoop implements RegistrationOwner {
   #joinWaiter(): void {
     if (this.#waiter !== null) return;
     const onWake = (): void => this.#onWake();
-    const isThread = this.#settings.waiter === 'thread';
+    // A worker may be terminated while libuv has something to tell: see uv-poll.ts.
+    const isThread = this.#settings.waiter === 'thread' || !isMainThread;
     this.#waiter = isThread
       ? joinWaiterThread(this.#set.fd, onWake)
       : new LibuvWaiter(this.#set.fd, onWake);

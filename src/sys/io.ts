@@ -2,7 +2,7 @@
  * The calls that work on any fd: read(2), write(2), close(2), fcntl(2), and eventfd(2). Arguments
  * are checked, results are `n >= 0` or `-errno`.
  */
-import { checkBytes, checkFd, checkInt, checkUint } from './check';
+import { checkBytes, checkFd, checkInt, checkUint, outOfRange } from './check';
 import { F_GETFL, F_SETFL, O_NONBLOCK } from './constants';
 import { declare, result } from './libc';
 
@@ -25,6 +25,21 @@ export function eventfd(initial: number, flags: number): number {
   checkInt('flags', flags);
   return result(native.eventfd(initial, flags));
 }
+
+/**
+ * The operations of fcntl(2) that take an integer or nothing. All others take a pointer, and the
+ * kernel would write to the address that an integer happens to be.
+ */
+const INTEGER_OPERATIONS: ReadonlySet<number> = new Set([
+  // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL
+  ...[0, 1, 2, 3, 4],
+  // F_SETOWN, F_GETOWN, F_SETSIG, F_GETSIG
+  ...[8, 9, 10, 11],
+  // F_SETLEASE, F_GETLEASE, F_NOTIFY, F_DUPFD_QUERY, F_CREATED_QUERY
+  ...[1024, 1025, 1026, 1027, 1028],
+  // F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS
+  ...[1030, 1031, 1032, 1033, 1034],
+]);
 
 /**
  * `ssize_t read(int fd, void *buf, size_t count)`
@@ -65,12 +80,16 @@ export function close(fd: number): number {
 /**
  * `int fcntl(int fd, int op, ... /\* int arg *\/)`
  *
- * The forms with an integer argument or none. Returns what `op` says, or -errno. See fcntl(2).
+ * The forms with an integer argument or none; a RangeError for an `op` that takes a pointer (locks,
+ * F_GETOWN_EX, write hints). Returns what `op` says, or -errno. See fcntl(2).
  */
 export function fcntl(fd: number, op: number, argument = 0): number {
   checkFd(fd);
   checkInt('op', op);
   checkInt('argument', argument);
+  if (!INTEGER_OPERATIONS.has(op)) {
+    throw outOfRange('op', 'an operation with an integer argument or none', op);
+  }
   return result(native.fcntl(fd, op, 'int', argument));
 }
 

@@ -7,6 +7,7 @@
  * the buffer when the kernel had to cut the value short.
  */
 import { type Bytes, checkBytes, checkFd, checkInt, checkRoom, checkWhole } from './check';
+import { SOL_SOCKET } from './constants';
 import { declare, result } from './libc';
 
 const native = {
@@ -24,6 +25,10 @@ const native = {
   getsockname: declare('int', 'getsockname', ['int', 'void *', 'void *']),
   getpeername: declare('int', 'getpeername', ['int', 'void *', 'void *']),
 };
+
+/** The one option whose length is told in instructions of a filter, of 8 bytes each: socket(7). */
+const SO_GET_FILTER = 26;
+const FILTER_INSTRUCTION_BYTES = 8;
 
 // The socklen_t the kernel reads and writes; private, so that no caller can lie about a length.
 const socklen = new Uint32Array(1);
@@ -151,14 +156,17 @@ export function recv(fd: number, buffer: Uint8Array, length: number, flags: numb
 /**
  * `int getsockopt(int sockfd, int level, int optname, void *optval, socklen_t *optlen)`
  *
- * Puts the option's value into `value`. Returns its length in bytes, or -EBADF, -ENOPROTOOPT,
- * -ENOTSOCK. See getsockopt(2).
+ * Puts the option's value into `value`. Returns its length in bytes (of SO_GET_FILTER, the number of
+ * its instructions), or -EBADF, -ENOPROTOOPT, -ENOTSOCK. What cannot be checked are options that read
+ * a pointer from `value`: fill those with care. See getsockopt(2).
  */
 export function getsockopt(fd: number, level: number, name: number, value: Bytes): number {
   checkFd(fd);
   checkInt('level', level);
   checkInt('name', name);
-  socklen[0] = checkWhole(value, 'value');
+  const length = checkWhole(value, 'value');
+  const isFilter = level === SOL_SOCKET && name === SO_GET_FILTER;
+  socklen[0] = isFilter ? Math.floor(length / FILTER_INSTRUCTION_BYTES) : length;
   return lengthOr(result(native.getsockopt(fd, level, name, value, socklen)));
 }
 

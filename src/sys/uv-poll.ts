@@ -4,9 +4,16 @@
  * koffi calls back from inside libuv and outside of what Node does round a callback: an exception
  * would be lost, and no promise and no `nextTick` would run after it. So the exception is kept, and
  * an immediate is set, behind which Node does all that, still in the same iteration of its loop.
+ *
+ * A thread that ends runs libuv once more, when JavaScript cannot be called any more, and koffi aborts
+ * the process if it has to call back then. So what is open is closed at 'exit'. A worker that is
+ * terminated has no 'exit': use this in the main thread alone.
  */
 import koffi, { type node } from 'koffi';
 import { checkFd } from './check';
+
+/** Those that are open; while there are any, 'exit' is listened to. */
+const open = new Set<UvPoll>();
 
 /** Watches one fd for reading, from one `start` to the next report. */
 export class UvPoll {
@@ -29,6 +36,8 @@ export class UvPoll {
     this.#onReadable = onReadable;
     this.#handle = koffi.node.poll(fd, { readable: true }, this.#onPoll);
     this.#handle.stop();
+    if (open.size === 0) process.on('exit', closeAll);
+    open.add(this);
   }
 
   /** `onReadable` is called once, when `fd` is readable or already is. */
@@ -48,7 +57,13 @@ export class UvPoll {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#handle.close();
+    open.delete(this);
+    if (open.size === 0) process.off('exit', closeAll);
   }
+}
+
+function closeAll(): void {
+  for (const poll of open) poll.close();
 }
 
 function noop(): void {}

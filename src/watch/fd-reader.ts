@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { checkFd } from '../sys/check';
 import { unwrap } from '../sys/errno';
-import { close, read, setNonBlocking } from '../sys/io';
+import { read, setNonBlocking } from '../sys/io';
+import { closeOwned } from '../sys/ownership';
 import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-source';
 
 const optionsSchema = z.strictObject(fdSourceOptionFields);
@@ -37,7 +38,7 @@ function parsed(fd: number, options: FdSourceOptions): FdSourceOptions {
   try {
     return parseOptions('FdReader', optionsSchema, options);
   } catch (error) {
-    close(fd);
+    closeOwned(fd);
     throw error;
   }
 }

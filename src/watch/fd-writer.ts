@@ -251,8 +251,12 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   #fail(error: Error): void {
     if (this.closed) return;
-    const isHeard = this.emit('error', error);
-    this.#close(error);
+    let isHeard = true;
+    try {
+      isHeard = this.emit('error', error);
+    } finally {
+      this.#close(error);
+    }
     if (!isHeard) throw error;
   }
 
@@ -267,8 +271,11 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     this.#head = 0;
     this.#queuedBytes = 0;
     for (const { callback } of waiting) settle(callback, reason);
-    this.emit('close');
-    unwrap(closeOwned(fd), 'close', { fd });
+    try {
+      this.emit('close');
+    } finally {
+      unwrap(closeOwned(fd), 'close', { fd });
+    }
   }
 }
 

@@ -463,6 +463,12 @@ describe('the life of a loop', () => {
     expect(stores).toEqual([undefined, undefined]);
   });
 
+  test('a closed loop makes no waker', () => {
+    const loop = newLoop();
+    loop.close();
+    expect(() => loop.waker).toThrow(expect.objectContaining({ code: 'ERR_LOOP_CLOSED' }));
+  });
+
   test('turns are measured when that is asked for', async () => {
     const loop = newLoop({ measureTurns: true });
     const fd = counter(1);

@@ -11,7 +11,7 @@ import { EPOLLIN } from '../../src/sys/constants';
 import { until } from '../support/until';
 
 const waker = new Waker();
-const waiter = isMainThread ? process.argv[3] : workerData;
+const waiter = process.argv[3];
 const loop = waiter === 'libuv' ? new EventLoop({ waiter }) : defaultLoop();
 const registration = loop.add(waker.fd, EPOLLIN, {
   onEvents: () => waker.drain(),
@@ -31,6 +31,10 @@ const ways: Record<string, () => unknown> = {
     }),
   natural: () => registration.remove(),
   unref: () => registration.unref(),
+  ready: () => {
+    registration.unref();
+    process.on('exit', () => waker.wake());
+  },
   signal: () => {},
   handledSignal: () => {},
 };
@@ -38,23 +42,36 @@ const ways: Record<string, () => unknown> = {
 async function main(): Promise<void> {
   const way = process.argv[2] as string;
   if (way === 'handledSignal') process.on('SIGTERM', () => process.exit(5));
-  if (way === 'terminate') return terminate();
+  if (way.startsWith('terminate')) return terminate(way);
   await waiting();
   console.log('ready');
   ways[way]?.();
 }
 
-/** A worker with a loop and a waiter thread of its own is terminated. */
-async function terminate(): Promise<void> {
+/** A worker with a loop and a waiter of its own is terminated. */
+async function terminate(way: string): Promise<void> {
   registration.remove();
   const worker = new Worker(__filename, {
     execArgv: ['-r', 'ts-node/register/transpile-only'],
-    workerData: waiter,
+    argv: process.argv.slice(2),
+    workerData: way,
   });
   await new Promise((resolve) => worker.once('message', resolve));
   console.log('ready');
   await worker.terminate();
 }
 
+/** Of a worker: something becomes ready while JavaScript is busy, until the worker is terminated. */
+function stayBusy(): void {
+  waker.wake();
+  for (;;);
+}
+
+async function work(): Promise<void> {
+  await waiting();
+  parentPort?.postMessage('waiting');
+  if (workerData === 'terminateReady') setImmediate(stayBusy);
+}
+
 if (isMainThread) void main();
-else void waiting().then(() => parentPort?.postMessage('waiting'));
+else void work();

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { openSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import * as sys from '../../src/sys';
+import { addressOf, POINTER_BYTES } from '../../src/sys/message-abi';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
 import { next } from '../support/until';
@@ -161,6 +162,18 @@ test('fcntl reads and sets the flags of a description', () => {
   expect(sys.setNonBlocking(fd)).toBe(0);
 });
 
+test.each([
+  ['F_GETLK', 5],
+  ['F_SETLKW', 7],
+  ['F_GETOWN_EX', 16],
+  ['F_OFD_GETLK', 36],
+  ['F_GET_RW_HINT', 1035],
+  ['one that does not exist', 77_777],
+])('fcntl refuses an operation that takes a pointer: %s', (_name, op) => {
+  // Not the address of anything: without the check the kernel says EFAULT.
+  expect(() => sys.fcntl(counter(), op, 1)).toThrow(RangeError);
+});
+
 describe.each([
   ['IPv4', c.AF_INET, '127.0.0.1'],
   ['IPv6', c.AF_INET6, '::1'],
@@ -216,6 +229,30 @@ test('socket options are set and read back', () => {
   expect(value[0]).not.toBe(0);
   // A buffer that is too short gets what fits.
   expect(sys.getsockopt(fd, c.SOL_SOCKET, c.SO_TYPE, new Uint8Array(1))).toBe(1);
+});
+
+test('a filter that is read back stays within the buffer', () => {
+  const instructions = 64;
+  const program = new DataView(new ArrayBuffer(instructions * 8));
+  // BPF_LD | BPF_IMM, and at the end BPF_RET | BPF_K.
+  for (let at = 0; at < program.byteLength; at += 8) program.setUint32(at + 4, 1, true);
+  program.setUint16(program.byteLength - 8, 6, true);
+  // struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+  const header = new DataView(new ArrayBuffer(2 * POINTER_BYTES));
+  header.setUint16(0, instructions, true);
+  const address = addressOf(program.buffer);
+  if (POINTER_BYTES === 8) header.setBigUint64(8, address, true);
+  else header.setUint32(4, Number(address), true);
+  const fd = closeLater(sys.socket(c.AF_INET, c.SOCK_DGRAM, 0));
+  const SO_FILTER = 26;
+  expect(sys.setsockopt(fd, c.SOL_SOCKET, SO_FILTER, new Uint8Array(header.buffer))).toBe(0);
+
+  const room = new Uint8Array(program.byteLength);
+  const part = room.subarray(0, instructions);
+  expect(sys.getsockopt(fd, c.SOL_SOCKET, SO_FILTER, part)).toBe(-errno.EINVAL);
+  expect(room.every((byte) => byte === 0)).toBe(true);
+  expect(sys.getsockopt(fd, c.SOL_SOCKET, SO_FILTER, room)).toBe(instructions);
+  expect(room).toEqual(new Uint8Array(program.buffer));
 });
 
 test('epoll_pwait2 waits for nanoseconds where the kernel has it', () => {

@@ -3,7 +3,12 @@ import { closeSync, mkdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { defaultLoop } from '../../src/loop/default-loop';
+import { EventLoop } from '../../src/loop/event-loop';
 import { waiterThreads } from '../../src/loop/waiter-pool';
+import { F_DUPFD_CLOEXEC } from '../../src/sys/constants';
+import { fcntl } from '../../src/sys/io';
+import { own } from '../../src/sys/ownership';
+import { FdReader } from '../../src/watch/fd-reader';
 import { Inotify } from '../../src/watch/inotify';
 import { InotifyTree } from '../../src/watch/inotify-tree';
 import { Pipe } from '../../src/watch/pipe';
@@ -43,6 +48,20 @@ const cases: Record<string, () => Promise<string>> = {
     let text = '';
     for await (const chunk of pipe.reader) text += chunk;
     return text;
+  },
+
+  async refusedReader() {
+    const loop = new EventLoop();
+    loop.close();
+    const fd = own(fcntl(0, F_DUPFD_CLOEXEC));
+    let text = 'not refused';
+    try {
+      new FdReader(fd, { loop });
+    } catch (error) {
+      text = (error as NodeJS.ErrnoException).code ?? '';
+    }
+    // The number is somebody else's now, who does not want it closed with this thread.
+    return `${text} ${fd} ${fcntl(0, F_DUPFD_CLOEXEC, fd)}`;
   },
 
   async pty() {

@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { defaultLoop } from '../../src/loop/default-loop';
+import { F_GETFD } from '../../src/sys/constants';
+import { errno } from '../../src/sys/errno';
+import { fcntl } from '../../src/sys/io';
 import { FdReader } from '../../src/watch/fd-reader';
 import { FdWriter } from '../../src/watch/fd-writer';
 import { Pipe } from '../../src/watch/pipe';
+import { runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
 import { next, until } from '../support/until';
@@ -191,6 +195,27 @@ test('end writes what waits first, and takes nothing more', async () => {
   expect(received.subarray(-4).toString()).toBe('last');
 });
 
+test('a listener for the close that throws does not keep the fd open', () => {
+  using pipe = new Pipe();
+  const { writer } = pipe;
+  const { fd } = writer;
+  writer.on('close', () => {
+    throw new Error('a mistake');
+  });
+  expect(() => writer.close()).toThrow('a mistake');
+  expect(fcntl(fd, F_GETFD)).toBe(-errno.EBADF);
+});
+
+test('a listener for the error that throws does not keep the writer open', async () => {
+  const child = runTs('test/watch/failing-writer.ts');
+  expect(await child.exit()).toMatchObject({ code: 0 });
+  expect(child.stdout.trim().split('\n')).toEqual([
+    'uncaught a mistake',
+    'callback EPIPE',
+    'closed',
+  ]);
+});
+
 test('mistakes are named', () => {
   expect(() => new Pipe({ capacity: 0 })).toThrow(/option "capacity" of Pipe/);
   expect(() => new Pipe({ capacity: 2 ** 31 - 1 })).toThrow(/fcntl E/);
@@ -200,6 +225,14 @@ test('mistakes are named', () => {
   expect(() => new FdReader(openSync('/dev/null', 'r'), { x: 1 } as never)).toThrow(/of FdReader/);
   using pipe = new Pipe();
   expect(() => pipe.writer.write(5 as never)).toThrow(TypeError);
+});
+
+test('an fd that a reader in a worker refused is closed once', async () => {
+  const answer = await runInWorker('refusedReader');
+  const [code, fd, reused] = String(answer).split(' ');
+  expect([code, reused]).toEqual(['ERR_LOOP_CLOSED', fd]);
+  expect(fcntl(Number(fd), F_GETFD)).toBeGreaterThanOrEqual(0);
+  closeSync(Number(fd));
 });
 
 test('works in a worker', async () => {
