@@ -13,10 +13,10 @@
  * - an instance changes only the fds it added itself;
  * - errors have `code`, `errno` and `syscall`.
  */
-import { defaultLoop } from '../loop/default-loop';
 import type { EventHandler, Registration } from '../loop/registration';
 import * as constants from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
+import { oneByOneLoop } from './one-by-one-loop';
 
 /** Told of events: `events` is the mask, unsigned. With an error there are no events. */
 export type EpollCallback = (error: Error | null, fd: number, events: number) => void;
@@ -37,17 +37,19 @@ class Watched implements EventHandler {
     this.#fd = fd;
     this.#siblings = siblings;
     this.#callback = callback;
-    this.registration = defaultLoop().add(fd, events, this);
+    this.registration = oneByOneLoop().add(fd, events, this);
   }
 
   onEvents(events: number): void {
-    this.#callback(null, this.#fd, events);
+    const callback = this.#callback;
+    callback(null, this.#fd, events);
   }
 
   onRevoked(reason: Error): void {
     if (this.isReplaced) return;
     this.#siblings.delete(this.#fd);
-    this.#callback(reason, this.#fd, 0);
+    const callback = this.#callback;
+    callback(reason, this.#fd, 0);
   }
 }
 

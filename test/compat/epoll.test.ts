@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Epoll, type EpollCallback } from '../../src/compat/epoll';
-import { defaultLoop } from '../../src/loop/default-loop';
+import { oneByOneLoop } from '../../src/compat/one-by-one-loop';
 import * as constants from '../../src/sys/constants';
 import { recv, send } from '../../src/sys/socket';
 import { ROOT, runTs } from '../support/child';
@@ -10,6 +10,7 @@ import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeNow, counter, pair, put, replace, take } from '../support/fds';
 import { next, until } from '../support/until';
 
+afterAll(() => oneByOneLoop().close());
 expectNoFdLeaks();
 
 type Call = [error: Error | null, fd: number, events: number];
@@ -175,6 +176,35 @@ test('remove and close after the fd is gone', () => {
   expect(epoll.close()).toBeNull();
 });
 
+test('promises and ticks of a callback run before the next callback', async () => {
+  const fds = [counter(1), counter(1), counter(1)];
+  const order: string[] = [];
+  const { epoll } = recorder((_error, fd) => {
+    order.push('callback');
+    process.nextTick(() => order.push('tick'));
+    void Promise.resolve().then(() => {
+      order.push('promise');
+      take(fd);
+    });
+  });
+  for (const fd of fds) epoll.add(fd, Epoll.EPOLLIN);
+  await until(() => order.length >= 9);
+  const once = ['callback', 'tick', 'promise'];
+  expect(order).toEqual([...once, ...once, ...once]);
+});
+
+test('a callback has no `this` of ours', async () => {
+  let seen: unknown = null;
+  const fd = counter(1);
+  const epoll = new Epoll(function (this: unknown) {
+    seen = this;
+    epoll.close();
+  });
+  epoll.add(fd, Epoll.EPOLLIN);
+  await until(() => epoll.closed);
+  expect(seen).toBeUndefined();
+});
+
 test('an fd removed by the callback of another in the same batch is not told', async () => {
   const [one, two] = [counter(1), counter(1)];
   const { epoll, calls } = recorder((_error, fd) => {
@@ -191,7 +221,7 @@ test('the loop that is closed tells the callback', () => {
   const fd = counter();
   const { epoll, calls } = recorder();
   epoll.add(fd, Epoll.EPOLLIN);
-  defaultLoop().close();
+  oneByOneLoop().close();
   expect(calls).toEqual([[expect.objectContaining({ code: 'ERR_LOOP_CLOSED' }), fd, 0]]);
   expect(epoll.close()).toBeNull();
 });
