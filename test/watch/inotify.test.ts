@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { EventLoop } from '../../src/loop/event-loop';
 import * as constants from '../../src/sys/constants';
 import { Inotify } from '../../src/watch/inotify';
 import type { FileChange, FileMove, InotifyRecord } from '../../src/watch/inotify-watch';
@@ -198,6 +199,32 @@ describe('the end of a watch', () => {
     await until(() => lines.length === 1);
     expect(lines).toEqual(['create b']);
   });
+});
+
+test('closing ends all watches, for whatever reason it closes', () => {
+  const folder = makeFolder();
+  const loop = new EventLoop();
+  const abort = new AbortController();
+  const cases: [Inotify, (inotify: Inotify) => void][] = [
+    [new Inotify(), (inotify) => inotify.close()],
+    [new Inotify({ loop }), () => loop.close()],
+    [new Inotify({ signal: abort.signal }), () => abort.abort()],
+  ];
+  for (const [inotify, close] of cases) {
+    const watch = inotify.add(folder);
+    let told: boolean | null = null;
+    inotify.on('close', () => {
+      told = watch.active;
+    });
+    close(inotify);
+    expect([inotify.closed, watch.active, told, [...inotify.watches]]).toEqual([
+      true,
+      false,
+      false,
+      [],
+    ]);
+    watch.remove();
+  }
 });
 
 const maxQueued = Number(fs.readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
