@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { checkFd } from '../sys/check';
 import { unwrap } from '../sys/errno';
-import { close, read, setNonBlocking } from '../sys/io';
+import { read, setNonBlocking } from '../sys/io';
+import { orClose } from '../sys/ownership';
 import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-source';
 
 const optionsSchema = z.strictObject(fdSourceOptionFields);
@@ -23,7 +24,7 @@ export class FdReader extends FdSource<'data', Buffer> {
    */
   constructor(fd: number, options: FdSourceOptions = {}) {
     checkFd(fd);
-    super(prepare(fd), { ...parsed(fd, options), event: 'data' });
+    super(fd, { ...orClose(fd, () => prepare(fd, options)), event: 'data' });
   }
 
   protected override readOnce(fd: number): number {
@@ -33,16 +34,8 @@ export class FdReader extends FdSource<'data', Buffer> {
   }
 }
 
-function parsed(fd: number, options: FdSourceOptions): FdSourceOptions {
-  try {
-    return parseOptions('FdReader', optionsSchema, options);
-  } catch (error) {
-    close(fd);
-    throw error;
-  }
-}
-
-function prepare(fd: number): number {
+function prepare(fd: number, options: FdSourceOptions): FdSourceOptions {
+  const settings = parseOptions('FdReader', optionsSchema, options);
   unwrap(setNonBlocking(fd), 'fcntl', { fd });
-  return fd;
+  return settings;
 }

@@ -14,7 +14,7 @@ import { outsideCallers } from '../loop/context';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
 import { errno, SystemError } from '../sys/errno';
-import { close } from '../sys/io';
+import { closeOwned } from '../sys/ownership';
 import { EventIterator } from './event-iterator';
 import { type FdInterest, FdWatcher } from './fd-watcher';
 
@@ -92,7 +92,7 @@ export abstract class FdSource<Name extends string, T>
         ...(signal === undefined ? {} : { signal }),
       });
     } catch (error) {
-      close(fd);
+      closeOwned(fd);
       release?.();
       throw error;
     }

@@ -3,7 +3,13 @@ import { closeSync, mkdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { defaultLoop } from '../../src/loop/default-loop';
+import { EventLoop } from '../../src/loop/event-loop';
 import { waiterThreads } from '../../src/loop/waiter-pool';
+import { F_DUPFD_CLOEXEC, O_CLOEXEC, O_NONBLOCK } from '../../src/sys/constants';
+import { pipe2 } from '../../src/sys/fds';
+import { close, fcntl } from '../../src/sys/io';
+import { own } from '../../src/sys/ownership';
+import { FdReader } from '../../src/watch/fd-reader';
 import { Inotify } from '../../src/watch/inotify';
 import { InotifyTree } from '../../src/watch/inotify-tree';
 import { Pipe } from '../../src/watch/pipe';
@@ -43,6 +49,25 @@ const cases: Record<string, () => Promise<string>> = {
     let text = '';
     for await (const chunk of pipe.reader) text += chunk;
     return text;
+  },
+
+  async failedReader() {
+    const loop = new EventLoop();
+    loop.close();
+    const fds = new Int32Array(2);
+    pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+    const [reader, writer] = fds as unknown as [number, number];
+    own(reader);
+    let code = '';
+    try {
+      new FdReader(reader, { loop });
+    } catch (error) {
+      code = (error as { code: string }).code;
+    }
+    // The number is free, and now somebody else's.
+    const other = fcntl(writer, F_DUPFD_CLOEXEC, reader);
+    close(writer);
+    return `${code} ${other === reader} ${other}`;
   },
 
   async pty() {

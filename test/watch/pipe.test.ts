@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { defaultLoop } from '../../src/loop/default-loop';
+import { EventLoop } from '../../src/loop/event-loop';
 import { FdReader } from '../../src/watch/fd-reader';
 import { FdWriter } from '../../src/watch/fd-writer';
 import { Pipe } from '../../src/watch/pipe';
@@ -202,6 +203,29 @@ test('mistakes are named', () => {
   expect(() => pipe.writer.write(5 as never)).toThrow(TypeError);
 });
 
+test('an fd that was to be taken over is closed, whatever is wrong', () => {
+  const loop = new EventLoop();
+  loop.close();
+  const cases: ((fd: number) => unknown)[] = [
+    (fd) => new FdReader(fd, { x: 1 } as never),
+    (fd) => new FdReader(fd, { loop }),
+    (fd) => new FdReader(fd, { signal: AbortSignal.abort() }),
+    (fd) => new FdWriter(fd, { highWaterMark: -1 }),
+  ];
+  for (const take of cases) {
+    const fd = openSync('/dev/null', 'r+');
+    expect(() => take(fd)).toThrow();
+    expect(() => closeSync(fd)).toThrow('EBADF');
+  }
+});
+
 test('works in a worker', async () => {
   expect(await runInWorker('pipe')).toBe('through a pipe');
+});
+
+test('a reader that could not be made closes its fd once, not again with its thread', async () => {
+  const answer = (await runInWorker('failedReader')) as string;
+  const [, fd] = /^ERR_LOOP_CLOSED true (\d+)$/.exec(answer) ?? [];
+  // Of the worker's, and none that it owned: still open, and here the last that knows of it.
+  expect(() => closeSync(Number(fd))).not.toThrow();
 });
