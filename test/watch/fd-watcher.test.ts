@@ -15,6 +15,7 @@ import { Child, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../support/fds';
 import { next, until } from '../support/until';
+import { runInWorker } from '../support/worker';
 
 expectNoFdLeaks();
 
@@ -358,4 +359,8 @@ test('autoClose also closes the fd when it is the loop that was closed', () => {
   loop.close();
   expect(watcher.closed).toBe(true);
   expect(() => closeNow(fd)).toThrow('EBADF');
+});
+
+test('works in a worker', async () => {
+  expect(await runInWorker('watcher')).toBe('EPOLLOUT');
 });

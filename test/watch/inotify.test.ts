@@ -78,6 +78,43 @@ test('only what was asked for is told, in words or as a mask', async () => {
   expect(watch.mask).toBe(constants.IN_OPEN);
 });
 
+test('every word is told by what it means', async () => {
+  const folder = join(makeFolder(), 'sub');
+  fs.mkdirSync(folder);
+  const file = join(folder, 'a');
+  fs.writeFileSync(file, 'text');
+  using inotify = new Inotify();
+  inotify.add(folder, { events: ['access', 'open', 'closeRead', 'moveSelf', 'deleteSelf'] });
+  inotify.add(file, { events: ['deleteSelf', 'moveSelf'] });
+  const lines = linesOf(inotify);
+  fs.readFileSync(file);
+  fs.renameSync(file, `${file}2`);
+  fs.renameSync(folder, `${folder}2`);
+  fs.rmSync(`${folder}2`, { recursive: true });
+  await until(() => lines.filter((line) => line === 'ignored').length === 2);
+  const once = lines.filter((line, index) => lines.indexOf(line) === index);
+  expect(once).toEqual(
+    expect.arrayContaining(['open a', 'access a', 'closeRead a', 'moveSelf', 'deleteSelf']),
+  );
+  expect(lines.filter((line) => line === 'moveSelf')).toHaveLength(2);
+  expect(lines.filter((line) => line === 'deleteSelf')).toHaveLength(2);
+});
+
+test.each([false, true])('a file unlinked and open still: excludeUnlinked %p', async (excluded) => {
+  const folder = makeFolder();
+  const file = join(folder, 'a');
+  const fd = fs.openSync(file, 'w');
+  using inotify = new Inotify();
+  inotify.add(folder, { events: ['modify', 'delete', 'create'], excludeUnlinked: excluded });
+  const lines = linesOf(inotify);
+  fs.unlinkSync(file);
+  fs.writeSync(fd, 'x');
+  fs.closeSync(fd);
+  fs.mkdirSync(join(folder, 'b'));
+  await until(() => lines.at(-1) === 'create b');
+  expect(lines).toEqual(excluded ? ['delete a', 'create b'] : ['delete a', 'modify a', 'create b']);
+});
+
 describe('renames', () => {
   test('within a directory and across two are one record', async () => {
     const [one, two] = [makeFolder(), makeFolder()];
