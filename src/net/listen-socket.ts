@@ -1,5 +1,4 @@
-/** Makes listening TCP sockets. */
-
+/** Makes listening TCP sockets: set, bound and listening, or nothing left behind. No accepting. */
 import { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';

@@ -1,4 +1,8 @@
-/** How a TCP connection is doing, as the kernel sees it: TCP_INFO of tcp(7). */
+/**
+ * How a TCP connection is doing, as the kernel sees it: TCP_INFO of tcp(7), as a record with names
+ * and units. A moment's picture of any TCP socket, made by one call; nothing is watched. The fields
+ * are those of `struct tcp_info` in <linux/tcp.h>, of which older kernels have fewer.
+ */
 import { checkWhole } from '../sys/check';
 import { IPPROTO_TCP, TCP_INFO } from '../sys/constants';
 import { unwrap } from '../sys/errno';

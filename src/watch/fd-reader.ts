@@ -1,4 +1,7 @@
-/** The bytes of an fd that is a stream: a pipe, a FIFO, a terminal, a character device. */
+/**
+ * The bytes of an fd that is a stream: a pipe, a FIFO, a terminal, a character device. Not of a
+ * regular file, which is always ready and which epoll does not take: that is for `node:fs`.
+ */
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { checkFd } from '../sys/check';
