@@ -12,7 +12,7 @@ expectNoFdLeaks();
 const NODE_OPTIONS = '-r ts-node/register/transpile-only';
 const PACKAGE = JSON.stringify(join(ROOT, 'src'));
 
-test('a line in a REPL: what is typed next is told', async () => {
+test('a line in a REPL: keys are told, and the REPL goes on', async () => {
   using pty = new Pty({ columns: 200 });
   const slave = pty.openSlave();
   const child = spawn(process.execPath, ['-i'], {
@@ -32,9 +32,9 @@ test('a line in a REPL: what is typed next is told', async () => {
   // The line's own Enter may be told of, if the REPL has not read it by then.
   await until(() => /undefined\r\n(.|\r|\n)*> /.test(screen));
   const before = told();
-  pty.write('6 * ');
-  await until(() => told() > before);
-  pty.write('7\r');
+  // The REPL reads the same fd: a key that it has taken before our loop looks is not told.
+  await until(() => pty.write(' ') && told() > before);
+  pty.write('6 * 7\r');
   await until(() => /\b42\r\n/.test(screen));
   pty.write('w.close(); [w.closed, "left"]\r');
   await until(() => screen.includes("[ true, 'left' ]"));
