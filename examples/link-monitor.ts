@@ -3,7 +3,7 @@
  *
  *   run    npx ts-node examples/link-monitor.ts
  *   then   pull a cable, or, without harm to your network, in a namespace of its own:
- *          sudo unshare -n sh -c 'npx ts-node examples/link-monitor.ts & sleep 3; ip link set lo up'
+ *          sudo unshare -n sh -c '(sleep 9; ip link set lo up) & npx ts-node examples/link-monitor.ts'
  *   see    what is there, then a line for each change
  *   end    Ctrl-C
  */

@@ -119,6 +119,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
       closeOwned(fd);
       throw error;
     }
+    // Again: the loop may have revoked a stale owner of the same number, who disowned it.
     own(fd);
   }
 

@@ -18,14 +18,12 @@ import { getsockopt } from '../sys/socket';
 
 const { EAGAIN, EINTR } = errno;
 const { MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, MSG_TRUNC } = constants;
-const { SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET, SO_PEERCRED } = constants;
+const { SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, SOL_SOCKET, SO_PEERCRED } = constants;
 
 /** The most fds of one message: SCM_MAX_FD of the kernel. */
 const MAX_FDS = 253;
 /** The most bytes that go with them. */
 const MAX_BYTES = 64 * 1024;
-/** SCM_PIDFD: an fd of the sender, if the receiver asked for it with SO_PASSPIDFD. */
-const SCM_PIDFD = 4;
 const FD_BYTES = Int32Array.BYTES_PER_ELEMENT;
 /** Room for a security label (SO_PASSSEC), so that it does not push the fds out. */
 const LABEL_BYTES = 256;
@@ -109,7 +107,7 @@ export function receiveFds(fd: number, options: ReceiveFdsOptions = {}): Receive
   unwrap(outcome, 'recvmsg', { fd });
   const control = batch.control(0);
   const fds = fdsOf(control, SCM_RIGHTS);
-  // Nobody here has asked for it, so nobody would close it.
+  // An fd of the sender, of a socket with SO_PASSPIDFD: not among what is told, so closed here.
   closeAll(fdsOf(control, SCM_PIDFD));
   const error = faultOf(batch.flags(0), fds.length, maxFds);
   if (error !== null) {

@@ -1,9 +1,8 @@
-/** Makes listening TCP sockets. */
-
+/** Makes listening TCP sockets: set, bound and listening, or nothing left behind. No accepting. */
 import { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
-import { closeOwned, own } from '../sys/ownership';
+import { orClose, own } from '../sys/ownership';
 import { bind, getsockname, listen, setsockopt, socket } from '../sys/socket';
 import { unwrapAt } from './endpoint';
 
@@ -36,14 +35,11 @@ export function listenSocket(settings: ListenSettings): number {
   const where = { address: host, port: settings.port };
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(family, type, 0), 'socket', where));
-  try {
+  orClose(fd, () => {
     setOptions(fd, family, settings);
     unwrapAt(bind(fd, address), 'bind', where);
     unwrapAt(listen(fd, settings.backlog), 'listen', where);
-  } catch (error) {
-    closeOwned(fd);
-    throw error;
-  }
+  });
   return fd;
 }
 

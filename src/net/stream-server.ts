@@ -66,6 +66,7 @@ export abstract class StreamServer
       closeOwned(fd);
       throw error;
     }
+    // Again: the loop may have revoked a stale owner of the same number, who disowned it.
     own(fd);
   }
 

@@ -1,4 +1,8 @@
-/** How a TCP connection is doing, as the kernel sees it: TCP_INFO of tcp(7). */
+/**
+ * How a TCP connection is doing, as the kernel sees it: TCP_INFO of tcp(7), as a record with names
+ * and units. A moment's picture of any TCP socket, made by one call; nothing is watched. The fields
+ * are those of `struct tcp_info` in <linux/tcp.h>, of which older kernels have fewer.
+ */
 import { checkWhole } from '../sys/check';
 import { IPPROTO_TCP, TCP_INFO } from '../sys/constants';
 import { unwrap } from '../sys/errno';
@@ -50,12 +54,17 @@ const NUMBERS = {
   lost: 'tcpi_lost',
   retransmitting: 'tcpi_retrans',
   totalRetransmits: 'tcpi_total_retrans',
+  timeouts: 'tcpi_total_rto',
+  timeoutRecoveries: 'tcpi_total_rto_recoveries',
+  timeoutRecoveryMs: 'tcpi_total_rto_time',
+  rehashes: 'tcpi_rehash',
   reordering: 'tcpi_reordering',
   lastDataSentMs: 'tcpi_last_data_sent',
   lastDataReceivedMs: 'tcpi_last_data_recv',
   lastAckReceivedMs: 'tcpi_last_ack_recv',
   receiveSpace: 'tcpi_rcv_space',
   sendWindow: 'tcpi_snd_wnd',
+  receiveWindow: 'tcpi_rcv_wnd',
   pacingRate: 'tcpi_pacing_rate',
   deliveryRate: 'tcpi_delivery_rate',
   bytesSent: 'tcpi_bytes_sent',
@@ -112,6 +121,7 @@ function read(view: DataView, field: TcpInfoField): number | undefined {
   const { byte, size } = TCP_INFO_FIELDS[field];
   if (byte + size > view.byteLength) return undefined;
   if (size === 1) return view.getUint8(byte);
+  if (size === 2) return view.getUint16(byte, true);
   if (size === 8) {
     const value = view.getBigUint64(byte, true);
     return value === NO_PACING ? Infinity : Number(value);

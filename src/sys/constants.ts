@@ -152,6 +152,7 @@ export const SHUT_RDWR = 2;
 // unix(7): control messages
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
+export const SCM_PIDFD = 4;
 
 // setsockopt(2): socket(7)
 export const SOL_SOCKET = 1;
@@ -172,6 +173,7 @@ export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
 export const SO_BUSY_POLL = 46;
 export const SO_INCOMING_CPU = 49;
+export const SO_PASSPIDFD = 76;
 
 // setsockopt(2): ip(7)
 export const IPPROTO_IP = 0;

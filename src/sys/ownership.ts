@@ -51,3 +51,13 @@ export function closeOwned(fd: number): number {
   disown(fd);
   return close(fd);
 }
+
+/** What `work` gives; `fd`, which nobody else has yet, is closed if it throws. */
+export function orClose<T>(fd: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    closeOwned(fd);
+    throw error;
+  }
+}

@@ -61,6 +61,11 @@ const FIELDS = {
   tcpi_reord_seen: 'uint32_t',
   tcpi_rcv_ooopack: 'uint32_t',
   tcpi_snd_wnd: 'uint32_t',
+  tcpi_rcv_wnd: 'uint32_t',
+  tcpi_rehash: 'uint32_t',
+  tcpi_total_rto: 'uint16_t',
+  tcpi_total_rto_recoveries: 'uint16_t',
+  tcpi_total_rto_time: 'uint32_t',
 } as const;
 
 const tcpInfo = koffi.struct(FIELDS);

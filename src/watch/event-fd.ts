@@ -1,4 +1,9 @@
-/** A counter in the kernel that any thread or process with the fd can add to: eventfd(2). */
+/**
+ * A counter in the kernel that any thread or process with the fd can add to: eventfd(2).
+ *
+ * A source belongs to the thread that made it; another thread adds by the number of the fd, with
+ * `sys.write` and 8 bytes. It carries a number and no message: several additions may be told as one.
+ */
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { invalidType, outOfRange, UINT32_MAX } from '../sys/check';

@@ -1,10 +1,13 @@
-/** The bytes of an fd that is a stream: a pipe, a FIFO, a terminal, a character device. */
+/**
+ * The bytes of an fd that is a stream: a pipe, a FIFO, a terminal, a character device. Not of a
+ * regular file, which is always ready and which epoll does not take: that is for `node:fs`.
+ */
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { checkFd } from '../sys/check';
 import { unwrap } from '../sys/errno';
 import { read, setNonBlocking } from '../sys/io';
-import { closeOwned } from '../sys/ownership';
+import { orClose } from '../sys/ownership';
 import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-source';
 
 const optionsSchema = z.strictObject(fdSourceOptionFields);
@@ -24,7 +27,7 @@ export class FdReader extends FdSource<'data', Buffer> {
    */
   constructor(fd: number, options: FdSourceOptions = {}) {
     checkFd(fd);
-    super(prepare(fd), { ...parsed(fd, options), event: 'data' });
+    super(fd, { ...orClose(fd, () => prepare(fd, options)), event: 'data' });
   }
 
   protected override readOnce(fd: number): number {
@@ -34,16 +37,8 @@ export class FdReader extends FdSource<'data', Buffer> {
   }
 }
 
-function parsed(fd: number, options: FdSourceOptions): FdSourceOptions {
-  try {
-    return parseOptions('FdReader', optionsSchema, options);
-  } catch (error) {
-    closeOwned(fd);
-    throw error;
-  }
-}
-
-function prepare(fd: number): number {
+function prepare(fd: number, options: FdSourceOptions): FdSourceOptions {
+  const settings = parseOptions('FdReader', optionsSchema, options);
   unwrap(setNonBlocking(fd), 'fcntl', { fd });
-  return fd;
+  return settings;
 }

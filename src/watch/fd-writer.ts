@@ -14,7 +14,7 @@ import { parseOptions } from '../loop/options';
 import { checkFd, invalidType } from '../sys/check';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { setNonBlocking, write } from '../sys/io';
-import { closeOwned, own } from '../sys/ownership';
+import { closeOwned, orClose, own } from '../sys/ownership';
 import { FdWatcher } from './fd-watcher';
 
 const { EAGAIN, EINTR, EIO, ENOBUFS } = errno;
@@ -79,14 +79,13 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   /**
    * Takes `fd` over, and sets O_NONBLOCK on its description. Throws EBADF, and a TypeError for a
-   * wrong option; then `fd` stays open.
+   * wrong option; `fd` is closed then too.
    */
   constructor(fd: number, options: FdWriterOptions = {}) {
     super();
     checkFd(fd);
-    this.#settings = parseOptions('FdWriter', optionsSchema, options);
-    unwrap(setNonBlocking(fd), 'fcntl', { fd });
     this.#fd = own(fd);
+    this.#settings = orClose(fd, () => prepare(fd, options));
   }
 
   /** The fd, which stays ours; -1 once closed. */
@@ -277,6 +276,12 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
       unwrap(closeOwned(fd), 'close', { fd });
     }
   }
+}
+
+function prepare(fd: number, options: FdWriterOptions): z.output<typeof optionsSchema> {
+  const settings = parseOptions('FdWriter', optionsSchema, options);
+  unwrap(setNonBlocking(fd), 'fcntl', { fd });
+  return settings;
 }
 
 /** Later, and in order: what a callback throws cannot upset the queue. */

@@ -41,8 +41,12 @@ export abstract class InotifySource<R> extends FdSource<'change', R> {
   readonly #loop: EventLoop;
   readonly #timer = new WheelTimer({ onTimer: () => this.#onDeadline() });
 
-  protected constructor({ renameWaitMs, ...options }: z.output<typeof schema>) {
-    super(openInotify(), { ...options, event: 'change' });
+  /** `release` as of {@link FdSource}: what the class holds besides the fd. */
+  protected constructor(
+    { renameWaitMs, ...options }: z.output<typeof schema>,
+    release: () => void = () => {},
+  ) {
+    super(openInotify(), { ...options, event: 'change', release });
     this.#loop = options.loop ?? defaultLoop();
     this.#queue = new RenameQueue(renameWaitMs);
   }

@@ -10,7 +10,7 @@ export class InotifyWatch {
   readonly id: number;
   /** What is watched for, with the flags of inotify_add_watch(2). Unsigned. */
   mask: number;
-  /** Maintained by its {@link Inotify}: false once removed, by us or by the kernel. */
+  /** Maintained by its {@link Inotify}: false once removed, by us or by the kernel, or closed. */
   active = true;
   readonly #remove: (watch: InotifyWatch) => void;
 

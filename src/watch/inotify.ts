@@ -60,17 +60,22 @@ const FLAGS = [
  * the next one is an `overflow`, and the rest is lost: look at the files themselves then.
  */
 export class Inotify extends InotifySource<InotifyRecord> {
-  readonly #watches = new Map<number, InotifyWatch>();
+  readonly #watches: Map<number, InotifyWatch>;
 
   /**
    * Throws EMFILE when there are no fds left, or no inotify instances for this user; and a TypeError
    * for a wrong option.
    */
   constructor(options: InotifyOptions = {}) {
-    super(parseOptions('Inotify', optionsSchema, options));
+    const watches = new Map<number, InotifyWatch>();
+    super(parseOptions('Inotify', optionsSchema, options), () => {
+      for (const watch of watches.values()) watch.active = false;
+      watches.clear();
+    });
+    this.#watches = watches;
   }
 
-  /** The watches there are. */
+  /** The watches there are; none once closed. */
   get watches(): Iterable<InotifyWatch> {
     return this.#watches.values();
   }

@@ -1,4 +1,7 @@
-/** What EPOLLERR means for an fd. */
+/**
+ * What EPOLLERR means for an fd. It says only that something is wrong; what it is, a socket tells
+ * once, to the first who asks. See socket(7), SO_ERROR.
+ */
 import * as constants from '../sys/constants';
 import { SystemError } from '../sys/errno';
 import { getsockopt } from '../sys/socket';

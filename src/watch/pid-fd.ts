@@ -1,4 +1,10 @@
-/** The end of a process as an event, any process: pidfd_open(2). */
+/**
+ * The end of a process as an event, any process: pidfd_open(2).
+ *
+ * It looks, and reaps nothing: that is for whoever started the process. A pidfd stays with its
+ * process when the number is given to another; only between reading a number somewhere and the
+ * constructor it may change hands.
+ */
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { checkInteger, INT32_MAX } from '../sys/check';

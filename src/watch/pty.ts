@@ -20,7 +20,7 @@ import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { F_DUPFD_CLOEXEC, O_CLOEXEC } from '../sys/constants';
 import { errno, unwrap } from '../sys/errno';
-import { close, fcntl, read } from '../sys/io';
+import { fcntl, read } from '../sys/io';
 import {
   getWindowSize,
   grantpt,
@@ -90,12 +90,7 @@ export class Pty extends FdSource<'data', Buffer> {
       this.resize({ columns, rows });
       // An fd of its own: a loop watches each fd once, and the reader has the other.
       const fd = unwrap(fcntl(this.fd, F_DUPFD_CLOEXEC), 'fcntl');
-      try {
-        this.writer = new FdWriter(fd, { highWaterMark, maxQueuedBytes, loop });
-      } catch (error) {
-        close(fd);
-        throw error;
-      }
+      this.writer = new FdWriter(fd, { highWaterMark, maxQueuedBytes, loop });
     } catch (error) {
       this.close();
       throw error;

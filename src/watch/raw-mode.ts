@@ -1,4 +1,10 @@
-/** Raw mode of a terminal: each key as it is pressed, no echo, Ctrl-C is a byte. */
+/**
+ * Raw mode of a terminal: each key as it is pressed, no echo, Ctrl-C is a byte. See termios(3).
+ *
+ * The modes belong to the terminal, not to the fd or the process: they are changed for everybody,
+ * and nobody puts them back but {@link RawMode.restore}. It does not hold the fd, which stays the
+ * caller's.
+ */
 import { checkFd } from '../sys/check';
 import { TCSANOW } from '../sys/constants';
 import { errno, unwrap } from '../sys/errno';

@@ -10,7 +10,8 @@ import { parseOptions } from '../loop/options';
 import { invalidType } from '../sys/check';
 import * as constants from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
-import { close, read } from '../sys/io';
+import { read } from '../sys/io';
+import { orClose } from '../sys/ownership';
 import {
   clockGettime,
   type TimerSpec,
@@ -179,13 +180,7 @@ function createTimer(clock: TimerClock, schedule: Schedule): number {
     throw new SystemError('timerfd_create', fd, { reason });
   }
   unwrap(fd, 'timerfd_create');
-  if (!isScheduled(schedule)) return fd;
-  try {
-    arm(fd, clock, schedule);
-  } catch (error) {
-    close(fd);
-    throw error;
-  }
+  if (isScheduled(schedule)) orClose(fd, () => arm(fd, clock, schedule));
   return fd;
 }
 

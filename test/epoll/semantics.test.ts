@@ -4,13 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Epoll } from '../../src/epoll/epoll';
 import { EventList } from '../../src/epoll/event-list';
+import { pollFds } from '../../src/epoll/poll';
 import { createEventBuffer } from '../../src/sys/abi';
 import * as c from '../../src/sys/constants';
-import { epollCtl } from '../../src/sys/epoll';
+import { epollCtl, epollPwait, epollPwait2, epollWait } from '../../src/sys/epoll';
 import { errno } from '../../src/sys/errno';
 import { fcntl, read } from '../../src/sys/io';
+import { send, shutdown } from '../../src/sys/socket';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
+import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../support/fds';
+import { pipe } from '../support/files';
 
 expectNoFdLeaks();
 
@@ -34,8 +37,6 @@ function code(name: string): Error {
   return expect.objectContaining({ name: 'SystemError', code: name });
 }
 
-// EFAULT, of epoll_ctl(2) and epoll_wait(2), has no test: it means a bad address, and no address
-// ever comes from a caller. An event array is a typed array, checked to be long enough.
 describe('errors of epoll_ctl', () => {
   test('EINVAL: exclusive with one-shot, and with flags that it does not know', () => {
     const fd = counter();
@@ -111,6 +112,39 @@ describe('errors of epoll_ctl', () => {
     expect(ready(outermost)).toHaveLength(1);
     for (const set of sets) set.close();
   });
+});
+
+// It means a bad address, and no address ever comes from a caller: an event array is memory of
+// ours, and what is none, or is too short, or was taken away, is refused before C sees it.
+describe('EFAULT cannot happen', () => {
+  const call = (name: string, memory: unknown, places = 1): number => {
+    const events = memory as Uint32Array;
+    if (name === 'ctl') return epollCtl(epoll.fd, c.EPOLL_CTL_ADD, counter(), events);
+    if (name === 'wait') return epollWait(epoll.fd, events, places, 0);
+    if (name === 'pwait') return epollPwait(epoll.fd, events, places, 0);
+    return epollPwait2(epoll.fd, events, places, { seconds: 0, nanoseconds: 0 });
+  };
+
+  test.each(['ctl', 'wait', 'pwait', 'pwait2'])('%s: no address, too short, taken away', (name) => {
+    for (const address of [0, -1, 0xffff_ffff, 0xdead_beefn, null, undefined, '0x0', {}]) {
+      expect(() => call(name, address)).toThrow(TypeError);
+    }
+    const short = createEventBuffer(1).subarray(1);
+    expect(() => call(name, short)).toThrow(RangeError);
+    const gone = createEventBuffer(4);
+    structuredClone(gone, { transfer: [gone.buffer as ArrayBuffer] });
+    expect(() => call(name, gone)).toThrow(/"events?/);
+    expect(ready()).toEqual([]);
+  });
+
+  test.each(['wait', 'pwait', 'pwait2'])(
+    '%s: as many places as there are, not one more',
+    (name) => {
+      for (let index = 0; index < 5; index += 1) epoll.add(counter(1), c.EPOLLIN);
+      expect(call(name, createEventBuffer(3), 3)).toBe(3);
+      expect(() => call(name, createEventBuffer(3), 4)).toThrow(RangeError);
+    },
+  );
 });
 
 describe('fairness', () => {
@@ -265,7 +299,43 @@ describe('masks', () => {
     expect(ready()).toEqual([{ fd: b, events: c.EPOLLRDNORM | c.EPOLLWRNORM }]);
   });
 
-  test('errors and hang-ups are told without being asked for', () => {
+  test('the BAND forms are taken; a socket tells WRBAND of them, and nobody MSG', () => {
+    const [a, b] = pair();
+    put(a, 'x');
+    epoll.add(b, c.EPOLLRDBAND | c.EPOLLWRBAND | c.EPOLLMSG);
+    expect(ready()).toEqual([{ fd: b, events: c.EPOLLWRBAND }]);
+  });
+
+  test('PRI is urgent data, and nothing else', () => {
+    const { connected, accepted } = tcpPair();
+    epoll.add(accepted, c.EPOLLPRI);
+    put(connected, 'x');
+    expect(pollFds([{ fd: accepted, events: c.POLLIN }], { timeoutMs: 10_000 })).toHaveLength(1);
+    expect(ready()).toEqual([]);
+    expect(send(connected, Buffer.from('!'), 1, c.MSG_OOB)).toBe(1);
+    expect([...epoll.wait({ timeoutMs: 10_000 })]).toEqual([{ fd: accepted, events: c.EPOLLPRI }]);
+  });
+
+  test('RDHUP is the end of what the peer writes, told before that is read', () => {
+    const [a, b] = pair();
+    epoll.add(b, c.EPOLLIN | c.EPOLLRDHUP);
+    put(a, 'last');
+    expect(shutdown(a, c.SHUT_WR)).toBe(0);
+    expect(ready()).toEqual([{ fd: b, events: c.EPOLLIN | c.EPOLLRDHUP }]);
+    expect(take(b)).toBe('last');
+    epoll.modify(b, c.EPOLLOUT);
+    expect(ready()).toEqual([{ fd: b, events: c.EPOLLOUT }]);
+  });
+
+  test('ERR is a pipe that nobody reads, and is told without being asked for', () => {
+    const { reader, writer } = pipe();
+    epoll.add(writer, 0);
+    expect(ready()).toEqual([]);
+    closeNow(reader);
+    expect(ready()).toEqual([{ fd: writer, events: c.EPOLLERR }]);
+  });
+
+  test('a hang-up is told without being asked for', () => {
     const [a, b] = pair();
     epoll.add(b, 0);
     expect(ready()).toEqual([]);

@@ -2,8 +2,9 @@ import { Epoll } from '../../src/epoll/epoll';
 import { toTimespec, toWholeMs } from '../../src/epoll/timeout';
 import * as c from '../../src/sys/constants';
 import { encodeSignalSet } from '../../src/sys/signal-set';
+import { timerfdCreate, timerfdSettime } from '../../src/sys/timer';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { counter } from '../support/fds';
+import { closeLater, counter } from '../support/fds';
 
 expectNoFdLeaks();
 
@@ -47,6 +48,23 @@ test.each([Infinity, -1, undefined, 2 ** 31 - 1, 2 ** 31 - 1.5, 1e-300, 5e-324])
     const options = timeoutMs === undefined ? {} : { timeoutMs };
     expect(epoll.wait(options)).toHaveLength(1);
     expect(epoll.wait({ ...options, ...NONE })).toHaveLength(1);
+  },
+);
+
+test.each([Infinity, -1, undefined, 2 ** 31 - 1, 2 ** 31 - 1.5, 20_000])(
+  'with a timeout of %p the wait is for the event',
+  (timeoutMs) => {
+    const timer = closeLater(timerfdCreate(c.CLOCK_MONOTONIC, c.TFD_NONBLOCK | c.TFD_CLOEXEC));
+    const never = { seconds: 0, nanoseconds: 0 };
+    epoll.add(timer, c.EPOLLIN);
+    for (const mask of [{}, NONE]) {
+      const start = process.hrtime.bigint();
+      const value = { seconds: 0, nanoseconds: 30_000_000 };
+      expect(timerfdSettime(timer, 0, { value, interval: never })).toBe(0);
+      const options = timeoutMs === undefined ? mask : { timeoutMs, ...mask };
+      expect(epoll.wait(options)).toHaveLength(1);
+      expect(Number(process.hrtime.bigint() - start) / 1e6).toBeGreaterThanOrEqual(30);
+    }
   },
 );
 

@@ -14,11 +14,12 @@ import { peerCredentials, receiveFds, sendFds } from '../../src/net/fd-passing';
 import { setSocketOption } from '../../src/net/socket-options';
 import * as c from '../../src/sys/constants';
 import { errno, SystemError, unwrap } from '../../src/sys/errno';
-import { fcntl, write } from '../../src/sys/io';
-import { socket, socketpair } from '../../src/sys/socket';
+import { close, fcntl, write } from '../../src/sys/io';
+import { setsockopt, socket, socketpair } from '../../src/sys/socket';
 import { Child, ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
+import { testWith } from '../support/requires';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
@@ -38,6 +39,13 @@ function received(fd: number, maxFds?: number): Received | null {
   const message = receiveFds(fd, maxFds === undefined ? {} : { maxFds });
   message?.fds.forEach(closeLater);
   return message && { fds: message.fds, text: message.bytes.toString() };
+}
+
+function hasPidfds(): boolean {
+  const fd = socket(c.AF_UNIX, c.SOCK_STREAM | c.SOCK_CLOEXEC, 0);
+  const outcome = setsockopt(fd, c.SOL_SOCKET, c.SO_PASSPIDFD, Int32Array.of(1));
+  close(fd);
+  return outcome === 0;
 }
 
 const openCount = (): number => readdirSync('/proc/self/fd').length;
@@ -189,6 +197,19 @@ test('with passCredentials each message says who sent it', () => {
   put(one, 'x');
   expect(receiveFds(other)?.credentials).toBeNull();
 });
+
+testWith(hasPidfds() ? 'here' : null, 'Linux 6.5')(
+  'an fd of the sender, which comes unasked with SO_PASSPIDFD, is closed',
+  () => {
+    const [here, there] = pair();
+    expect(setsockopt(there, c.SOL_SOCKET, c.SO_PASSPIDFD, Int32Array.of(1))).toBe(0);
+    sendFds(here, [counter()]);
+    const before = openCount();
+    expect(received(there)?.fds).toHaveLength(1);
+    // The one that was in flight is open twice now, and nothing else is.
+    expect(openCount()).toBe(before + 1);
+  },
+);
 
 test('from the main thread to a worker and back', async () => {
   const [here, there] = packetPair(c.SOCK_DGRAM);

@@ -1,11 +1,13 @@
+import { Worker } from 'node:worker_threads';
 import { getSocketOption, type SocketOptions, setSocketOption } from '../../src/net/socket-options';
 import { encodeAddress } from '../../src/sys/address';
 import * as c from '../../src/sys/constants';
 import { errno, unwrap } from '../../src/sys/errno';
 import { connect, listen, socket } from '../../src/sys/socket';
+import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, counter } from '../support/fds';
-import { until } from '../support/until';
+import { next, until } from '../support/until';
 
 expectNoFdLeaks();
 
@@ -111,4 +113,19 @@ test('an unknown name, and an option of another kind of socket, are named', () =
   expect(() => getSocketOption(counter(), 'keepAlive')).toThrow(
     expect.objectContaining({ code: 'ENOTSOCK', syscall: 'getsockopt' }),
   );
+});
+
+test('in a worker thread too', async () => {
+  const fd = tcp();
+  const worker = new Worker(
+    `const { workerData, parentPort } = require('node:worker_threads');
+     const { getSocketOption, setSocketOption } = require('${ROOT}/src/net/socket-options');
+     setSocketOption(workerData, 'linger', { enabled: true, seconds: 3 });
+     parentPort.postMessage(getSocketOption(workerData, 'linger'));`,
+    { eval: true, workerData: fd, execArgv: ['-r', 'ts-node/register/transpile-only'] },
+  );
+  const exit = next(worker, 'exit');
+  expect(await next(worker, 'message')).toEqual([{ enabled: true, seconds: 3 }]);
+  expect(getSocketOption(fd, 'linger')).toEqual({ enabled: true, seconds: 3 });
+  await exit;
 });

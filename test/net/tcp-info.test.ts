@@ -7,6 +7,7 @@ import { decodeTcpInfo, tcpInfo } from '../../src/net/tcp-info';
 import { TcpServer } from '../../src/net/tcp-server';
 import * as c from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';
+import { close } from '../../src/sys/io';
 import { getsockopt, socket } from '../../src/sys/socket';
 import { TCP_INFO_BYTES, TCP_INFO_FIELDS } from '../../src/sys/tcp-info-abi';
 import { ROOT } from '../support/child';
@@ -88,6 +89,38 @@ test('what an older kernel does not tell is undefined', async () => {
   expect(decodeTcpInfo(bytes.subarray(0, byte + size - 1)).totalRetransmits).toBeUndefined();
 });
 
+test('fields of every size are read', () => {
+  const bytes = new Uint8Array(TCP_INFO_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(TCP_INFO_FIELDS.tcpi_backoff.byte, 0xfe);
+  view.setUint16(TCP_INFO_FIELDS.tcpi_total_rto.byte, 0xfffe, true);
+  view.setUint32(TCP_INFO_FIELDS.tcpi_rcv_wnd.byte, 0xffff_fffe, true);
+  view.setBigUint64(TCP_INFO_FIELDS.tcpi_bytes_sent.byte, 2n ** 52n, true);
+  expect(decodeTcpInfo(bytes)).toMatchObject({
+    backoff: 0xfe,
+    timeouts: 0xfffe,
+    timeoutRecoveries: 0,
+    receiveWindow: 0xffff_fffe,
+    rehashes: 0,
+    bytesSent: 2 ** 52,
+  });
+});
+
+const whole = Buffer.alloc(TCP_INFO_BYTES);
+const probe = socket(c.AF_INET, c.SOCK_STREAM | c.SOCK_CLOEXEC, 0);
+const known = getsockopt(probe, c.IPPROTO_TCP, c.TCP_INFO, whole);
+close(probe);
+testWith(known === TCP_INFO_BYTES ? 'told' : null, 'Linux 6.7')(
+  'windows and timeouts, of newer kernels',
+  async () => {
+    const { fd } = await connected();
+    const info = tcpInfo(fd);
+    expect(info.receiveWindow).toBeGreaterThan(1_000);
+    expect(info.sendWindow).toBeGreaterThan(1_000);
+    expect(info).toMatchObject({ timeouts: 0, timeoutRecoveries: 0, timeoutRecoveryMs: 0 });
+  },
+);
+
 test('only for TCP', () => {
   const udp = closeLater(socket(c.AF_INET, c.SOCK_DGRAM, 0));
   expect(() => tcpInfo(udp)).toThrow(expect.objectContaining({ syscall: 'getsockopt', fd: udp }));
@@ -108,7 +141,12 @@ test('in a worker thread too', async () => {
 
 const cc = findProgram('cc', 'gcc', 'clang');
 testWith(cc, 'a C compiler')('every field lies where <linux/tcp.h> has it', () => {
-  const names = Object.keys(TCP_INFO_FIELDS).filter((name) => name.startsWith('tcpi_'));
+  const header = execFileSync(cc as string, ['-E', '-'], { input: '#include <linux/tcp.h>' });
+  // The kernel may tell more than the header, which is as old as the distribution, knows of.
+  const names = Object.keys(TCP_INFO_FIELDS).filter(
+    (name) => name.startsWith('tcpi_') && new RegExp(`\\b${name};`).test(header.toString()),
+  );
+  expect(names.length).toBeGreaterThan(40);
   const lines = names.map(
     (name) =>
       `printf("%zu %zu\\n", offsetof(struct tcp_info, ${name}), sizeof(((struct tcp_info *)0)->${name}));`,

@@ -1,12 +1,22 @@
 /** Real fds for the tests, closed when the test is over. */
 import { closeSync } from 'node:fs';
+import { ADDRESS_BYTES, encodeAddress } from '../../src/sys/address';
 import * as constants from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';
 import { dup3 } from '../../src/sys/fds';
-import { close, eventfd, read, write } from '../../src/sys/io';
-import { socketpair } from '../../src/sys/socket';
+import { close, eventfd, read, setNonBlocking, write } from '../../src/sys/io';
+import {
+  accept4,
+  bind,
+  connect,
+  getsockname,
+  listen,
+  socket,
+  socketpair,
+} from '../../src/sys/socket';
 
-const { AF_UNIX, EFD_CLOEXEC, EFD_NONBLOCK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
+const { AF_INET, AF_UNIX, EFD_CLOEXEC, EFD_NONBLOCK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } =
+  constants;
 
 const toClose = new Set<number>();
 
@@ -32,6 +42,21 @@ export function pair(): [number, number] {
   const fds = new Int32Array(2);
   unwrap(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 'socketpair');
   return [closeLater(fds[0] as number), closeLater(fds[1] as number)];
+}
+
+/** A TCP connection of which both fds are ours. */
+export function tcpPair(): { connected: number; accepted: number } {
+  const listener = unwrap(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket');
+  unwrap(bind(listener, encodeAddress({ address: '127.0.0.1', port: 0 })), 'bind');
+  unwrap(listen(listener, 1), 'listen');
+  const bytes = new Uint8Array(ADDRESS_BYTES);
+  const address = bytes.subarray(0, getsockname(listener, bytes));
+  const connected = closeLater(unwrap(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
+  unwrap(connect(connected, address), 'connect');
+  const accepted = closeLater(unwrap(accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC), 'accept4'));
+  setNonBlocking(connected);
+  close(listener);
+  return { connected, accepted };
 }
 
 /** An eventfd; readable if `initial` is not 0. */

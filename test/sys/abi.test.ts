@@ -62,6 +62,12 @@ const LATER = `
   #define EPIOCSPARAMS _IOW(0x8A, 0x01, struct epoll_params)
   #define EPIOCGPARAMS _IOR(0x8A, 0x02, struct epoll_params)
   #endif
+  #ifndef SCM_PIDFD
+  #define SCM_PIDFD 0x04
+  #endif
+  #ifndef SO_PASSPIDFD
+  #define SO_PASSPIDFD 76
+  #endif
 `;
 
 test('struct epoll_event is packed on x86 and naturally aligned elsewhere', () => {

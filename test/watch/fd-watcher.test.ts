@@ -13,8 +13,9 @@ import {
 } from '../../src/watch/fd-watcher';
 import { Child, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
+import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../support/fds';
 import { next, until } from '../support/until';
+import { runInWorker } from '../support/worker';
 
 expectNoFdLeaks();
 
@@ -74,7 +75,7 @@ describe('events', () => {
   });
 
   test('priority, for urgent data', async () => {
-    const { connected, accepted } = await tcpPair();
+    const { connected, accepted } = tcpPair();
     const watcher = watching(accepted, { priority: true, oneShot: true });
     expect(send(connected, Buffer.from('!'), 1, c.MSG_OOB)).toBe(1);
     expect(await next(watcher, 'priority')).toEqual([c.EPOLLPRI]);
@@ -97,7 +98,7 @@ describe('events', () => {
   });
 
   test('error, with the pending error of a socket', async () => {
-    const { connected, accepted } = await tcpPair();
+    const { connected, accepted } = tcpPair();
     // Closing with unread data sends a reset.
     put(connected, 'unread');
     await until(() => take(accepted) !== '');
@@ -351,21 +352,6 @@ test('SIGSTOP and SIGCONT leave a waiting process as it was', async () => {
   expect(child.stderr).toBe('');
 }, 30_000);
 
-/** A TCP connection of which both fds are ours. */
-async function tcpPair(): Promise<{ connected: number; accepted: number }> {
-  const sys = await import('../../src/sys');
-  const listener = closeLater(sys.socket(c.AF_INET, c.SOCK_STREAM, 0));
-  sys.bind(listener, sys.encodeAddress({ address: '127.0.0.1', port: 0 }));
-  sys.listen(listener, 1);
-  const bytes = new Uint8Array(sys.ADDRESS_BYTES);
-  const address = bytes.subarray(0, sys.getsockname(listener, bytes));
-  const connected = closeLater(sys.socket(c.AF_INET, c.SOCK_STREAM, 0));
-  sys.unwrap(sys.connect(connected, address), 'connect');
-  const accepted = closeLater(sys.accept4(listener, c.SOCK_NONBLOCK));
-  sys.setNonBlocking(connected);
-  return { connected, accepted };
-}
-
 test('autoClose also closes the fd when it is the loop that was closed', () => {
   const loop = new EventLoop();
   const fd = counter();
@@ -373,4 +359,8 @@ test('autoClose also closes the fd when it is the loop that was closed', () => {
   loop.close();
   expect(watcher.closed).toBe(true);
   expect(() => closeNow(fd)).toThrow('EBADF');
+});
+
+test('works in a worker', async () => {
+  expect(await runInWorker('watcher')).toBe('EPOLLOUT');
 });

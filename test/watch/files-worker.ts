@@ -2,18 +2,28 @@
 import { closeSync, mkdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
+import { formatEvents } from '../../src/epoll/interest';
 import { defaultLoop } from '../../src/loop/default-loop';
 import { EventLoop } from '../../src/loop/event-loop';
 import { waiterThreads } from '../../src/loop/waiter-pool';
-import { F_DUPFD_CLOEXEC } from '../../src/sys/constants';
-import { fcntl } from '../../src/sys/io';
+import {
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  F_DUPFD_CLOEXEC,
+  O_CLOEXEC,
+  O_NONBLOCK,
+} from '../../src/sys/constants';
+import { pipe2 } from '../../src/sys/fds';
+import { close, eventfd, fcntl } from '../../src/sys/io';
 import { own } from '../../src/sys/ownership';
 import { FdReader } from '../../src/watch/fd-reader';
+import { FdWatcher } from '../../src/watch/fd-watcher';
 import { Inotify } from '../../src/watch/inotify';
 import { InotifyTree } from '../../src/watch/inotify-tree';
 import { Pipe } from '../../src/watch/pipe';
 import { PressureMonitor } from '../../src/watch/pressure';
 import { Pty } from '../../src/watch/pty';
+import { RawMode } from '../../src/watch/raw-mode';
 import { RouteMonitor } from '../../src/watch/route-monitor';
 import { until } from '../support/until';
 
@@ -50,18 +60,23 @@ const cases: Record<string, () => Promise<string>> = {
     return text;
   },
 
-  async refusedReader() {
+  async failedReader() {
     const loop = new EventLoop();
     loop.close();
-    const fd = own(fcntl(0, F_DUPFD_CLOEXEC));
-    let text = 'not refused';
+    const fds = new Int32Array(2);
+    pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+    const [reader, writer] = fds as unknown as [number, number];
+    own(reader);
+    let code = '';
     try {
-      new FdReader(fd, { loop });
+      new FdReader(reader, { loop });
     } catch (error) {
-      text = (error as NodeJS.ErrnoException).code ?? '';
+      code = (error as { code: string }).code;
     }
-    // The number is somebody else's now, who does not want it closed with this thread.
-    return `${text} ${fd} ${fcntl(0, F_DUPFD_CLOEXEC, fd)}`;
+    // The number is free, and now somebody else's.
+    const other = fcntl(writer, F_DUPFD_CLOEXEC, reader);
+    close(writer);
+    return `${code} ${other === reader} ${other}`;
   },
 
   async pty() {
@@ -72,6 +87,26 @@ const cases: Record<string, () => Promise<string>> = {
     let text = '';
     for await (const chunk of pty) text += chunk;
     return text;
+  },
+
+  async rawMode() {
+    const pty = new Pty();
+    const slave = pty.openSlave();
+    using _raw = new RawMode(slave);
+    const keys = new FdReader(slave);
+    pty.write('k');
+    for await (const key of keys) {
+      pty.close();
+      return `key ${key}`;
+    }
+    return 'ended';
+  },
+
+  async watcher() {
+    const fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    const watcher = new FdWatcher(fd, { writable: true, autoClose: true });
+    for await (const events of watcher) return formatEvents(events);
+    return 'ended';
   },
 
   async routeMonitor() {

@@ -260,6 +260,43 @@ test('the root deleted: told, and closed', async () => {
   expect(model.lines).toEqual(['rootGone']);
 });
 
+test('the root moved: told, and closed', async () => {
+  const root = join(makeFolder(), 'root');
+  fs.mkdirSync(root);
+  const tree = new InotifyTree(root);
+  const kinds: string[] = [];
+  tree.on('change', ({ kind }) => kinds.push(kind));
+  fs.renameSync(root, `${root}-moved`);
+  await until(() => tree.closed);
+  expect(kinds).toEqual(['rootGone']);
+});
+
+test('a directory that may not be read is told as a blind spot', async () => {
+  const root = makeFolder();
+  fs.chmodSync(root, 0o755);
+  fs.mkdirSync(join(root, 'secret'), { mode: 0o700 });
+  fs.chmodSync(join(root, 'secret'), process.getuid?.() === 0 ? 0o700 : 0);
+  const child = runTs('test/watch/inotify-blind.ts', { args: [root] });
+  expect(await child.exit()).toEqual({ code: 0, signal: null });
+  expect([child.stdout, child.stderr]).toEqual(['tree: unwatched /secret EACCES\n', '']);
+});
+
+const mayMount =
+  findProgram('unshare') !== null &&
+  spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
+testWith(mayMount ? 'unshare' : null, 'a mount namespace of its own')(
+  'a file system that is unmounted: told of a watch, and the end of a tree',
+  async () => {
+    const child = runTs('test/watch/inotify-blind.ts', {
+      args: [makeFolder(), 'unmount'],
+      command: ['unshare', '-rm'],
+    });
+    expect(await child.exit()).toEqual({ code: 0, signal: null });
+    expect(child.stdout.match(/^inotify: .*/gm)).toEqual(['inotify: unmount', 'inotify: ignored']);
+    expect(child.stdout.match(/^tree: .*/gm)).toEqual(['tree: rootGone']);
+  },
+);
+
 test('mistakes are named', () => {
   const root = makeFolder();
   fs.writeFileSync(join(root, 'file'), '');

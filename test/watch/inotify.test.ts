@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { EventLoop } from '../../src/loop/event-loop';
 import * as constants from '../../src/sys/constants';
 import { Inotify } from '../../src/watch/inotify';
 import type { FileChange, FileMove, InotifyRecord } from '../../src/watch/inotify-watch';
@@ -75,6 +76,43 @@ test('only what was asked for is told, in words or as a mask', async () => {
   expect(lines).toEqual(['closeWrite a', 'closeWrite a', 'delete a', 'open b']);
   expect([...inotify.watches]).toEqual([watch]);
   expect(watch.mask).toBe(constants.IN_OPEN);
+});
+
+test('every word is told by what it means', async () => {
+  const folder = join(makeFolder(), 'sub');
+  fs.mkdirSync(folder);
+  const file = join(folder, 'a');
+  fs.writeFileSync(file, 'text');
+  using inotify = new Inotify();
+  inotify.add(folder, { events: ['access', 'open', 'closeRead', 'moveSelf', 'deleteSelf'] });
+  inotify.add(file, { events: ['deleteSelf', 'moveSelf'] });
+  const lines = linesOf(inotify);
+  fs.readFileSync(file);
+  fs.renameSync(file, `${file}2`);
+  fs.renameSync(folder, `${folder}2`);
+  fs.rmSync(`${folder}2`, { recursive: true });
+  await until(() => lines.filter((line) => line === 'ignored').length === 2);
+  const once = lines.filter((line, index) => lines.indexOf(line) === index);
+  expect(once).toEqual(
+    expect.arrayContaining(['open a', 'access a', 'closeRead a', 'moveSelf', 'deleteSelf']),
+  );
+  expect(lines.filter((line) => line === 'moveSelf')).toHaveLength(2);
+  expect(lines.filter((line) => line === 'deleteSelf')).toHaveLength(2);
+});
+
+test.each([false, true])('a file unlinked and open still: excludeUnlinked %p', async (excluded) => {
+  const folder = makeFolder();
+  const file = join(folder, 'a');
+  const fd = fs.openSync(file, 'w');
+  using inotify = new Inotify();
+  inotify.add(folder, { events: ['modify', 'delete', 'create'], excludeUnlinked: excluded });
+  const lines = linesOf(inotify);
+  fs.unlinkSync(file);
+  fs.writeSync(fd, 'x');
+  fs.closeSync(fd);
+  fs.mkdirSync(join(folder, 'b'));
+  await until(() => lines.at(-1) === 'create b');
+  expect(lines).toEqual(excluded ? ['delete a', 'create b'] : ['delete a', 'modify a', 'create b']);
 });
 
 describe('renames', () => {
@@ -198,6 +236,32 @@ describe('the end of a watch', () => {
     await until(() => lines.length === 1);
     expect(lines).toEqual(['create b']);
   });
+});
+
+test('closing ends all watches, for whatever reason it closes', () => {
+  const folder = makeFolder();
+  const loop = new EventLoop();
+  const abort = new AbortController();
+  const cases: [Inotify, (inotify: Inotify) => void][] = [
+    [new Inotify(), (inotify) => inotify.close()],
+    [new Inotify({ loop }), () => loop.close()],
+    [new Inotify({ signal: abort.signal }), () => abort.abort()],
+  ];
+  for (const [inotify, close] of cases) {
+    const watch = inotify.add(folder);
+    let told: boolean | null = null;
+    inotify.on('close', () => {
+      told = watch.active;
+    });
+    close(inotify);
+    expect([inotify.closed, watch.active, told, [...inotify.watches]]).toEqual([
+      true,
+      false,
+      false,
+      [],
+    ]);
+    watch.remove();
+  }
 });
 
 const maxQueued = Number(fs.readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));

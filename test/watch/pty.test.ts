@@ -169,6 +169,10 @@ describe('raw mode', () => {
     await until(() => screen.text === 'x');
   });
 
+  test('works in a worker', async () => {
+    expect(await runInWorker('rawMode')).toBe('key k');
+  });
+
   test('what is not a terminal is refused', () => {
     const fd = counter();
     expect(() => new RawMode(fd)).toThrow(/^tcgetattr ENOTTY/);

@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import * as sys from '../../src/sys';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+import { next } from '../support/until';
+import { callEach } from './every-call';
+
+expectNoFdLeaks();
+
+/** What the oldest kernels we run on do not have; tests of their own. */
+const YOUNG = ['epollPwait2', 'pidfdExitStatus'];
+
+const ALL = Object.entries(sys)
+  .filter(([name, member]) => typeof member === 'function' && /^[a-z]/.test(name))
+  .map(([name]) => name)
+  .filter((name) => !YOUNG.includes(name))
+  .sort();
+
+test('every function works in the main thread', () => {
+  expect(callEach()).toEqual(ALL);
+});
+
+test('every function works in a worker', async () => {
+  const worker = new Worker(join(__dirname, 'every-call.ts'), {
+    execArgv: ['-r', 'ts-node/register/transpile-only'],
+  });
+  const exit = next(worker, 'exit');
+  const failed = next(worker, 'error').then(([error]) => Promise.reject(error));
+  expect(await Promise.race([next(worker, 'message'), failed])).toEqual([ALL]);
+  expect(await exit).toEqual([0]);
+});
