@@ -104,7 +104,12 @@ testWith(findProgram('setsid'), 'setsid')(
       await new Promise((resolve) => setTimeout(resolve, 50));
       return screen.text.includes('alive 2\r\n');
     }, 15_000);
-    pty.write('exit 7\n');
+    // The last interrupt may take effect now, and take the line with it.
+    await until(async () => {
+      if (child.exitCode === null && !pty.closed) pty.write('exit 7\n');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return child.exitCode !== null;
+    }, 15_000);
     expect(await exit).toEqual([7, null]);
   },
 );
