@@ -3,11 +3,11 @@
  * kernel makes of a value is not hidden: read the option back to see it.
  */
 import { checkInteger, INT32_MAX, INT32_MIN, invalidType, outOfRange } from '../sys/check';
-import * as c from '../sys/constants';
+import * as constants from '../sys/constants';
 import { errnoText, SystemError } from '../sys/errno';
 import { getsockopt, setsockopt } from '../sys/socket';
 
-const { IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET } = c;
+const { IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET } = constants;
 
 /** SO_LINGER: whether close(2) waits for unsent bytes, and how long. */
 export interface Linger {
@@ -132,33 +132,33 @@ function option<T>(level: number, number: number, codec: Codec<T>): Option<T> {
 }
 
 const OPTIONS: { [N in keyof SocketOptions]: Option<SocketOptions[N]> } = {
-  reuseAddress: option(SOL_SOCKET, c.SO_REUSEADDR, boolean),
-  reusePort: option(SOL_SOCKET, c.SO_REUSEPORT, boolean),
-  receiveBufferBytes: option(SOL_SOCKET, c.SO_RCVBUF, count),
-  sendBufferBytes: option(SOL_SOCKET, c.SO_SNDBUF, count),
-  keepAlive: option(SOL_SOCKET, c.SO_KEEPALIVE, boolean),
-  keepAliveIdleSeconds: option(IPPROTO_TCP, c.TCP_KEEPIDLE, positive),
-  keepAliveIntervalSeconds: option(IPPROTO_TCP, c.TCP_KEEPINTVL, positive),
-  keepAliveCount: option(IPPROTO_TCP, c.TCP_KEEPCNT, positive),
-  noDelay: option(IPPROTO_TCP, c.TCP_NODELAY, boolean),
-  cork: option(IPPROTO_TCP, c.TCP_CORK, boolean),
-  quickAck: option(IPPROTO_TCP, c.TCP_QUICKACK, boolean),
-  deferAcceptSeconds: option(IPPROTO_TCP, c.TCP_DEFER_ACCEPT, count),
-  userTimeoutMs: option(IPPROTO_TCP, c.TCP_USER_TIMEOUT, count),
-  linger: option(SOL_SOCKET, c.SO_LINGER, linger),
-  broadcast: option(SOL_SOCKET, c.SO_BROADCAST, boolean),
-  ipv6Only: option(IPPROTO_IPV6, c.IPV6_V6ONLY, boolean),
-  ttl: option(IPPROTO_IP, c.IP_TTL, integer(1, 255)),
-  hopLimit: option(IPPROTO_IPV6, c.IPV6_UNICAST_HOPS, integer(-1, 255)),
-  multicastTtl: option(IPPROTO_IP, c.IP_MULTICAST_TTL, integer(-1, 255)),
-  multicastLoop: option(IPPROTO_IP, c.IP_MULTICAST_LOOP, boolean),
-  multicastHopLimit: option(IPPROTO_IPV6, c.IPV6_MULTICAST_HOPS, integer(-1, 255)),
-  multicastLoopIpv6: option(IPPROTO_IPV6, c.IPV6_MULTICAST_LOOP, boolean),
-  incomingCpu: option(SOL_SOCKET, c.SO_INCOMING_CPU, anyInt),
-  busyPollUs: option(SOL_SOCKET, c.SO_BUSY_POLL, count),
-  passCredentials: option(SOL_SOCKET, c.SO_PASSCRED, boolean),
-  listening: { ...option(SOL_SOCKET, c.SO_ACCEPTCONN, boolean), readOnly: true },
-  error: { ...option(SOL_SOCKET, c.SO_ERROR, anyInt), readOnly: true },
+  reuseAddress: option(SOL_SOCKET, constants.SO_REUSEADDR, boolean),
+  reusePort: option(SOL_SOCKET, constants.SO_REUSEPORT, boolean),
+  receiveBufferBytes: option(SOL_SOCKET, constants.SO_RCVBUF, count),
+  sendBufferBytes: option(SOL_SOCKET, constants.SO_SNDBUF, count),
+  keepAlive: option(SOL_SOCKET, constants.SO_KEEPALIVE, boolean),
+  keepAliveIdleSeconds: option(IPPROTO_TCP, constants.TCP_KEEPIDLE, positive),
+  keepAliveIntervalSeconds: option(IPPROTO_TCP, constants.TCP_KEEPINTVL, positive),
+  keepAliveCount: option(IPPROTO_TCP, constants.TCP_KEEPCNT, positive),
+  noDelay: option(IPPROTO_TCP, constants.TCP_NODELAY, boolean),
+  cork: option(IPPROTO_TCP, constants.TCP_CORK, boolean),
+  quickAck: option(IPPROTO_TCP, constants.TCP_QUICKACK, boolean),
+  deferAcceptSeconds: option(IPPROTO_TCP, constants.TCP_DEFER_ACCEPT, count),
+  userTimeoutMs: option(IPPROTO_TCP, constants.TCP_USER_TIMEOUT, count),
+  linger: option(SOL_SOCKET, constants.SO_LINGER, linger),
+  broadcast: option(SOL_SOCKET, constants.SO_BROADCAST, boolean),
+  ipv6Only: option(IPPROTO_IPV6, constants.IPV6_V6ONLY, boolean),
+  ttl: option(IPPROTO_IP, constants.IP_TTL, integer(1, 255)),
+  hopLimit: option(IPPROTO_IPV6, constants.IPV6_UNICAST_HOPS, integer(-1, 255)),
+  multicastTtl: option(IPPROTO_IP, constants.IP_MULTICAST_TTL, integer(-1, 255)),
+  multicastLoop: option(IPPROTO_IP, constants.IP_MULTICAST_LOOP, boolean),
+  multicastHopLimit: option(IPPROTO_IPV6, constants.IPV6_MULTICAST_HOPS, integer(-1, 255)),
+  multicastLoopIpv6: option(IPPROTO_IPV6, constants.IPV6_MULTICAST_LOOP, boolean),
+  incomingCpu: option(SOL_SOCKET, constants.SO_INCOMING_CPU, anyInt),
+  busyPollUs: option(SOL_SOCKET, constants.SO_BUSY_POLL, count),
+  passCredentials: option(SOL_SOCKET, constants.SO_PASSCRED, boolean),
+  listening: { ...option(SOL_SOCKET, constants.SO_ACCEPTCONN, boolean), readOnly: true },
+  error: { ...option(SOL_SOCKET, constants.SO_ERROR, anyInt), readOnly: true },
 };
 
 /**

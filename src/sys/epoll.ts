@@ -4,6 +4,7 @@
  */
 import { EVENT_BYTES, epollEvent, MAX_EVENTS, timespec } from './abi';
 import { checkFd, checkInt, checkInteger, checkRoom, INT32_MAX, invalidType } from './check';
+import { EPOLL_CTL_DEL } from './constants';
 import { declare, declareOptional, pointerTo, result } from './libc';
 import { checkSignalMask } from './signal-set';
 import { encodeTimeout, type Timespec } from './timespec';
@@ -45,7 +46,7 @@ export function epollCtl(epfd: number, op: number, fd: number, event: Uint32Arra
   checkInt('op', op);
   checkFd(fd);
   if (event !== null) checkRoom(event, EVENT_BYTES, 'event');
-  else if (op !== 2) throw invalidType('event', 'a Uint32Array', event);
+  else if (op !== EPOLL_CTL_DEL) throw invalidType('event', 'a Uint32Array', event);
   return result(native.epoll_ctl(epfd, op, fd, event));
 }
 
