@@ -4,21 +4,24 @@
  * more fds are open at the end than after the first connection.
  */
 import { readdirSync } from 'node:fs';
+import { EventLoop } from '../../src/loop/event-loop';
 import { connect } from '../../src/net/connect';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import type { SystemError } from '../../src/sys/errno';
 
 const port = Number(process.argv[2]);
+// A waiter thread, which takes its time to start, would need fds of its own when there are none.
+const loop = new EventLoop({ waiter: 'libuv' });
 const openFds = (): number => readdirSync('/proc/self/fd').length;
 
 async function main(): Promise<void> {
-  const first = await connect({ port });
+  const first = await connect({ port, loop });
   const before = openFds();
   const open: TcpConnection[] = [];
   const codes = new Set<string>();
   for (let failures = 0; failures < 100; ) {
     try {
-      open.push(await connect({ port }));
+      open.push(await connect({ port, loop }));
     } catch (error) {
       const { code, syscall } = error as SystemError;
       codes.add(`${code} ${syscall}`);
@@ -26,7 +29,7 @@ async function main(): Promise<void> {
     }
   }
   open.pop()?.destroy();
-  const afterOne = await connect({ port }).then(
+  const afterOne = await connect({ port, loop }).then(
     (connection) => {
       open.push(connection);
       return 'connected';
