@@ -66,7 +66,8 @@ export class EventLoop implements RegistrationOwner {
   #waker: Waker | null = null;
   #phase: Phase = 'idle';
   #mayHold = true;
-  #now = Math.floor(performance.now());
+  /** Null outside a turn. */
+  #now: number | null = null;
   /** Ready but not finished; swapped with `#serving` when served. */
   #ready: Registration[] = [];
   #serving: Registration[] = [];
@@ -94,11 +95,11 @@ export class EventLoop implements RegistrationOwner {
   }
 
   /**
-   * The time of this turn, in whole milliseconds of `performance.now()`. Costs nothing to read;
-   * outside a turn it may be old.
+   * The time of this turn, in whole milliseconds of `performance.now()`: costs nothing to read.
+   * Outside a turn, the time it is.
    */
   get now(): number {
-    return this.#now;
+    return this.#now ?? Math.floor(performance.now());
   }
 
   /**
@@ -299,6 +300,7 @@ export class EventLoop implements RegistrationOwner {
   }
 
   #afterTurn(busy: boolean, now: number): void {
+    this.#now = null;
     if (this.#phase !== 'leading') return;
     if (this.#set.slots.size === 0) {
       this.#phase = 'idle';

@@ -44,16 +44,27 @@ export function decodeEndpoint(bytes: Uint8Array): SocketAddress | UnixAddress |
   return decodeAddress(bytes) ?? decodeUnixAddress(bytes);
 }
 
-/** Throw a {@link SystemError} that says at which endpoint the call failed, if it did. */
-export function unwrapAt(outcome: number, syscall: string, endpoint: Endpoint): void {
-  if (outcome >= 0) return;
+/** An endpoint for people: "127.0.0.1:80", or an abstract name as ss(8) and netstat(8) show it. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  if ('path' in endpoint) return endpoint.path.replace(/^\0/, '@');
+  return `${endpoint.address}:${endpoint.port}`;
+}
+
+/** What a call at an endpoint failed with; `reason` is errno's own text if not given. */
+export function errorAt(
+  outcome: number,
+  syscall: string,
+  endpoint: Endpoint,
+  reason = `${errnoText(outcome)} ${formatEndpoint(endpoint)}`,
+): SystemError {
   if ('path' in endpoint) {
-    // An abstract name as ss(8) and netstat(8) show it.
-    const path = endpoint.path.replace(/^\0/, '@');
-    const reason = `${errnoText(outcome)} ${path}`;
-    throw new SystemError(syscall, outcome, { address: endpoint.path, reason });
+    return new SystemError(syscall, outcome, { address: endpoint.path, reason });
   }
   const { address, port } = endpoint;
-  const reason = `${errnoText(outcome)} ${address}:${port}`;
-  throw new SystemError(syscall, outcome, { address, port, reason });
+  return new SystemError(syscall, outcome, { address, port, reason });
+}
+
+/** Throw a {@link SystemError} that says at which endpoint the call failed, if it did. */
+export function unwrapAt(outcome: number, syscall: string, endpoint: Endpoint): void {
+  if (outcome < 0) throw errorAt(outcome, syscall, endpoint);
 }

@@ -1,5 +1,7 @@
 /** Servers and connections. */
 export type { AcceptTrigger } from './acceptor';
+export { connect } from './connect';
+export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './connect-options';
 export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
 export type { ConnectionOptions } from './connection-options';

@@ -22,7 +22,7 @@ export interface ListenSettings {
 }
 
 /** What people write for the loopback address; other names are for `node:dns`. */
-const LOCALHOST = 'localhost';
+export const LOCALHOST = 'localhost';
 
 /**
  * A non-blocking listening socket. Throws a {@link SystemError} with the address: EADDRINUSE,

@@ -17,7 +17,6 @@ import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
 import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
-import { close } from '../sys/io';
 import { closeOwned, disown, own } from '../sys/ownership';
 import { getpeername, getsockname, recv, setsockopt } from '../sys/socket';
 import { pendingError } from '../watch/pending-error';
@@ -38,7 +37,7 @@ const READ_ON = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 /** `flowing`: delivered as it comes. `paused`: left in the kernel. `ended`: the FIN was delivered. */
 type ReadState = 'flowing' | 'paused' | 'ended';
 
-/** A connected stream socket. Made by {@link TcpServer}. */
+/** A connected stream socket. Made by {@link TcpServer}, {@link UnixServer} and {@link connect}. */
 export class TcpConnection extends ConnectionWriter implements EventHandler, TimerOwner {
   #reading: ReadState = 'flowing';
   #handler: ConnectionHandler;
@@ -66,7 +65,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     try {
       this.#registration = settings.loop.add(fd, this.#interest(), this);
     } catch (error) {
-      close(fd);
+      closeOwned(fd);
       throw error;
     }
     own(fd);
@@ -107,7 +106,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     this.#armDeadline();
   }
 
-  /** TCP_NODELAY: send small writes at once. Connections of a {@link TcpServer} have it already. */
+  /** TCP_NODELAY: send small writes at once. Has been done already, unless `noDelay` was false. */
   setNoDelay(enabled = true): void {
     this.#setOption(IPPROTO_TCP, TCP_NODELAY, enabled);
   }

@@ -178,6 +178,7 @@ export const SO_PASSPIDFD = 76;
 // setsockopt(2): ip(7)
 export const IPPROTO_IP = 0;
 export const IP_TTL = 2;
+export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IP_MULTICAST_IF = 32;
 export const IP_MULTICAST_TTL = 33;
 export const IP_MULTICAST_LOOP = 34;

@@ -1,0 +1,107 @@
+/**
+ * Connecting to a server: the client's way to a {@link TcpConnection}.
+ *
+ * It gives a promise of the connection, not a connection that is still to be: there is no state in
+ * which writes wait and options do nothing, an error of connecting cannot go unheard, and accepted
+ * connections pay nothing for it. The connection is made in the promise's own turn, so listeners
+ * that are attached right behind the `await` miss nothing.
+ */
+import { defaultLoop } from '../loop/default-loop';
+import * as constants from '../sys/constants';
+import { errno, errnoText, unwrap } from '../sys/errno';
+import { closeOwned, own } from '../sys/ownership';
+import { bind, connect as connectSocket, setsockopt, socket } from '../sys/socket';
+import { finishConnect } from './connect-attempt';
+import { type ConnectOptions, type ConnectPlan, connectPlan } from './connect-options';
+import { connectionSettings } from './connection-options';
+import {
+  type Endpoint,
+  encodeEndpoint,
+  errorAt,
+  FAMILIES,
+  familyOf,
+  formatEndpoint,
+} from './endpoint';
+import { TcpConnection } from './tcp-connection';
+
+const { EAGAIN, EINPROGRESS, EINTR } = errno;
+const { IPPROTO_IP, IPPROTO_TCP, IP_BIND_ADDRESS_NO_PORT, SOL_SOCKET, SO_REUSEADDR } = constants;
+const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY } = constants;
+
+/** A client's connections belong to nobody but their user. */
+const nobody = { onConnectionClose: () => {} };
+
+/**
+ * Connect to an IP address and port, or to the path or abstract name of a unix socket.
+ *
+ * Returns a promise of the connection. Attach listeners as soon as it is there, before anything else
+ * is awaited (the others of a `Promise.all`, say): its data comes with the next turn. Or give a
+ * `handler`. While the connection is being made, it holds the process open.
+ *
+ * Rejects with a TypeError that names a wrong option; a RangeError for a host that is no IP address,
+ * and a path that is too long; the reason of `signal` if it is aborted; and a {@link SystemError} of
+ * `connect` with the server's address, whatever the step that failed: ECONNREFUSED, EHOSTUNREACH,
+ * ENETUNREACH, ETIMEDOUT (by `connectTimeoutMs` or by the kernel), EADDRINUSE and EADDRNOTAVAIL (our
+ * own side's address, or no port is free), EMFILE; of a path ENOENT, EACCES, and EAGAIN if the
+ * server's backlog is full. A unix socket cannot be waited for in that case: try again later.
+ *
+ * Does not block. See connect(2).
+ */
+export async function connect(options: ConnectOptions): Promise<TcpConnection> {
+  const plan = connectPlan(options);
+  plan.signal?.throwIfAborted();
+  const loop = plan.loop ?? defaultLoop();
+  const settings = connectionSettings<TcpConnection>(plan, { loop, owner: nobody });
+  const { fd, isConnected } = openConnecting(plan);
+  const { remote, connectTimeoutMs, signal } = plan;
+  if (!isConnected) await finishConnect(fd, { loop, remote, connectTimeoutMs, signal });
+  return new TcpConnection(fd, settings);
+}
+
+/** A non-blocking socket that is connected or about to be; or nothing is left behind. */
+function openConnecting(plan: ConnectPlan): { fd: number; isConnected: boolean } {
+  const { remote, local } = plan;
+  const family = familyOf(remote);
+  const remoteBytes = encodeEndpoint(remote);
+  const localBytes = local === null ? null : encodeEndpoint(local);
+  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const made = socket(FAMILIES[family], type, 0);
+  if (made < 0) throw errorAt(made, 'connect', remote);
+  const fd = own(made);
+  try {
+    if (plan.noDelay) setOption(fd, IPPROTO_TCP, TCP_NODELAY);
+    if (local !== null) bindTo(fd, { local, localBytes: localBytes as Uint8Array, remote });
+    return { fd, isConnected: begin(fd, remote, remoteBytes) };
+  } catch (error) {
+    closeOwned(fd);
+    throw error;
+  }
+}
+
+/** Returns whether the kernel is done already. */
+function begin(fd: number, remote: Endpoint, remoteBytes: Uint8Array): boolean {
+  const outcome = connectSocket(fd, remoteBytes);
+  if (outcome >= 0) return true;
+  if (outcome === -EINPROGRESS || outcome === -EINTR) return false;
+  const isFull = outcome === -EAGAIN && 'path' in remote;
+  const reason = `the backlog of ${formatEndpoint(remote)} is full`;
+  throw errorAt(outcome, 'connect', remote, isFull ? reason : undefined);
+}
+
+function bindTo(
+  fd: number,
+  { local, localBytes, remote }: { local: Endpoint; localBytes: Uint8Array; remote: Endpoint },
+): void {
+  // With a port: also if an earlier connection from it is in TIME_WAIT. Without one: let connect(2)
+  // choose it, which then need only differ among the connections to the same server; see ip(7).
+  if ('port' in local && local.port !== 0) setOption(fd, SOL_SOCKET, SO_REUSEADDR);
+  else setOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+  const outcome = bind(fd, localBytes);
+  if (outcome >= 0) return;
+  const reason = `${errnoText(outcome)}: cannot connect from ${formatEndpoint(local)}`;
+  throw errorAt(outcome, 'connect', remote, reason);
+}
+
+function setOption(fd: number, level: number, name: number): void {
+  unwrap(setsockopt(fd, level, name, Int32Array.of(1)), 'setsockopt', { fd });
+}
