@@ -11,6 +11,7 @@ export {
   type DatagramSocketEvents,
   type Destination,
 } from './datagram-socket';
+export type { DroppedConnection, DropReason } from './dropped-connection';
 export type { AddressFamily, Endpoint } from './endpoint';
 export {
   peerCredentials,
@@ -19,6 +20,9 @@ export {
   receiveFds,
   sendFds,
 } from './fd-passing';
+export { type ListenFd, type ListenFdsOptions, listenFds } from './listen-fds';
+export type { PeerKey } from './peer-counts';
+export type { PeerLimit } from './peer-limit';
 export {
   getSocketOption,
   type Linger,
