@@ -47,7 +47,7 @@ const MASKS: Record<AcceptTrigger, number> = {
   oneshot: EPOLLIN | EPOLLONESHOT,
 };
 
-/** Connections taken in one round, and those turned away in one. */
+/** Connections taken or turned away in one round. */
 const ACCEPTS_PER_ROUND = 128;
 const ACCEPT_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 
@@ -122,22 +122,28 @@ export class Acceptor implements EventHandler {
   /** One accept round. */
   onEvents(): void {
     let failures = 0;
+    let shortage = 0;
     for (let count = 0; count < ACCEPTS_PER_ROUND; count += 1) {
       if (!this.#registration.active || this.#rest.scheduled) return;
       const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
       if (fd >= 0) {
         this.#exhaustion.end();
         this.#deliver(fd);
-        continue;
+      } else if (fd === -EAGAIN) {
+        return shortage === 0 ? this.#resume() : this.rest('accept4', shortage);
+      } else if (EXHAUSTED.has(-fd)) {
+        if (!NO_FDS.has(-fd) || !this.#turnAway()) return this.rest('accept4', fd);
+        shortage = fd;
+      } else if (TRANSIENT.has(-fd)) {
+        // A listener of which every accept fails (a firewall's EPERM) would be ready without end.
+        failures += 1;
+        if (failures === ACCEPTS_PER_ROUND) shortage = fd;
+      } else {
+        return this.#fail(fd);
       }
-      if (fd === -EAGAIN) return this.#resume();
-      if (EXHAUSTED.has(-fd)) return this.#pause(fd);
-      if (!TRANSIENT.has(-fd)) return this.#fail(fd);
-      // A listener of which every accept fails (a firewall's EPERM) would be ready without end.
-      failures += 1;
-      if (failures === ACCEPTS_PER_ROUND) return this.#pause(fd);
     }
-    if (this.#trigger === 'edge') this.#registration.requeue(EPOLLIN);
+    if (shortage !== 0) this.rest('accept4', shortage);
+    else if (this.#trigger === 'edge') this.#registration.requeue(EPOLLIN);
     else this.#resume();
   }
 
@@ -197,27 +203,21 @@ export class Acceptor implements EventHandler {
     this.#registration.modify(MASKS[this.#trigger]);
   }
 
-  #pause(outcome: number): void {
-    if (NO_FDS.has(-outcome)) this.#turnAway();
-    this.rest('accept4', outcome);
-  }
-
-  /** Accept those who wait, to close them. */
-  #turnAway(): void {
-    if (!this.#spare.give()) return;
-    for (let count = 0; count < ACCEPTS_PER_ROUND; count += 1) {
-      const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
-      if (fd < 0) break;
+  /** Accept one who waits, to close it. False if that could not be done. */
+  #turnAway(): boolean {
+    if (!this.#spare.give()) return false;
+    const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
+    if (fd >= 0) {
       this.#exhaustion.turnAway();
       try {
         this.#handler.onNoFds(fd);
       } catch (error) {
         this.#loop.uncaught(error);
       }
-      // A listener may have closed the server.
-      if (!this.#registration.active) return;
     }
-    this.#spare.take();
+    // A listener may have closed the server.
+    if (this.#registration.active) this.#spare.take();
+    return fd >= 0;
   }
 
   /** Not a matter of this connection or of a full table: the listener itself is unusable. */
