@@ -6,8 +6,9 @@
  * level-triggered listener is reported again, a one-shot one is re-armed, and an edge-triggered one
  * goes to the loop's ready list.
  *
- * When there are no fds left (EMFILE and its like) the round ends and the listener rests for a
- * while, instead of being reported ready without end.
+ * When there are no fds (EMFILE, ENFILE), those who wait are accepted with a spare fd and closed, so
+ * that they know; when there is no memory (ENOBUFS, ENOMEM), they wait on. Then the listener rests,
+ * instead of being reported ready without end: until its time is over, or until a connection closes.
  */
 import type { EventLoop } from '../loop/event-loop';
 import type { EventHandler, Registration } from '../loop/registration';
@@ -15,11 +16,14 @@ import { WheelTimer } from '../loop/timer-wheel';
 import * as constants from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
 import { accept4 } from '../sys/socket';
+import { Exhaustion } from './exhaustion';
+import { SpareFd } from './spare-fd';
 
 const {
   EAGAIN,
   ECONNABORTED,
   EHOSTUNREACH,
+  EINVAL,
   EINTR,
   EMFILE,
   ENETDOWN,
@@ -33,7 +37,7 @@ const {
   EPROTO,
 } = errno;
 
-const { EPOLLET, EPOLLIN, EPOLLONESHOT, SOCK_CLOEXEC, SOCK_NONBLOCK } = constants;
+const { EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, SOCK_CLOEXEC, SOCK_NONBLOCK } = constants;
 
 /** How the kernel reports a listener. */
 export type AcceptTrigger = 'level' | 'edge' | 'oneshot';
@@ -44,10 +48,9 @@ const MASKS: Record<AcceptTrigger, number> = {
   oneshot: EPOLLIN | EPOLLONESHOT,
 };
 
-/** Connections taken in one round. */
+/** Connections taken or turned away in one round. */
 const ACCEPTS_PER_ROUND = 128;
-/** How long a listener rests when there are no fds or no memory. */
-const REST_MS = 100;
+const ACCEPT_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 /**
  * Errors of one connection, or of the network under it: the next accept may succeed. accept(2) says
@@ -64,6 +67,8 @@ const TRANSIENT = new Set([
   EOPNOTSUPP,
   ENETUNREACH,
 ]);
+/** There are no fds, so that one which is given back helps. */
+const NO_FDS = new Set([EMFILE, ENFILE]);
 /** Errors of the machine: trying again at once fails again. */
 const EXHAUSTED = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 
@@ -71,7 +76,12 @@ const EXHAUSTED = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 export interface AcceptHandler {
   /** A connected, non-blocking fd; the handler must close it. */
   onAccept(fd: number): void;
-  /** No connection could be taken. The acceptor goes on by itself. */
+  /** As {@link onAccept}, but there are no fds left: the handler must close it at once. */
+  onNoFds(fd: number): void;
+  /**
+   * No connection could be taken. The acceptor goes on by itself, unless the listener is unusable. Of
+   * a lasting shortage one error is told in a while.
+   */
   onAcceptError(error: Error): void;
   /** The loop was closed. */
   onRevoked(reason: Error): void;
@@ -82,6 +92,8 @@ export interface AcceptorOptions {
   loop: EventLoop;
   trigger: AcceptTrigger;
   handler: AcceptHandler;
+  /** Where the peer's address is put for the time of `onAccept`; null if nobody wants it. */
+  address?: Uint8Array | null;
 }
 
 /** Watches one listening fd, which stays the caller's. */
@@ -90,35 +102,57 @@ export class Acceptor implements EventHandler {
   readonly #loop: EventLoop;
   readonly #trigger: AcceptTrigger;
   readonly #handler: AcceptHandler;
+  readonly #address: Uint8Array | null;
   readonly #registration: Registration;
-  readonly #rest = new WheelTimer({
-    onTimer: () => this.#registration.modify(MASKS[this.#trigger]),
-  });
+  readonly #spare: SpareFd;
+  readonly #exhaustion = new Exhaustion();
+  /** Scheduled while the listener rests. */
+  readonly #rest = new WheelTimer({ onTimer: () => this.#goOn() });
 
-  constructor(fd: number, { loop, trigger, handler }: AcceptorOptions) {
+  constructor(fd: number, { loop, trigger, handler, address = null }: AcceptorOptions) {
     this.#fd = fd;
     this.#loop = loop;
     this.#trigger = trigger;
     this.#handler = handler;
+    this.#address = address;
     this.#registration = loop.add(fd, MASKS[trigger], this);
+    // Last, as nobody would close it if the loop did not take the listener.
+    this.#spare = new SpareFd();
   }
 
   /** One accept round. */
-  onEvents(): void {
+  onEvents(events: number): void {
+    let failures = 0;
+    let shortage = 0;
     for (let count = 0; count < ACCEPTS_PER_ROUND; count += 1) {
-      if (!this.#registration.active) return;
-      const fd = accept4(this.#fd, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd >= 0) this.#deliver(fd);
-      else if (fd === -EAGAIN) return this.#resume();
-      else if (EXHAUSTED.has(-fd)) return this.#pause(fd);
-      else if (!TRANSIENT.has(-fd)) return this.#fail(fd);
+      if (!this.#registration.active || this.#rest.scheduled) return;
+      const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
+      if (fd >= 0) {
+        this.#exhaustion.end();
+        this.#deliver(fd);
+      } else if (fd === -EAGAIN) {
+        // Shut down by somebody who shares it: a unix listener is then ready for ever.
+        if ((events & EPOLLHUP) !== 0) return this.#fail(-EINVAL);
+        return shortage === 0 ? this.#resume() : this.rest('accept4', shortage);
+      } else if (EXHAUSTED.has(-fd)) {
+        if (!NO_FDS.has(-fd) || !this.#turnAway()) return this.rest('accept4', fd);
+        shortage = fd;
+      } else if (TRANSIENT.has(-fd)) {
+        // A listener of which every accept fails (a firewall's EPERM) would be ready without end.
+        failures += 1;
+        if (failures === ACCEPTS_PER_ROUND) shortage = fd;
+      } else {
+        return this.#fail(fd);
+      }
     }
-    if (this.#trigger === 'edge') this.#registration.requeue(EPOLLIN);
+    if (shortage !== 0) this.rest('accept4', shortage);
+    else if (this.#trigger === 'edge') this.#registration.requeue(EPOLLIN);
     else this.#resume();
   }
 
   onRevoked(reason: Error): void {
     this.#loop.timers.cancel(this.#rest);
+    this.#spare.give();
     this.#handler.onRevoked(reason);
   }
 
@@ -126,6 +160,23 @@ export class Acceptor implements EventHandler {
   close(): void {
     this.#loop.timers.cancel(this.#rest);
     this.#registration.remove();
+    this.#spare.give();
+  }
+
+  /** A connection closes, so that there will be an fd: if this rests, end the rest. */
+  onRoom(): void {
+    if (!this.#rest.scheduled) return;
+    this.#loop.timers.cancel(this.#rest);
+    this.#goOn();
+  }
+
+  /** Take nothing for a while, as `syscall` has failed for want of something: `outcome` is -errno. */
+  rest(syscall: string, outcome: number): void {
+    if (!this.#registration.active || this.#rest.scheduled) return;
+    this.#registration.modify(0);
+    this.#loop.timers.schedule(this.#rest, this.#exhaustion.nextRestMs());
+    const error = this.#exhaustion.report(syscall, outcome, this.#fd);
+    if (error !== null) this.#handler.onAcceptError(error);
   }
 
   ref(): void {
@@ -148,10 +199,28 @@ export class Acceptor implements EventHandler {
     if (this.#trigger === 'oneshot') this.#registration.rearm();
   }
 
-  #pause(outcome: number): void {
-    this.#registration.modify(0);
-    this.#loop.timers.schedule(this.#rest, REST_MS);
-    this.#handler.onAcceptError(new SystemError('accept4', outcome, { fd: this.#fd }));
+  /** The rest is over. The kernel looks again, so an edge is not lost either. */
+  #goOn(): void {
+    if (!this.#registration.active) return;
+    this.#spare.take();
+    this.#registration.modify(MASKS[this.#trigger]);
+  }
+
+  /** Accept one who waits, to close it. False if that could not be done. */
+  #turnAway(): boolean {
+    if (!this.#spare.give()) return false;
+    const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
+    if (fd >= 0) {
+      this.#exhaustion.turnAway();
+      try {
+        this.#handler.onNoFds(fd);
+      } catch (error) {
+        this.#loop.uncaught(error);
+      }
+    }
+    // A listener may have closed the server.
+    if (this.#registration.active) this.#spare.take();
+    return fd >= 0;
   }
 
   /** Not a matter of this connection or of a full table: the listener itself is unusable. */

@@ -13,6 +13,7 @@ export {
   type DatagramSocketEvents,
   type Destination,
 } from './datagram-socket';
+export type { DroppedConnection, DropReason } from './dropped-connection';
 export type { AddressFamily, Endpoint } from './endpoint';
 export {
   peerCredentials,
@@ -21,6 +22,9 @@ export {
   receiveFds,
   sendFds,
 } from './fd-passing';
+export { type ListenFd, type ListenFdsOptions, listenFds } from './listen-fds';
+export type { PeerKey } from './peer-counts';
+export type { PeerLimit } from './peer-limit';
 export {
   getSocketOption,
   type Linger,

@@ -1,24 +1,32 @@
-/** Makes listening TCP sockets: set, bound and listening, or nothing left behind. No accepting. */
-import { ADDRESS_BYTES, decodeAddress, encodeAddress, type SocketAddress } from '../sys/address';
+/**
+ * Makes listening TCP sockets, set, bound and listening, or nothing left behind; and takes over those
+ * that listen already. No accepting.
+ */
+import { decodeAddress, encodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
 import { orClose, own } from '../sys/ownership';
-import { bind, getsockname, listen, setsockopt, socket } from '../sys/socket';
+import { bind, listen, socket } from '../sys/socket';
 import { unwrapAt } from './endpoint';
+import { adoptListener, boundTo } from './inherited-listener';
+import { setSocketOption } from './socket-options';
 
 const { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
-const { IPPROTO_IPV6, IPPROTO_TCP, IPV6_V6ONLY, SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT } =
-  constants;
-const { TCP_NODELAY } = constants;
+
+/** What is set on a listener. */
+export interface AcceptSettings {
+  noDelay: boolean;
+  /** 0 for not at all. */
+  deferAcceptSeconds: number;
+}
 
 /** Where and how to listen. */
-export interface ListenSettings {
+export interface ListenSettings extends AcceptSettings {
   host: string;
   port: number;
   backlog: number;
   reusePort: boolean;
   ipv6Only: boolean;
-  noDelay: boolean;
 }
 
 /** What people write for the loopback address; other names are for `node:dns`. */
@@ -43,21 +51,31 @@ export function listenSocket(settings: ListenSettings): number {
   return fd;
 }
 
-/** The address a socket is bound to; null if it is not an IP address. */
-export function boundAddress(fd: number): SocketAddress | null {
-  const bytes = new Uint8Array(ADDRESS_BYTES);
-  unwrap(getsockname(fd, bytes), 'getsockname', { fd });
-  return decodeAddress(bytes);
+/**
+ * Make a listener of `fd`, which somebody else has bound. Throws a {@link SystemError} and leaves the
+ * fd alone if it does not listen for TCP.
+ */
+export function adoptTcpListener(fd: number, settings: AcceptSettings): void {
+  adoptListener(fd);
+  boundAddress(fd);
+  setAcceptOptions(fd, settings);
+}
+
+/** The address a listener is bound to. Throws EINVAL if it is not an IP address. */
+export function boundAddress(fd: number): SocketAddress {
+  return boundTo(fd, { decode: decodeAddress, wanted: 'bound to an IP address' });
 }
 
 function setOptions(fd: number, family: number, settings: ListenSettings): void {
-  const set = (level: number, name: number, on: boolean): void => {
-    unwrap(setsockopt(fd, level, name, Int32Array.of(on ? 1 : 0)), 'setsockopt', { fd });
-  };
   // A restarted server must be able to bind while old connections are in TIME_WAIT.
-  set(SOL_SOCKET, SO_REUSEADDR, true);
-  if (settings.reusePort) set(SOL_SOCKET, SO_REUSEPORT, true);
-  if (family === AF_INET6) set(IPPROTO_IPV6, IPV6_V6ONLY, settings.ipv6Only);
+  setSocketOption(fd, 'reuseAddress', true);
+  if (settings.reusePort) setSocketOption(fd, 'reusePort', true);
+  if (family === AF_INET6) setSocketOption(fd, 'ipv6Only', settings.ipv6Only);
+  setAcceptOptions(fd, settings);
+}
+
+function setAcceptOptions(fd: number, { noDelay, deferAcceptSeconds }: AcceptSettings): void {
   // Accepted sockets inherit it: one call here instead of one per connection.
-  if (settings.noDelay) set(IPPROTO_TCP, TCP_NODELAY, true);
+  if (noDelay) setSocketOption(fd, 'noDelay', true);
+  if (deferAcceptSeconds > 0) setSocketOption(fd, 'deferAcceptSeconds', deferAcceptSeconds);
 }

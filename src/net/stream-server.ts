@@ -7,7 +7,8 @@ import type { z } from 'zod';
 import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
 import { isFdGone } from '../loop/registration';
-import { unwrap } from '../sys/errno';
+import { SystemError, unwrap } from '../sys/errno';
+import { close } from '../sys/io';
 import { closeOwned, disown, own } from '../sys/ownership';
 import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
 import {
@@ -16,6 +17,9 @@ import {
   type connectionOptionsSchema,
   connectionSettings,
 } from './connection-options';
+import { type DroppedConnection, type DropReason, describeDrop } from './dropped-connection';
+import { PeerCounts, type PeerKey } from './peer-counts';
+import type { PeerLimit } from './peer-limit';
 import type { SocketFile } from './socket-file';
 import { TcpConnection } from './tcp-connection';
 
@@ -23,8 +27,13 @@ import { TcpConnection } from './tcp-connection';
 export interface StreamServerEvents {
   /** A connection was accepted. Attach listeners now: its data comes with the next turn. */
   connection: [connection: TcpConnection];
-  /** A connection could not be accepted (EMFILE); the server goes on. Need not be listened to. */
+  /**
+   * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
+   * however many clients there are. Need not be listened to.
+   */
   error: [error: Error];
+  /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
+  drop: [dropped: DroppedConnection];
   /** Closed, and the last connection is gone. */
   close: [];
 }
@@ -37,7 +46,11 @@ export interface StreamServerSetup extends z.output<typeof connectionOptionsSche
   acceptTrigger: AcceptTrigger;
   loop: EventLoop | undefined;
   /** What is to be removed when the listening ends. */
-  file?: SocketFile;
+  file?: SocketFile | null;
+  /** Open connections, at most; without limit if undefined. */
+  maxConnections: number | undefined;
+  /** How many one peer may have; null for no limit. */
+  peerLimit: PeerLimit | null;
 }
 
 /** A listening socket with its connections. */
@@ -50,6 +63,11 @@ export abstract class StreamServer
   readonly #acceptor: Acceptor;
   readonly #settings: ConnectionSettings<TcpConnection>;
   readonly #connections = new Set<TcpConnection>();
+  readonly #maxConnections: number;
+  readonly #peerLimit: PeerLimit | null;
+  /** Null without a limit for each peer. */
+  readonly #peers: PeerCounts<TcpConnection> | null;
+  #dropped = 0;
   #state: ServerState = 'listening';
 
   /** Takes `fd` over, which listens: it is closed with the server, and if this constructor throws. */
@@ -57,10 +75,15 @@ export abstract class StreamServer
     super();
     this.#fd = fd;
     this.#file = setup.file ?? null;
+    const { maxConnections = Infinity, peerLimit, acceptTrigger: trigger } = setup;
+    this.#maxConnections = maxConnections;
+    this.#peerLimit = peerLimit;
+    this.#peers = peerLimit === null ? null : new PeerCounts(peerLimit.max);
     try {
       const loop = setup.loop ?? defaultLoop();
       this.#settings = connectionSettings(setup, { loop, owner: this });
-      this.#acceptor = new Acceptor(fd, { loop, trigger: setup.acceptTrigger, handler: this });
+      const address = peerLimit?.address ?? null;
+      this.#acceptor = new Acceptor(fd, { loop, trigger, handler: this, address });
     } catch (error) {
       this.#file?.remove();
       closeOwned(fd);
@@ -78,6 +101,11 @@ export abstract class StreamServer
   /** The connections that are open. */
   get connections(): ReadonlySet<TcpConnection> {
     return this.#connections;
+  }
+
+  /** How many connections were turned away so far; see the event `drop`. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   get listening(): boolean {
@@ -113,15 +141,25 @@ export abstract class StreamServer
 
   /** For the acceptor. */
   onAccept(fd: number): void {
-    const connection = new TcpConnection(fd, this.#settings);
-    this.#connections.add(connection);
-    this.emit('connection', connection);
+    if (this.#connections.size >= this.#maxConnections) return this.#drop(fd, 'maxConnections');
+    if (this.#peers === null) return this.#open(fd, null);
+    const { keyOf, reason } = this.#peerLimit as PeerLimit;
+    const key = keyOf(fd);
+    if (key !== null && this.#peers.isFull(key)) return this.#drop(fd, reason);
+    this.#open(fd, key);
+  }
+
+  /** For the acceptor. */
+  onNoFds(fd: number): void {
+    this.#drop(fd, 'noFds');
   }
 
   /** For a connection. */
   onConnectionClose(connection: TcpConnection): void {
     this.#connections.delete(connection);
+    this.#peers?.remove(connection);
     if (this.#state === 'closing') this.#closeWhenEmpty();
+    else this.#acceptor.onRoom();
   }
 
   /** For the acceptor. */
@@ -135,6 +173,34 @@ export abstract class StreamServer
     disown(this.#fd);
     this.#stopListening();
     this.emit('error', reason);
+  }
+
+  #open(fd: number, peer: PeerKey | null): void {
+    const connection = this.#connect(fd);
+    if (connection === null) return;
+    this.#connections.add(connection);
+    if (peer !== null) this.#peers?.add(connection, peer);
+    this.emit('connection', connection);
+  }
+
+  /** Null if the kernel has no memory, or no watch, for one more: as much a shortage as of fds. */
+  #connect(fd: number): TcpConnection | null {
+    try {
+      return new TcpConnection(fd, this.#settings);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#acceptor.rest(error.syscall, error.errno);
+      return null;
+    }
+  }
+
+  /** Close at once what was accepted: a client that knows can go elsewhere, one in a queue waits. */
+  #drop(fd: number, reason: DropReason): void {
+    this.#dropped += 1;
+    // Addresses cost two calls and some text, and after the close they are gone.
+    const dropped = this.listenerCount('drop') > 0 ? describeDrop(fd, reason) : null;
+    close(fd);
+    if (dropped !== null) this.emit('drop', dropped);
   }
 
   /** Everything but closing the fd. */

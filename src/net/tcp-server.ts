@@ -6,16 +6,19 @@ import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
 import type { SocketAddress } from '../sys/address';
+import { INT32_MAX } from '../sys/check';
 import * as constants from '../sys/constants';
 import type { AcceptTrigger } from './acceptor';
 import { type ConnectionOptions, connectionOptionFields } from './connection-options';
-import { boundAddress, listenSocket } from './listen-socket';
+import { inheritedFd, notWithFd } from './inherited-listener';
+import { adoptTcpListener, boundAddress, listenSocket } from './listen-socket';
+import { limitByAddress } from './peer-limit';
 import { StreamServer, type StreamServerEvents } from './stream-server';
 
 /** Options of {@link TcpServer}. */
 export interface TcpServerOptions extends ConnectionOptions {
-  /** The port, 0 for one that is free; see {@link TcpServer.port}. */
-  port: number;
+  /** The port, 0 for one that is free; see {@link TcpServer.port}. Must be given, or `fd`. */
+  port?: number;
   /**
    * The IP address to listen at; `127.0.0.1` if not given. `0.0.0.0` is all of IPv4, `::` is all of
    * both unless `ipv6Only`. Names other than `localhost` are not looked up.
@@ -29,6 +32,26 @@ export interface TcpServerOptions extends ConnectionOptions {
   reusePort?: boolean;
   /** IPV6_V6ONLY; false if not given. */
   ipv6Only?: boolean;
+  /**
+   * Instead of `port` and all of the above but the trigger: a socket that listens already, as from
+   * {@link listenFds} or {@link receiveFds}. It is closed with the server.
+   */
+  fd?: number;
+  /**
+   * TCP_DEFER_ACCEPT: accept a client when it has sent something, or after about so long. 0, the
+   * default, for at once. The kernel rounds up to the times of its retransmissions: 1, 3, 7 s.
+   */
+  deferAcceptSeconds?: number;
+  /**
+   * Open connections, at most. Those beyond are accepted and closed at once, which tells the client;
+   * see the event `drop`. No limit but that of fds if not given.
+   */
+  maxConnections?: number;
+  /**
+   * Open connections of one address, at most, as {@link maxConnections}. An IPv6 address counts
+   * as all of its /64, an IPv4 one that is mapped into IPv6 as itself. No limit if not given.
+   */
+  maxConnectionsPerAddress?: number;
   /** TCP_NODELAY on every connection; true if not given. */
   noDelay?: boolean;
   /** The loop that does the work; this thread's default loop if not given. */
@@ -46,11 +69,23 @@ export const tcpServerOptionFields = {
   acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
   reusePort: z.boolean().default(false),
   ipv6Only: z.boolean().default(false),
+  deferAcceptSeconds: z.int().min(0).max(INT32_MAX).default(0),
+  maxConnections: z.int().min(1).optional(),
+  maxConnectionsPerAddress: z.int().min(1).optional(),
   noDelay: z.boolean().default(true),
   loop: z.instanceof(EventLoop).optional(),
 };
 
-const optionsSchema = z.strictObject(tcpServerOptionFields);
+const optionsSchema = z.strictObject({ ...tcpServerOptionFields, fd: z.undefined().optional() });
+const inheritedSchema = z.strictObject({
+  ...tcpServerOptionFields,
+  port: notWithFd,
+  host: notWithFd,
+  backlog: notWithFd,
+  reusePort: notWithFd,
+  ipv6Only: notWithFd,
+  fd: inheritedFd,
+});
 
 /** Events of {@link TcpServer}. */
 export type TcpServerEvents = StreamServerEvents;
@@ -61,13 +96,15 @@ export class TcpServer extends StreamServer {
 
   /**
    * Listen. Throws a TypeError that names a wrong option, and a {@link SystemError} with address and
-   * port when the address cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL).
+   * port when the address cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL). An `fd` that does not
+   * listen for TCP is refused with EBADF, ENOTSOCK or EINVAL, and left open.
    */
   constructor(options: TcpServerOptions) {
-    const checked = parseOptions('TcpServer', optionsSchema, options);
-    const fd = listenSocket(checked);
-    super(fd, { ...checked, loop: checked.loop });
-    this.#address = boundAddress(fd) as SocketAddress;
+    const { fd, checked } = options?.fd === undefined ? listening(options) : inherited(options);
+    const { maxConnectionsPerAddress: perAddress, loop } = checked;
+    const peerLimit = perAddress === undefined ? null : limitByAddress(perAddress);
+    super(fd, { ...checked, loop, peerLimit, maxConnections: checked.maxConnections });
+    this.#address = boundAddress(fd);
   }
 
   /** Where the server listens. */
@@ -79,4 +116,15 @@ export class TcpServer extends StreamServer {
   get port(): number {
     return this.#address.port;
   }
+}
+
+function listening(options: TcpServerOptions) {
+  const checked = parseOptions('TcpServer', optionsSchema, options);
+  return { checked, fd: listenSocket(checked) };
+}
+
+function inherited(options: TcpServerOptions) {
+  const checked = parseOptions('TcpServer', inheritedSchema, options);
+  adoptTcpListener(checked.fd, checked);
+  return { checked, fd: checked.fd };
 }

@@ -10,10 +10,12 @@ import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
 import { closeOwned, own } from '../sys/ownership';
 import { bind, listen, socket } from '../sys/socket';
-import { encodeUnixAddress } from '../sys/unix-address';
+import { decodeUnixAddress, encodeUnixAddress } from '../sys/unix-address';
 import type { AcceptTrigger } from './acceptor';
 import { type ConnectionOptions, connectionOptionFields } from './connection-options';
 import { unwrapAt } from './endpoint';
+import { adoptListener, boundTo, inheritedFd, notWithFd } from './inherited-listener';
+import { limitByUser } from './peer-limit';
 import { SocketFile } from './socket-file';
 import { StreamServer } from './stream-server';
 
@@ -23,23 +25,49 @@ const { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 export interface UnixServerOptions extends ConnectionOptions {
   /**
    * A path, of which the file is made now and removed when the listening ends; or, beginning with
-   * NUL, an abstract name. Who may connect to a path, the rights of its file and folder say.
+   * NUL, an abstract name. Who may connect to a path, the rights of its file and folder say. Must be
+   * given, or `fd`.
    */
-  path: string;
+  path?: string;
   /** Connections the kernel keeps until they are accepted; 4,096 if not given. */
   backlog?: number;
+  /**
+   * Instead of `path` and `backlog`: a socket that listens already, as from {@link listenFds} or
+   * {@link receiveFds}. It is closed with the server; its file is left to whoever made it.
+   */
+  fd?: number;
+  /**
+   * Open connections, at most. Those beyond are accepted and closed at once, which tells the client;
+   * see the event `drop`. No limit but that of fds if not given.
+   */
+  maxConnections?: number;
+  /** Open connections of one user's processes, at most, as {@link maxConnections}. */
+  maxConnectionsPerUser?: number;
   /** How the listener is watched: `'level'`, the default, `'edge'` or `'oneshot'`. */
   acceptTrigger?: AcceptTrigger;
   /** The loop that does the work; this thread's default loop if not given. */
   loop?: EventLoop;
 }
 
-const optionsSchema = z.strictObject({
+const commonFields = {
   ...connectionOptionFields,
-  path: z.string().min(1),
-  backlog: z.int().min(1).max(0x7fff_ffff).default(constants.SOMAXCONN),
+  maxConnections: z.int().min(1).optional(),
+  maxConnectionsPerUser: z.int().min(1).optional(),
   acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
   loop: z.instanceof(EventLoop).optional(),
+};
+
+const optionsSchema = z.strictObject({
+  ...commonFields,
+  path: z.string().min(1),
+  backlog: z.int().min(1).max(0x7fff_ffff).default(constants.SOMAXCONN),
+  fd: z.undefined().optional(),
+});
+const inheritedSchema = z.strictObject({
+  ...commonFields,
+  path: notWithFd,
+  backlog: notWithFd,
+  fd: inheritedFd,
 });
 
 /** Listens at one path or abstract name. */
@@ -49,13 +77,16 @@ export class UnixServer extends StreamServer {
   /**
    * Listen. Throws a TypeError that names a wrong option, a RangeError for a path that is too long,
    * and a {@link SystemError} with the path when it cannot be had: EADDRINUSE also for the file that
-   * a server left behind which was killed; remove it if you know that nobody listens there.
+   * a server left behind which was killed; remove it if you know that nobody listens there. An `fd`
+   * that is no listening unix socket is refused with EBADF, ENOTSOCK or EINVAL, and left open.
    */
   constructor(options: UnixServerOptions) {
-    const checked = parseOptions('UnixServer', optionsSchema, options);
-    const { fd, file } = listenAt(checked);
-    super(fd, { ...checked, loop: checked.loop, file });
-    this.#path = checked.path;
+    const { listener, checked } =
+      options?.fd === undefined ? listening(options) : inherited(options);
+    const { maxConnectionsPerUser: perUser, maxConnections, loop } = checked;
+    const peerLimit = perUser === undefined ? null : limitByUser(perUser);
+    super(listener.fd, { ...checked, loop, file: listener.file, maxConnections, peerLimit });
+    this.#path = listener.path;
   }
 
   /** Where the server listens. */
@@ -64,10 +95,29 @@ export class UnixServer extends StreamServer {
   }
 }
 
-function listenAt({ path, backlog }: { path: string; backlog: number }): {
+/** A listening socket. */
+interface Listener {
   fd: number;
-  file: SocketFile;
-} {
+  path: string;
+  /** What we have made, and must remove. */
+  file: SocketFile | null;
+}
+
+function listening(options: UnixServerOptions) {
+  const checked = parseOptions('UnixServer', optionsSchema, options);
+  return { checked, listener: listenAt(checked) };
+}
+
+function inherited(options: UnixServerOptions) {
+  const checked = parseOptions('UnixServer', inheritedSchema, options);
+  const { fd } = checked;
+  adoptListener(fd);
+  const { path } = boundTo(fd, { decode: decodeUnixAddress, wanted: 'a unix socket' });
+  const listener: Listener = { fd, path, file: null };
+  return { checked, listener };
+}
+
+function listenAt({ path, backlog }: { path: string; backlog: number }): Listener {
   const address = encodeUnixAddress({ path });
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(AF_UNIX, type, 0), 'socket'));
@@ -81,5 +131,5 @@ function listenAt({ path, backlog }: { path: string; backlog: number }): {
     closeOwned(fd);
     throw error;
   }
-  return { fd, file };
+  return { fd, path, file };
 }

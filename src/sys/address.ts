@@ -30,6 +30,9 @@ const IPV4_ADDRESS_BYTE = 4;
 const IPV6_BYTES = 28;
 const IPV6_ADDRESS_BYTE = 8;
 const IPV6_SCOPE_BYTE = 24;
+/** Where the IPv4 address is in "::ffff:192.0.2.1", and what stands before it. */
+const MAPPED_BYTE = IPV6_ADDRESS_BYTE + 12;
+const MAPPED_PREFIX = 0xffff;
 const PORT_BYTE = 2;
 const PORT_MAX = 0xffff;
 
@@ -119,6 +122,24 @@ export function decodeAddress(bytes: Uint8Array): SocketAddress | null {
   if (family !== AF_INET6 || bytes.byteLength < IPV6_BYTES) return null;
   const address = printAddress(AF_INET6, bytes.subarray(IPV6_ADDRESS_BYTE, IPV6_SCOPE_BYTE));
   return { family: 'IPv6', address: address + zoneOf(view.getUint32(IPV6_SCOPE_BYTE, true)), port };
+}
+
+/**
+ * Which network an address is of, to count peers by: the 32 bits of an IPv4 address, also of one that
+ * is mapped into IPv6 ("::ffff:192.0.2.1"); the first 64 bits of another IPv6 address as a bigint, as
+ * one client commonly has all that are behind them. `bytes` as for {@link decodeAddress}; null where
+ * that returns null. Makes no text.
+ */
+export function addressNetwork(bytes: Uint8Array): number | bigint | null {
+  const length = checkWhole(bytes, 'bytes');
+  if (length < IPV4_BYTES) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  const family = view.getUint16(0, true);
+  if (family === AF_INET) return view.getUint32(IPV4_ADDRESS_BYTE);
+  if (family !== AF_INET6 || length < IPV6_BYTES) return null;
+  const network = view.getBigUint64(IPV6_ADDRESS_BYTE);
+  const isMapped = network === 0n && view.getUint32(MAPPED_BYTE - 4) === MAPPED_PREFIX;
+  return isMapped ? view.getUint32(MAPPED_BYTE) : network;
 }
 
 function printAddress(family: number, bytes: Uint8Array): string {

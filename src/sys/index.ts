@@ -15,6 +15,7 @@ export {
 } from './abi';
 export {
   ADDRESS_BYTES,
+  addressNetwork,
   decodeAddress,
   encodeAddress,
   encodeMembership,

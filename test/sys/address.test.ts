@@ -1,4 +1,9 @@
-import { decodeAddress, encodeAddress, encodeMembership } from '../../src/sys/address';
+import {
+  addressNetwork,
+  decodeAddress,
+  encodeAddress,
+  encodeMembership,
+} from '../../src/sys/address';
 import { AF_INET, AF_INET6 } from '../../src/sys/constants';
 
 test.each([
@@ -71,4 +76,16 @@ test('memberships are those of ip_mreq and ipv6_mreq', () => {
   expect([v6[0], v6[1], v6[15], v6[16]]).toEqual([0xff, 2, 0x77, 1]);
   expect(() => encodeMembership('239.1.2.3', '::1')).toThrow(/"interfaceAddress"/);
   expect(() => encodeMembership('239.1.2.3', Symbol('x') as never)).toThrow(TypeError);
+});
+
+test('the network of an address: IPv4 whole, also when mapped, and IPv6 by its /64', () => {
+  const network = (address: string): unknown => addressNetwork(encodeAddress({ address, port: 9 }));
+  expect(network('192.0.2.1')).toBe(0xc0000201);
+  expect(network('::ffff:192.0.2.1')).toBe(0xc0000201);
+  expect(network('2001:db8:1:2::1')).toBe(0x20010db800010002n);
+  expect(network('2001:db8:1:2:ffff::9')).toBe(network('2001:db8:1:2::1'));
+  expect(network('2001:db8:1:3::1')).not.toBe(network('2001:db8:1:2::1'));
+  expect(network('::1')).toBe(0n);
+  expect(addressNetwork(new Uint8Array(0))).toBeNull();
+  expect(addressNetwork(new Uint8Array(128).fill(1))).toBeNull();
 });

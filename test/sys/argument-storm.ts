@@ -99,6 +99,7 @@ const table: Record<string, Unit[]> = {
   getpeername: [fd, whole],
   encodeAddress: [address],
   decodeAddress: [whole],
+  addressNetwork: [whole],
   timerfdCreate: [int, int],
   timerfdSettime: [fd, int, timerSpec],
   timerfdGettime: [fd, timerSpecOut],
