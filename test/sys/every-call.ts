@@ -126,6 +126,7 @@ function streams(sys: Sys, keep: Keep): void {
   const accepted = keep(sys.accept4(listener, CLOEXEC));
   const peer = bytes.subarray(0, sys.getpeername(client, bytes));
   same(sys.decodeAddress(peer), original.decodeAddress(address));
+  same(sys.addressNetwork(peer), original.addressNetwork(address));
   same(sys.send(client, Buffer.from('hello'), 5, c.MSG_NOSIGNAL), 5);
   sys.shutdown(client, c.SHUT_WR);
   same([sys.recv(accepted, bytes, 128, 0), sys.recv(accepted, bytes, 128, 0)], [5, 0]);
