@@ -7,7 +7,7 @@ import { runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { makeFolder } from '../support/folder';
 import { findProgram } from '../support/programs';
-import { testWith } from '../support/requires';
+import { testIf, testWith } from '../support/requires';
 import { until } from '../support/until';
 import { runInWorker } from '../support/worker';
 import { random, setSeed } from '../sys/storm-units';
@@ -211,8 +211,7 @@ test('the consumer knows the tree after anything: random changes, read at random
 }, 60_000);
 
 const maxQueued = Number(fs.readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
-const testOverflow = maxQueued <= 200_000 ? test : test.skip;
-testOverflow(
+testIf(maxQueued <= 200_000, 'a fs.inotify.max_queued_events of at most 200,000')(
   `after an overflow (more than ${maxQueued} events) what was missed is told`,
   async () => {
     const root = makeFolder();
