@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { TCSANOW } from '../../src/sys/constants';
 import { errno } from '../../src/sys/errno';
@@ -33,6 +33,29 @@ function spawnOn(pty: Pty, words: string[], env: NodeJS.ProcessEnv = {}): ChildP
   closeSync(slave);
   children.push(child);
   return child;
+}
+
+/** The program that the terminal of `shell` sends its signals to, once it runs and sleeps. */
+function foregroundOf(shell: ChildProcess): string {
+  const group = statOf(`${shell.pid}`).foregroundGroup;
+  const { name, state } = statOf(group);
+  return state === 'S' ? name : '';
+}
+
+/** See proc_pid_stat(5). The name stands in brackets, and may hold anything. */
+function statOf(pid: string): { name: string; state: string; foregroundGroup: string } {
+  const [, name = '', rest = ''] = /\((.*)\) (.*)$/s.exec(readProc(`${pid}/stat`)) ?? [];
+  const [state = '', , , , , foregroundGroup = ''] = rest.split(' ');
+  return { name, state, foregroundGroup };
+}
+
+/** Nothing of a process that has ended meanwhile. */
+function readProc(path: string): string {
+  try {
+    return readFileSync(`/proc/${path}`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** All that the terminal shows. */
@@ -97,19 +120,15 @@ testWith(findProgram('setsid'), 'setsid')(
     pty.write('echo $((6 * 7)); tty\n');
     await until(() => screen.text.includes(`42\r\n${pty.name}`));
     pty.write('sleep 1000\n');
+    // Ctrl-C throws away what is typed and not yet read, and what is shown and not yet read by us:
+    // so each step waits until the one before it is done.
+    await until(() => foregroundOf(child) === 'sleep');
+    pty.write('\x03');
+    await until(() => foregroundOf(child) === 'sh' && screen.text.endsWith('$ '));
+    pty.write('echo alive $((1 + 1))\n');
+    await until(() => screen.text.includes('alive 2\r\n'));
     const exit = next(child, 'exit');
-    // Ctrl-C also throws away what is typed and not yet read: once more until it is answered.
-    await until(async () => {
-      pty.write('\x03echo alive $((1 + 1))\n');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return screen.text.includes('alive 2\r\n');
-    }, 15_000);
-    // The last interrupt may take effect now, and take the line with it.
-    await until(async () => {
-      if (child.exitCode === null && !pty.closed) pty.write('exit 7\n');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return child.exitCode !== null;
-    }, 15_000);
+    pty.write('exit 7\n');
     expect(await exit).toEqual([7, null]);
   },
 );
