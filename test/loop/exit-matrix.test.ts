@@ -5,6 +5,8 @@ expectNoFdLeaks();
 
 /** How long the end of a process may take, once it has begun. */
 const LIMIT_MS = 2_000;
+/** One end in time proves that nothing hangs; the machine may have other things to do as well. */
+const ATTEMPTS = 3;
 
 const matrix = [
   { way: 'exit', what: 'process.exit(3)', code: 3 },
@@ -23,13 +25,17 @@ const waiters = ['thread', 'libuv'] as const;
 test.each(waiters.flatMap((waiter) => matrix.map((one) => ({ waiter, ...one }))))(
   '$what ends the process, with the waiter $waiter',
   async ({ waiter, way, code, kill }) => {
-    const child = runTs('test/loop/exit-matrix.ts', { args: [way, waiter] });
-    await child.printed(/ready/, 25_000);
-    const start = performance.now();
-    if (kill) child.kill('SIGTERM');
-    const exit = await child.exit();
-    expect(performance.now() - start).toBeLessThan(LIMIT_MS);
-    expect(exit).toEqual({ code, signal: code === null ? 'SIGTERM' : null });
+    let best = Infinity;
+    for (let attempt = 0; best >= LIMIT_MS && attempt < ATTEMPTS; attempt += 1) {
+      const child = runTs('test/loop/exit-matrix.ts', { args: [way, waiter] });
+      await child.printed(/ready/, 25_000);
+      const start = performance.now();
+      if (kill) child.kill('SIGTERM');
+      const exit = await child.exit();
+      best = Math.min(best, performance.now() - start);
+      expect(exit).toEqual({ code, signal: code === null ? 'SIGTERM' : null });
+    }
+    expect(best).toBeLessThan(LIMIT_MS);
   },
-  40_000,
+  120_000,
 );

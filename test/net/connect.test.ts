@@ -246,12 +246,12 @@ describe('connected', () => {
     const asleep = performance.now();
     await until(() => performance.now() - asleep > 300);
     expect(loop.now).toBeGreaterThanOrEqual(Math.floor(asleep) + 300);
-    const connection = await open({ port, loop, idleTimeoutMs: 250 });
+    const connection = await open({ port, loop, idleTimeoutMs: 1_000 });
     const closed = jest.fn();
     connection.on('close', closed);
     const start = performance.now();
     const writing = setInterval(() => connection.write('x'), 20);
-    await until(() => performance.now() - start > 700);
+    await until(() => performance.now() - start > 2_200);
     clearInterval(writing);
     expect(closed).not.toHaveBeenCalled();
     const [error] = await next(connection, 'close');

@@ -256,8 +256,8 @@ describe('writing', () => {
     const reader = await client(server.port);
     const [good] = await accepted;
     peer.pause();
-    clog(connection);
     const start = performance.now();
+    clog(connection);
     const closed = next(connection, 'close');
     const error = jest.fn();
     connection.on('error', error);
@@ -268,15 +268,14 @@ describe('writing', () => {
     ]);
     expect(error).toHaveBeenCalledTimes(1);
     expect(performance.now() - start).toBeGreaterThanOrEqual(99);
-    expect(performance.now() - start).toBeLessThan(2_000);
     expect(good.closed).toBe(false);
   });
 
   test('the deadline is that of each write, not of the first', async () => {
-    const { connection, peer } = await connected({ writeTimeoutMs: 300 });
+    const { connection, peer } = await connected({ writeTimeoutMs: 1_500 });
     for (let round = 0; round < 4; round += 1) {
       const written = clog(connection);
-      await new Promise((done) => setTimeout(done, 120));
+      await new Promise((done) => setTimeout(done, 500));
       await receive(peer, written);
     }
     expect(connection.closed).toBe(false);
@@ -402,16 +401,16 @@ describe('ending', () => {
   });
 
   test('an idle connection is cut, and a busy one is not', async () => {
-    const { server, connection } = await connected({ idleTimeoutMs: 150 });
+    const { server, connection } = await connected({ idleTimeoutMs: 1_000 });
     server.on('connection', (busy) => busy.on('data', (chunk) => busy.write(chunk)));
     const busy = await client(server.port);
     const talking = setInterval(() => busy.write('x'), 20);
     const start = performance.now();
     expect(await next(connection, 'close')).toEqual([
-      expect.objectContaining({ code: 'ETIMEDOUT', message: expect.stringContaining('150 ms') }),
+      expect.objectContaining({ code: 'ETIMEDOUT', message: expect.stringContaining('1000 ms') }),
     ]);
-    expect(performance.now() - start).toBeGreaterThanOrEqual(100);
-    await new Promise((done) => setTimeout(done, 200));
+    expect(performance.now() - start).toBeGreaterThanOrEqual(900);
+    await new Promise((done) => setTimeout(done, 1_200));
     clearInterval(talking);
     expect(server.connections.size).toBe(1);
   });

@@ -283,7 +283,7 @@ describe('clients that never read', () => {
       latencies.push(performance.now() - start);
     }
     await until(() => server.clients.size === 1);
-    expect(latencies.sort((a, b) => a - b)[latencies.length >> 1]).toBeLessThan(100);
+    expect(latencies.sort((a, b) => a - b)[latencies.length >> 1]).toBeLessThan(300);
     const { peer } = await connected(server);
     expect(peer.readyState).toBe(WebSocket.OPEN);
   }, 30_000);
@@ -633,7 +633,7 @@ describe('closing the server', () => {
     const start = performance.now();
     server.close();
     await next(server, 'close');
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(4_500);
     expect(parseServerFrames(await receiveAll(silent))[0]?.payload.readUInt16BE(0)).toBe(1001);
   });
 
