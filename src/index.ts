@@ -50,6 +50,7 @@ export {
   type DroppedConnection,
   type DropReason,
   type Endpoint,
+  type FileRange,
   getSocketOption,
   type Linger,
   type ListenFd,
