@@ -81,6 +81,7 @@ export {
   UnixServer,
   type UnixServerOptions,
   type WriteCallback,
+  type WriteStrategy,
 } from './net';
 export * as sys from './sys';
 export {

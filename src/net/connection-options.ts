@@ -4,6 +4,9 @@ import type { EventLoop } from '../loop/event-loop';
 import { type ConnectionHandler, emitEvents } from './connection-handler';
 import { buffersOf, type IoBuffers } from './io-buffers';
 
+/** See {@link ConnectionOptions.writeStrategy}. */
+export type WriteStrategy = 'send-first' | 'on-demand' | 'always';
+
 /** Options of every connection of a server. */
 export interface ConnectionOptions {
   /**
@@ -25,6 +28,14 @@ export interface ConnectionOptions {
   readQuantumBytes?: number;
   /** Bytes sent from one connection's queue before the others have their turn; 1 MiB if not given. */
   writeQuantumBytes?: number;
+  /**
+   * When a write is tried, and when EPOLLOUT is watched for. `'send-first'`, the default: a write is
+   * tried at once, and EPOLLOUT watched for while something is queued. `'on-demand'`: a write is
+   * queued, and sent when EPOLLOUT says so, which is watched for meanwhile. `'always'`: EPOLLOUT is
+   * always watched for, and reported without end; to show why nobody should. Under `'edge'` only the
+   * first is allowed, and EPOLLOUT is registered once, with the connection.
+   */
+  writeStrategy?: WriteStrategy;
   /** One object that is told everything, instead of events on each connection. */
   handler?: ConnectionHandler;
 }
@@ -57,6 +68,7 @@ export const connectionOptionFields = {
     .int()
     .min(1)
     .default(1024 * 1024),
+  writeStrategy: z.enum(['send-first', 'on-demand', 'always']).default('send-first'),
   handler: z
     .custom<ConnectionHandler>(isHandler, { error: 'expected an object with an onData method' })
     .default(emitEvents),
@@ -77,6 +89,8 @@ export interface ConnectionSettings<C> extends CheckedOptions {
   readonly loop: EventLoop;
   readonly buffers: IoBuffers;
   readonly owner: ConnectionOwner<C>;
+  /** Whether a write is tried before it is queued. */
+  readonly sendsFirst: boolean;
 }
 
 /** The settings for connections of `owner` on `loop`, out of checked options. */
@@ -84,5 +98,13 @@ export function connectionSettings<C>(
   options: CheckedOptions,
   { loop, owner }: { loop: EventLoop; owner: ConnectionOwner<C> },
 ): ConnectionSettings<C> {
-  return { ...connectionOptionsSchema.parse(options), loop, owner, buffers: buffersOf(loop) };
+  const { trigger, writeStrategy } = options;
+  const sendsFirst = writeStrategy === 'send-first';
+  if (trigger === 'edge' && !sendsFirst) {
+    // No edge would tell of a socket that has room, and has had it all the time.
+    const text = `Invalid option "writeStrategy": with the trigger 'edge' only 'send-first' works. Received '${writeStrategy}'`;
+    throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
+  }
+  const checked = connectionOptionsSchema.parse(options);
+  return { ...checked, loop, owner, sendsFirst, buffers: buffersOf(loop) };
 }

@@ -144,8 +144,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     this.#queue ??= new WriteQueue();
     const isFirst = this.#queue.empty;
     this.#queue.pushFile(fd, range, { since: performance.now(), callback: later });
-    if (isFirst && this.#corks > 0) this.onQueueChange();
-    else if (isFirst) this.flush();
+    if (isFirst) this.#start();
     isCalling = false;
     if (!this.hasQueued) return true;
     this.#drainWanted = true;
@@ -162,7 +161,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
   uncork(): void {
     if (this.#corks === 0) return;
     this.#corks -= 1;
-    if (this.#corks === 0) this.flush();
+    if (this.#corks === 0) this.#start();
   }
 
   /** Send `data` if given, then our FIN after all that is queued. The peer may still send. */
@@ -172,7 +171,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     if (!this.writable) return;
     this.#state = 'finishing';
     this.#corks = 0;
-    if (this.hasQueued) this.flush();
+    if (this.hasQueued) this.#start();
     else this.#finish();
   }
 
@@ -301,8 +300,15 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     return true;
   }
 
+  /** Send from the queue now, or when EPOLLOUT says so. */
+  #start(): void {
+    if (this.settings.sendsFirst && this.#corks === 0) this.flush();
+    else this.onQueueChange();
+  }
+
   /** The queue is empty: try at once, and queue what the kernel does not take. */
   #send(bytes: Uint8Array, length: number, callback: WriteCallback | undefined): boolean {
+    if (!this.settings.sendsFirst) return this.#enqueue(bytes.subarray(0, length), callback);
     const count = sendBytes(this.#fd, bytes, length);
     if (count < 0 && count !== FULL) {
       const error = new SystemError('send', count, { fd: this.#fd });

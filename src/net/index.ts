@@ -4,7 +4,7 @@ export { connect } from './connect';
 export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './connect-options';
 export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
-export type { ConnectionOptions } from './connection-options';
+export type { ConnectionOptions, WriteStrategy } from './connection-options';
 export type { DatagramInfo } from './datagram-info';
 export type { DatagramSocketOptions } from './datagram-options';
 export {
