@@ -29,7 +29,10 @@ export {
   type EventLoopOptions,
   type EventLoopStats,
   type Registration,
+  type Timed,
   type TimerOwner,
+  TimerWheel,
+  UNSCHEDULED,
   WheelTimer,
 } from './loop';
 export {
@@ -58,6 +61,7 @@ export {
   type PeerKey,
   type PeerLimit,
   peerCredentials,
+  type ReadRate,
   type ReceivedFds,
   type ReceiveFdsOptions,
   receiveFds,

@@ -1,6 +1,14 @@
 /** What can be set for the connections of a server, and its defaults. */
 import { z } from 'zod';
 import type { EventLoop } from '../loop/event-loop';
+import { parseOptions } from '../loop/options';
+import {
+  type ConnectionDeadlines,
+  DEFAULT_WINDOW_MS,
+  deadlinesOf,
+  MAX_TIMEOUT_MS,
+  type ReadRate,
+} from './connection-deadlines';
 import { type ConnectionHandler, emitEvents } from './connection-handler';
 import { buffersOf, type IoBuffers } from './io-buffers';
 
@@ -21,6 +29,15 @@ export interface ConnectionOptions {
   idleTimeoutMs?: number;
   /** Cut a connection of which a queued write waits for so long; 0, the default, for never. */
   writeTimeoutMs?: number;
+  /** Cut a connection so long after it was opened, whatever happens on it; 0, the default, for never. */
+  lifetimeMs?: number;
+  /**
+   * Cut a connection whose peer sends fewer bytes while it owes some; no minimum if not given. It
+   * owes bytes from the opening on, unless the protocol says otherwise: see
+   * {@link TcpConnection.expectBytes}, which {@link serveHttp} calls. While the connection is paused
+   * nothing is owed.
+   */
+  minReadRate?: ReadRate;
   /** Bytes read from one connection before the others have their turn; 262,144 if not given. */
   readQuantumBytes?: number;
   /** One object that is told everything, instead of events on each connection. */
@@ -31,7 +48,15 @@ function isHandler(value: unknown): boolean {
   return typeof (value as Partial<ConnectionHandler> | null)?.onData === 'function';
 }
 
-const MAX_TIMEOUT_MS = 0x7fff_ffff;
+const readRateSchema = z.strictObject({
+  bytesPerSecond: z.number().positive(),
+  windowMs: z.number().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_WINDOW_MS),
+});
+
+/** Check a {@link ReadRate} that is set on a single connection. */
+export function parseReadRate(rate: ReadRate): ReadRate {
+  return parseOptions('setMinReadRate', readRateSchema, rate);
+}
 
 /** The fields of {@link ConnectionOptions} for the schemas of servers. */
 export const connectionOptionFields = {
@@ -47,6 +72,8 @@ export const connectionOptionFields = {
     .default(16 * 1024 * 1024),
   idleTimeoutMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
   writeTimeoutMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
+  lifetimeMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
+  minReadRate: readRateSchema.optional(),
   readQuantumBytes: z
     .int()
     .min(1)
@@ -70,6 +97,7 @@ export interface ConnectionOwner<C> {
 export interface ConnectionSettings<C> extends CheckedOptions {
   readonly loop: EventLoop;
   readonly buffers: IoBuffers;
+  readonly deadlines: ConnectionDeadlines;
   readonly owner: ConnectionOwner<C>;
 }
 
@@ -78,5 +106,6 @@ export function connectionSettings<C>(
   options: CheckedOptions,
   { loop, owner }: { loop: EventLoop; owner: ConnectionOwner<C> },
 ): ConnectionSettings<C> {
-  return { ...connectionOptionsSchema.parse(options), loop, owner, buffers: buffersOf(loop) };
+  const own = { loop, owner, buffers: buffersOf(loop), deadlines: deadlinesOf(loop) };
+  return { ...connectionOptionsSchema.parse(options), ...own };
 }
