@@ -112,7 +112,8 @@ export class ConnectionDeadlines {
   /** From now on. */
   setLifetime(connection: DeadlineSubject, lifetimeMs: number): void {
     checkLimit('lifetimeMs', lifetimeMs);
-    this.#rows[this.#row(connection.slot) + BORN] = performance.now();
+    const row = this.#row(connection.slot);
+    this.#rows[row + BORN] = performance.now();
     this.#setLimit(connection, LIFETIME, lifetimeMs);
   }
 
@@ -238,7 +239,9 @@ export class ConnectionDeadlines {
 
   #setLimit(connection: DeadlineSubject, column: number, limitMs: number): void {
     checkLimit('timeoutMs', limitMs);
-    this.#rows[this.#row(connection.slot) + column] = limitMs;
+    // First: it may replace the array.
+    const row = this.#row(connection.slot);
+    this.#rows[row + column] = limitMs;
     this.arm(connection);
   }
 
