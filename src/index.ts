@@ -29,7 +29,10 @@ export {
   type EventLoopOptions,
   type EventLoopStats,
   type Registration,
+  type Timed,
   type TimerOwner,
+  TimerWheel,
+  UNSCHEDULED,
   WheelTimer,
 } from './loop';
 export {
@@ -59,6 +62,7 @@ export {
   type PeerKey,
   type PeerLimit,
   peerCredentials,
+  type ReadRate,
   type ReceivedFds,
   type ReceiveFdsOptions,
   receiveFds,

@@ -5,6 +5,7 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { ConnectionDuplex } from '../net/connection-duplex';
 import type { StreamServer } from '../net/stream-server';
+import { followRequests } from './request-rate';
 
 /**
  * Answer the HTTP requests of `server`'s connections. Returns a `http.Server` that does not listen
@@ -17,8 +18,11 @@ export function serveHttp(
   listener?: RequestListener,
 ): Server {
   const http = createServer(options, listener);
+  const follow = server.minReadRate === null ? null : followRequests(http);
   server.on('connection', (connection) => {
-    http.emit('connection', new ConnectionDuplex(connection));
+    const stream = new ConnectionDuplex(connection);
+    follow?.(stream, connection);
+    http.emit('connection', stream);
   });
   server.on('close', () => http.close());
   // This starts the interval that enforces headersTimeout and requestTimeout: node:http starts it

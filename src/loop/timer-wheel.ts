@@ -1,103 +1,109 @@
 /**
- * A hashed timer wheel: deadlines for many connections with one Node timer between them.
+ * A timer wheel: deadlines for many connections, with one Node timer between them and no object for
+ * each. Who has a deadline is a {@link Timed}: it lends the wheel one field; see timer-lists.ts for
+ * the rest.
  *
- * A timer sits in the slot of its due tick modulo the number of slots, in a linked list through the
- * timers themselves, so scheduling and cancelling are a few assignments. Ticks are coarse: a timer
- * fires up to one tick late, never early. The Node timer is unref'd: a deadline alone does not hold
- * the process.
+ * The wheel has four levels of 256 slots. A slot of the first is one tick; a slot of the next level
+ * is as long as all slots of the level before. A timer waits in the level its distance asks for, and
+ * moves down as its time comes: so each is touched four times at most, in 24 days, and the Node
+ * timer fires when there is something to do, not at each tick. Scheduling and cancelling are a few
+ * assignments. Ticks are coarse: a timer fires up to one tick late, never early, and all in the
+ * order of their ticks, however late this thread is. The Node timer is unref'd: a deadline alone
+ * does not hold the process.
  *
  * Users that push a deadline back at each message should not reschedule each time: note the time of
  * the last activity, let the timer fire, and schedule it again for what is left.
  */
+import { invalidType, outOfRange } from '../sys/check';
 import { outsideCallers } from './context';
+import { type Timed, TimerLists, UNSCHEDULED } from './timer-lists';
 
 /** Milliseconds of one tick: the accuracy of a deadline. */
 const TICK_MS = 10;
-/** Slots, a power of two: one turn of the wheel is 2.56 s. Longer timers stay for more turns. */
+/** Slots of one level. One turn of the first level is 2.56 s. */
 const SLOTS = 256;
+/** Ticks of one slot of each level: 10 ms, 2.56 s, 11 minutes, 46 hours. */
+const SPANS = [1, SLOTS, SLOTS ** 2, SLOTS ** 3];
 /** Longest delay, about 24 days: Node's timers go no further either. */
 const MAX_DELAY_MS = 0x7fff_ffff;
+/** The list of what is being fired, behind those of the slots. */
+const DUE = SPANS.length * SLOTS;
 
-class Link {
-  previous: Link = this;
-  next: Link = this;
-
-  unlink(): void {
-    this.previous.next = this.next;
-    this.next.previous = this.previous;
-    this.previous = this;
-    this.next = this;
-  }
-
-  insertBefore(link: Link): void {
-    this.previous = link.previous;
-    this.next = link;
-    link.previous.next = this;
-    link.previous = this;
-  }
-}
-
-/** Who is told that a timer is due. */
+/** Who is told that a {@link WheelTimer} is due. */
 export interface TimerOwner {
   onTimer(timer: WheelTimer): void;
 }
 
-/** One deadline. Made once by its owner and scheduled as often as needed. */
-export class WheelTimer extends Link {
-  /** Maintained by the wheel. */
-  dueTick = 0;
+/**
+ * A deadline as an object, for those who have only few: an owner that has several, or does not want
+ * the field of a {@link Timed}. Made once and scheduled as often as needed.
+ */
+export class WheelTimer implements Timed {
+  timerIndex: number = UNSCHEDULED;
   readonly owner: TimerOwner;
 
   constructor(owner: TimerOwner) {
-    super();
     this.owner = owner;
   }
 
   get scheduled(): boolean {
-    return this.next !== this;
+    return this.timerIndex !== UNSCHEDULED;
+  }
+
+  /** For the wheel. */
+  onTimer(): void {
+    this.owner.onTimer(this);
   }
 }
 
 /** The deadlines of one loop. */
 export class TimerWheel {
-  readonly #slots: Link[] = Array.from({ length: SLOTS }, () => new Link());
+  readonly #lists = new TimerLists(DUE + 1);
   readonly #onError: (error: unknown) => void;
   readonly #onAlarm = (): void => this.#advance();
-  #size = 0;
-  /** The last tick whose slot has been served. */
+  /** All that was due up to this tick has been collected. */
   #tick = currentTick();
   #alarm: NodeJS.Timeout | null = null;
   #alarmTick = Infinity;
 
-  /** `onError` is told what an owner's `onTimer` throws. */
+  /** `onError` is told what an `onTimer` throws. */
   constructor(onError: (error: unknown) => void) {
     this.#onError = onError;
   }
 
   /** How many timers are scheduled. */
   get size(): number {
-    return this.#size;
+    return this.#lists.size;
   }
 
-  /** Have `timer.owner.onTimer` called in `delayMs`; replaces an earlier schedule. */
-  schedule(timer: WheelTimer, delayMs: number): void {
-    this.cancel(timer);
-    if (this.#size === 0) this.#tick = currentTick();
-    const delay = Math.min(Math.max(delayMs, 0), MAX_DELAY_MS);
-    timer.dueTick = Math.max(Math.ceil((performance.now() + delay) / TICK_MS), this.#tick + 1);
-    timer.insertBefore(this.#slot(timer.dueTick));
-    this.#size += 1;
-    if (timer.dueTick < this.#alarmTick) this.#setAlarm(timer.dueTick);
+  /** How many timers the wheel has memory for: follows `size` up and down. */
+  get capacity(): number {
+    return this.#lists.capacity;
+  }
+
+  /**
+   * Have `timer.onTimer` called in `delayMs`; replaces an earlier schedule. A delay below 0 is none,
+   * and one above 2\*\*31 - 1 is that. Throws a TypeError or RangeError for what is no number.
+   */
+  schedule(timer: Timed, delayMs: number): void {
+    this.#schedule(timer, dueTickIn(delayMs));
+  }
+
+  /** As {@link schedule}, unless `timer` is scheduled already for then or earlier. */
+  scheduleSooner(timer: Timed, delayMs: number): void {
+    const dueTick = dueTickIn(delayMs);
+    const index = this.#lists.indexOf(timer);
+    if (index !== UNSCHEDULED && this.#lists.dueTick(index) <= dueTick) return;
+    this.#schedule(timer, dueTick);
   }
 
   /** Forget `timer`; does nothing if it is not scheduled. */
-  cancel(timer: WheelTimer): void {
-    if (!timer.scheduled) return;
-    timer.unlink();
-    this.#size -= 1;
+  cancel(timer: Timed): void {
+    const index = this.#lists.indexOf(timer);
+    if (index !== UNSCHEDULED) this.#lists.remove(index);
   }
 
-  /** Milliseconds to the next slot that may hold a due timer; Infinity if there is none. */
+  /** Milliseconds to when there may be something to do; Infinity if there is nothing. */
   msToNext(): number {
     if (this.#alarmTick === Infinity) return Infinity;
     return Math.max(this.#alarmTick * TICK_MS - performance.now(), 0);
@@ -108,61 +114,92 @@ export class TimerWheel {
     this.#clearAlarm();
   }
 
-  #slot(tick: number): Link {
-    return this.#slots[tick & (SLOTS - 1)] as Link;
+  #schedule(timer: Timed, wanted: number): void {
+    const lists = this.#lists;
+    if (lists.size === 0) this.#tick = currentTick();
+    const dueTick = Math.max(wanted, this.#tick + 1);
+    const found = lists.indexOf(timer);
+    const index = found === UNSCHEDULED ? lists.add(timer) : found;
+    lists.setDueTick(index, dueTick);
+    lists.move(index, this.#slotFor(dueTick));
+    if (dueTick < this.#alarmTick) this.#setAlarm(dueTick);
+  }
+
+  /** The slot for what is due at `dueTick`, which is not past. */
+  #slotFor(dueTick: number): number {
+    const distance = dueTick - this.#tick;
+    let level = 0;
+    while (distance >= (SPANS[level] as number) * SLOTS) level += 1;
+    return slotAt(level, dueTick);
   }
 
   #advance(): void {
     this.#clearAlarm();
-    const now = currentTick();
-    const due = this.#collectDue(now);
-    while (due.next !== due) {
-      const timer = due.next as WheelTimer;
-      timer.unlink();
-      this.#size -= 1;
+    this.#collectDue(currentTick());
+    const lists = this.#lists;
+    for (let index = lists.first(DUE); index !== UNSCHEDULED; index = lists.first(DUE)) {
+      const timer = lists.remove(index);
       try {
-        timer.owner.onTimer(timer);
+        timer.onTimer();
       } catch (error) {
         this.#onError(error);
       }
     }
-    this.#setNextAlarm();
+    const tick = this.#nextTick();
+    if (tick < this.#alarmTick) this.#setAlarm(tick);
   }
 
-  /** Move what is due out of the slots the clock has passed, so that firing may reschedule. */
-  #collectDue(now: number): Link {
-    const due = new Link();
-    const first = Math.max(this.#tick + 1, now - SLOTS + 1);
-    for (let tick = first; tick <= now; tick += 1) {
-      const slot = this.#slot(tick);
-      let link = slot.next;
-      while (link !== slot) {
-        const timer = link as WheelTimer;
-        link = link.next;
-        if (timer.dueTick > now) continue;
-        timer.unlink();
-        timer.insertBefore(due);
+  /** Move what is due to a list of its own, so that firing may schedule again. */
+  #collectDue(now: number): void {
+    for (let tick = this.#nextTick(); tick <= now; tick = this.#nextTick()) {
+      this.#tick = tick;
+      for (let level = SPANS.length - 1; level > 0; level -= 1) {
+        if (tick % (SPANS[level] as number) === 0) this.#moveDown(slotAt(level, tick));
       }
+      this.#moveDue(slotAt(0, tick));
     }
     this.#tick = Math.max(this.#tick, now);
-    return due;
   }
 
-  #setNextAlarm(): void {
-    if (this.#size === 0) return;
-    for (let tick = this.#tick + 1; tick <= this.#tick + SLOTS; tick += 1) {
-      const slot = this.#slot(tick);
-      if (slot.next === slot) continue;
-      if (tick < this.#alarmTick) this.#setAlarm(tick);
-      return;
+  /** The time of a slot of a higher level has come: its timers are near enough for the lower ones. */
+  #moveDown(slot: number): void {
+    const lists = this.#lists;
+    for (let index = lists.first(slot); index !== UNSCHEDULED; index = lists.first(slot)) {
+      lists.move(index, this.#slotFor(lists.dueTick(index)));
     }
+  }
+
+  #moveDue(slot: number): void {
+    const lists = this.#lists;
+    for (let index = lists.first(slot); index !== UNSCHEDULED; index = lists.first(slot)) {
+      lists.move(index, DUE);
+    }
+  }
+
+  /** The next tick at which a slot has to be served or moved down; Infinity if all are empty. */
+  #nextTick(): number {
+    let next = Infinity;
+    if (this.#lists.size === 0) return next;
+    for (let level = 0; level < SPANS.length; level += 1) {
+      const span = SPANS[level] as number;
+      const first = (Math.floor(this.#tick / span) + 1) * span;
+      const last = Math.min(next - 1, first + span * (SLOTS - 1));
+      for (let tick = first; tick <= last; tick += span) {
+        if (this.#lists.first(slotAt(level, tick)) === UNSCHEDULED) continue;
+        next = tick;
+        break;
+      }
+    }
+    return next;
   }
 
   #setAlarm(tick: number): void {
     this.#clearAlarm();
     this.#alarmTick = tick;
-    const delay = Math.max(Math.ceil(tick * TICK_MS - performance.now()), 1);
-    this.#alarm = outsideCallers(() => setTimeout(this.#onAlarm, delay).unref());
+    const delayMs = Math.max(Math.ceil(tick * TICK_MS - performance.now()), 1);
+    // Rounded up to a tick, the longest delay would be more than Node takes, which then makes it 1.
+    const capped = Math.min(delayMs, MAX_DELAY_MS);
+    this.#alarm = outsideCallers(() => setTimeout(this.#onAlarm, capped).unref());
   }
 
   #clearAlarm(): void {
@@ -174,4 +211,17 @@ export class TimerWheel {
 
 function currentTick(): number {
   return Math.floor(performance.now() / TICK_MS);
+}
+
+/** The tick that is `delayMs` from now, or less than a tick later. */
+function dueTickIn(delayMs: number): number {
+  if (typeof delayMs !== 'number') throw invalidType('delayMs', 'a number', delayMs);
+  if (Number.isNaN(delayMs)) throw outOfRange('delayMs', 'a number of milliseconds', delayMs);
+  const delay = Math.min(Math.max(delayMs, 0), MAX_DELAY_MS);
+  return Math.ceil((performance.now() + delay) / TICK_MS);
+}
+
+/** The list of the slot in which `level` has `tick`. */
+function slotAt(level: number, tick: number): number {
+  return level * SLOTS + (Math.floor(tick / (SPANS[level] as number)) % SLOTS);
 }

@@ -8,17 +8,19 @@
  */
 import type { EventLoop } from '../loop/event-loop';
 import { type EventHandler, isFdGone, type Registration } from '../loop/registration';
-import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
+import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
+import { ADDRESS_BYTES } from '../sys/address';
 import * as constants from '../sys/constants';
 import { errno, unwrap } from '../sys/errno';
 import { closeOwned, disown } from '../sys/ownership';
-import { getsockopt } from '../sys/socket';
+import { getpeername, getsockopt } from '../sys/socket';
 import { type Endpoint, errorAt, formatEndpoint } from './endpoint';
 
 const { EPOLLOUT, SOL_SOCKET, SO_ERROR } = constants;
 const { ETIMEDOUT } = errno;
 
 const socketError = new Int32Array(1);
+const peer = new Uint8Array(ADDRESS_BYTES);
 
 /** What a {@link ConnectAttempt} has to know. */
 interface AttemptSetup {
@@ -48,14 +50,14 @@ export function finishConnect(fd: number, setup: AttemptSetup): Promise<void> {
 /** `ready`: not watched yet. `pending`: the kernel tries. `settled`: the outcome was told. */
 type AttemptState = 'ready' | 'pending' | 'settled';
 
-class ConnectAttempt implements EventHandler, TimerOwner {
+class ConnectAttempt implements EventHandler, Timed {
+  timerIndex: number = UNSCHEDULED;
   readonly #fd: number;
   readonly #setup: AttemptSetup;
   readonly #outcome: Outcome;
   readonly #onAbort = (): void => this.#fail(this.#setup.signal?.reason);
   #state: AttemptState = 'ready';
   #registration: Registration | null = null;
-  #deadline: WheelTimer | null = null;
 
   constructor(fd: number, setup: AttemptSetup, outcome: Outcome) {
     this.#fd = fd;
@@ -72,10 +74,7 @@ class ConnectAttempt implements EventHandler, TimerOwner {
       throw error;
     }
     this.#state = 'pending';
-    if (connectTimeoutMs > 0) {
-      this.#deadline = new WheelTimer(this);
-      loop.timers.schedule(this.#deadline, connectTimeoutMs);
-    }
+    if (connectTimeoutMs > 0) loop.timers.schedule(this, connectTimeoutMs);
     signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -99,7 +98,9 @@ class ConnectAttempt implements EventHandler, TimerOwner {
   /** For the timer wheel. */
   onTimer(): void {
     const { remote, connectTimeoutMs } = this.#setup;
-    const reason = `no answer of ${formatEndpoint(remote)} for ${connectTimeoutMs} ms`;
+    // Connected, and this thread is too late to have seen it.
+    if (getpeername(this.#fd, peer) >= 0) return this.onEvents();
+    const reason = `no answer of ${formatEndpoint(remote)} for ${connectTimeoutMs} ms (connectTimeoutMs)`;
     this.#fail(errorAt(ETIMEDOUT, 'connect', remote, reason));
   }
 
@@ -115,7 +116,7 @@ class ConnectAttempt implements EventHandler, TimerOwner {
     const { loop, signal } = this.#setup;
     this.#state = 'settled';
     signal?.removeEventListener('abort', this.#onAbort);
-    if (this.#deadline !== null) loop.timers.cancel(this.#deadline);
+    loop.timers.cancel(this);
     this.#registration?.remove();
   }
 }

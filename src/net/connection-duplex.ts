@@ -6,7 +6,7 @@
  */
 import { Duplex } from 'node:stream';
 import type { EventLoop } from '../loop/event-loop';
-import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
+import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
 import type { ConnectionHandler } from './connection-handler';
 import { closedError } from './connection-writer';
 import type { TcpConnection } from './tcp-connection';
@@ -14,12 +14,13 @@ import type { TcpConnection } from './tcp-connection';
 type Callback = (error?: Error | null) => void;
 
 /** Looks like a `net.Socket` to those who take one. */
-export class ConnectionDuplex extends Duplex implements ConnectionHandler, TimerOwner {
+export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timed {
   /** As of `net.Socket`; an accepted connection is connected. */
   readonly connecting = false;
   #connection: TcpConnection | null;
   readonly #loop: EventLoop;
-  #timer: WheelTimer | null = null;
+  /** For the timer wheel, which maintains it. */
+  timerIndex: number = UNSCHEDULED;
   #timeoutMs = 0;
 
   /** Takes `connection` over: its events go to this stream from now on. */
@@ -59,12 +60,8 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
       if (timeoutMs > 0) this.once('timeout', callback);
       else this.removeListener('timeout', callback);
     }
-    if (timeoutMs > 0) {
-      this.#timer ??= new WheelTimer(this);
-      this.#loop.timers.schedule(this.#timer, timeoutMs);
-    } else if (this.#timer !== null) {
-      this.#loop.timers.cancel(this.#timer);
-    }
+    if (timeoutMs > 0) this.#loop.timers.schedule(this, timeoutMs);
+    else this.#loop.timers.cancel(this);
     return this;
   }
 
@@ -108,10 +105,10 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
     if (this.#connection === connection) this.destroy(error);
   }
 
-  onTimer(timer: WheelTimer): void {
+  onTimer(): void {
     if (this.#connection === null || this.#connection.closed) return;
     const leftMs = this.#connection.lastActivity + this.#timeoutMs - performance.now();
-    if (leftMs > 0) this.#loop.timers.schedule(timer, leftMs);
+    if (leftMs > 0) this.#loop.timers.schedule(this, leftMs);
     else this.emit('timeout');
   }
 

@@ -1,6 +1,14 @@
 /** What can be set for the connections of a server, and its defaults. */
 import { z } from 'zod';
 import type { EventLoop } from '../loop/event-loop';
+import { parseOptions } from '../loop/options';
+import {
+  type ConnectionDeadlines,
+  DEFAULT_WINDOW_MS,
+  deadlinesOf,
+  MAX_TIMEOUT_MS,
+  type ReadRate,
+} from './connection-deadlines';
 import { type ConnectionHandler, emitEvents } from './connection-handler';
 import { buffersOf, type IoBuffers } from './io-buffers';
 
@@ -24,6 +32,15 @@ export interface ConnectionOptions {
   idleTimeoutMs?: number;
   /** Cut a connection of which a queued write waits for so long; 0, the default, for never. */
   writeTimeoutMs?: number;
+  /** Cut a connection so long after it was opened, whatever happens on it; 0, the default, for never. */
+  lifetimeMs?: number;
+  /**
+   * Cut a connection whose peer sends fewer bytes while it owes some; no minimum if not given. It
+   * owes bytes from the opening on, unless the protocol says otherwise: see
+   * {@link TcpConnection.expectBytes}, which {@link serveHttp} calls. While the connection is paused
+   * nothing is owed.
+   */
+  minReadRate?: ReadRate;
   /** Bytes read from one connection before the others have their turn; 262,144 if not given. */
   readQuantumBytes?: number;
   /** Bytes sent from one connection's queue before the others have their turn; 1 MiB if not given. */
@@ -44,7 +61,15 @@ function isHandler(value: unknown): boolean {
   return typeof (value as Partial<ConnectionHandler> | null)?.onData === 'function';
 }
 
-const MAX_TIMEOUT_MS = 0x7fff_ffff;
+const readRateSchema = z.strictObject({
+  bytesPerSecond: z.number().positive(),
+  windowMs: z.number().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_WINDOW_MS),
+});
+
+/** Check a {@link ReadRate} that is set on a single connection. */
+export function parseReadRate(rate: ReadRate): ReadRate {
+  return parseOptions('setMinReadRate', readRateSchema, rate);
+}
 
 /** The fields of {@link ConnectionOptions} for the schemas of servers. */
 export const connectionOptionFields = {
@@ -60,6 +85,8 @@ export const connectionOptionFields = {
     .default(16 * 1024 * 1024),
   idleTimeoutMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
   writeTimeoutMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
+  lifetimeMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
+  minReadRate: readRateSchema.optional(),
   readQuantumBytes: z
     .int()
     .min(1)
@@ -88,6 +115,7 @@ export interface ConnectionOwner<C> {
 export interface ConnectionSettings<C> extends CheckedOptions {
   readonly loop: EventLoop;
   readonly buffers: IoBuffers;
+  readonly deadlines: ConnectionDeadlines;
   readonly owner: ConnectionOwner<C>;
   /** Whether a write is tried before it is queued. */
   readonly sendsFirst: boolean;
@@ -106,5 +134,6 @@ export function connectionSettings<C>(
     throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
   }
   const checked = connectionOptionsSchema.parse(options);
-  return { ...checked, loop, owner, sendsFirst, buffers: buffersOf(loop) };
+  const own = { loop, owner, sendsFirst, buffers: buffersOf(loop), deadlines: deadlinesOf(loop) };
+  return { ...checked, ...own };
 }

@@ -191,7 +191,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
   }
 
   /** Since when the oldest queued write waits; Infinity if none does. */
-  protected get waitingSince(): number {
+  get waitingSince(): number {
     return this.#queue?.waitingSince ?? Infinity;
   }
 

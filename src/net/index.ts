@@ -2,6 +2,7 @@
 export type { AcceptTrigger } from './acceptor';
 export { connect } from './connect';
 export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './connect-options';
+export type { ReadRate } from './connection-deadlines';
 export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
 export type { ConnectionOptions, WriteStrategy } from './connection-options';

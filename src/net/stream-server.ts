@@ -11,6 +11,7 @@ import { SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
 import { closeOwned, disown, own } from '../sys/ownership';
 import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
+import { checkLimit, idleError, type ReadRate } from './connection-deadlines';
 import {
   type ConnectionOwner,
   type ConnectionSettings,
@@ -108,6 +109,11 @@ export abstract class StreamServer
     return this.#dropped;
   }
 
+  /** What was given as `minReadRate`; null for nothing. */
+  get minReadRate(): ReadRate | null {
+    return this.#settings.minReadRate ?? null;
+  }
+
   get listening(): boolean {
     return this.#state === 'listening';
   }
@@ -127,6 +133,23 @@ export abstract class StreamServer
 
   [Symbol.dispose](): void {
     this.destroy();
+  }
+
+  /**
+   * Cut the connections on which no bytes have moved for `idleMs`, with ETIMEDOUT. Returns how many.
+   * Looks at each connection: for a program that makes a pass over its users anyway, now and then.
+   * `idleTimeoutMs` does it without one.
+   */
+  sweep(idleMs: number): number {
+    checkLimit('idleMs', idleMs);
+    const latest = performance.now() - idleMs;
+    let count = 0;
+    for (const connection of this.#connections) {
+      if (connection.lastActivity > latest || connection.hasUnread()) continue;
+      connection.destroy(idleError(idleMs, 'sweep'));
+      count += 1;
+    }
+    return count;
   }
 
   /** Hold the process open while listening; the default. */

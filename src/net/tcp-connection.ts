@@ -13,22 +13,24 @@
  */
 import type { EventLoop } from '../loop/event-loop';
 import { type EventHandler, isFdGone, type Registration } from '../loop/registration';
-import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
+import { UNSCHEDULED } from '../loop/timer-lists';
 import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { closeOwned, disown, own } from '../sys/ownership';
 import { getpeername, getsockname, recv, setsockopt } from '../sys/socket';
 import { pendingError } from '../watch/pending-error';
+import type { DeadlineSubject, ReadRate } from './connection-deadlines';
 import type { ConnectionHandler } from './connection-handler';
-import type { ConnectionOwner, ConnectionSettings } from './connection-options';
+import { type ConnectionOwner, type ConnectionSettings, parseReadRate } from './connection-options';
 import { ConnectionWriter, closedError } from './connection-writer';
 import { READ_BYTES } from './io-buffers';
+import { isReadyNow } from './ready-now';
 
-const { EAGAIN, EINTR, ETIMEDOUT } = errno;
+const { EAGAIN, EINTR } = errno;
 
 const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } = constants;
-const { IPPROTO_TCP, SOL_SOCKET, SO_KEEPALIVE, TCP_NODELAY } = constants;
+const { IPPROTO_TCP, POLLIN, POLLOUT, SOL_SOCKET, SO_KEEPALIVE, TCP_NODELAY } = constants;
 /** What calls for recv(2): EPOLLHUP and EPOLLERR too, because data may stand before them. */
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 /** With one of these, a short read does not prove that the socket is empty. */
@@ -38,7 +40,7 @@ const READ_ON = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 type ReadState = 'flowing' | 'paused' | 'ended';
 
 /** A connected stream socket. Made by {@link TcpServer}, {@link UnixServer} and {@link connect}. */
-export class TcpConnection extends ConnectionWriter implements EventHandler, TimerOwner {
+export class TcpConnection extends ConnectionWriter implements EventHandler, DeadlineSubject {
   #reading: ReadState = 'flowing';
   #handler: ConnectionHandler;
   /** Bytes received and delivered. */
@@ -49,9 +51,8 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
   allowHalfOpen: boolean;
   readonly #owner: ConnectionOwner<TcpConnection>;
   readonly #registration: Registration;
-  #deadline: WheelTimer | null = null;
-  #idleTimeoutMs: number;
-  #writeTimeoutMs: number;
+  /** For the timer wheel, which maintains it. */
+  timerIndex: number = UNSCHEDULED;
   #peer: SocketAddress | null = null;
 
   /** Takes over `fd`: connected and non-blocking. Closes it if the loop does not take it. */
@@ -60,8 +61,6 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     this.#handler = settings.handler;
     this.#owner = settings.owner;
     this.allowHalfOpen = settings.allowHalfOpen;
-    this.#idleTimeoutMs = settings.idleTimeoutMs;
-    this.#writeTimeoutMs = settings.writeTimeoutMs;
     try {
       this.#registration = settings.loop.add(fd, this.#interest(), this);
     } catch (error) {
@@ -69,7 +68,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
       throw error;
     }
     own(fd);
-    this.#armDeadline();
+    settings.deadlines.open(this, settings);
   }
 
   /** The loop that does the work. */
@@ -95,15 +94,34 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
 
   /** Cut the connection when no bytes move for so long, from now on; 0 for never. */
   setIdleTimeout(timeoutMs: number): void {
-    this.#idleTimeoutMs = timeoutMs;
+    if (this.closed) return;
     this.lastActivity = Math.floor(performance.now());
-    this.#armDeadline();
+    this.settings.deadlines.setIdle(this, timeoutMs);
   }
 
   /** Cut the connection when a queued write waits for so long; 0 for never. */
   setWriteTimeout(timeoutMs: number): void {
-    this.#writeTimeoutMs = timeoutMs;
-    this.#armDeadline();
+    if (!this.closed) this.settings.deadlines.setWrite(this, timeoutMs);
+  }
+
+  /** Cut the connection so long from now, whatever happens on it; 0 for never. */
+  setLifetime(lifetimeMs: number): void {
+    if (!this.closed) this.settings.deadlines.setLifetime(this, lifetimeMs);
+  }
+
+  /** Cut the connection when its peer owes bytes and sends fewer; null for never. */
+  setMinReadRate(rate: ReadRate | null): void {
+    const checked = rate === null ? null : parseReadRate(rate);
+    if (!this.closed) this.settings.deadlines.setReadRate(this, checked);
+  }
+
+  /**
+   * For protocols, if there is a `minReadRate`: whether the peer owes bytes. It does from the
+   * opening on. `false`, when a whole message has come: nothing is owed until the first byte of the
+   * next one. `true`: bytes are owed from now on.
+   */
+  expectBytes(expected: boolean): void {
+    if (!this.closed) this.settings.deadlines.expectBytes(this, expected);
   }
 
   /** TCP_NODELAY: send small writes at once. Has been done already, unless `noDelay` was false. */
@@ -136,6 +154,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     if (this.#reading !== 'paused' || this.closed) return;
     this.#reading = 'flowing';
     this.#registration.modify(this.#interest());
+    this.settings.deadlines.onResume(this);
   }
 
   /** Close now. What is queued is lost; its callbacks get an error. */
@@ -179,22 +198,43 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     this.#leave(reason);
   }
 
+  /** For the deadlines: the number of this connection in its loop. */
+  get slot(): number {
+    return this.#registration.low;
+  }
+
+  /** Whether {@link pause} was called last, and not {@link resume}. */
+  get paused(): boolean {
+    return this.#reading === 'paused';
+  }
+
+  /** Whether what comes is delivered: false when paused, after the peer's FIN, and once closed. */
+  get flowing(): boolean {
+    return this.#reading === 'flowing';
+  }
+
+  /**
+   * Whether there is something that will be delivered with the next turn: bytes, or the FIN. For
+   * those who judge a peer by its silence: it may be this thread that is late.
+   */
+  hasUnread(): boolean {
+    return this.flowing && isReadyNow(this.fd, POLLIN);
+  }
+
+  /** As {@link hasUnread}: whether some of what is queued will be sent with the next turn. */
+  willSend(): boolean {
+    return this.wantsWritable && isReadyNow(this.fd, POLLOUT);
+  }
+
   /** For the timer wheel: look which deadline has passed, if any. */
   onTimer(): void {
-    const now = performance.now();
-    if (now >= this.#idleDeadline()) {
-      this.destroy(timeoutError('read', `no bytes for ${this.#idleTimeoutMs} ms`));
-    } else if (now >= this.#writeDeadline()) {
-      const reason = `a write has waited for ${this.#writeTimeoutMs} ms, the peer does not read`;
-      this.destroy(timeoutError('write', reason));
-    } else {
-      this.#armDeadline();
-    }
+    const error = this.settings.deadlines.judge(this);
+    if (error !== null) this.destroy(error);
   }
 
   protected onQueueChange(): void {
     this.#applyInterest();
-    this.#armDeadline();
+    this.settings.deadlines.arm(this);
   }
 
   protected onTurnSpent(): void {
@@ -214,7 +254,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
   #leave(error: Error | undefined): void {
     this.#reading = 'ended';
     this.#registration.remove();
-    if (this.#deadline !== null) this.settings.loop.timers.cancel(this.#deadline);
+    this.settings.deadlines.close(this);
     this.abandon(error ?? closedError());
     this.#tell(() => this.#handler.onClose?.(this, error));
     this.#owner.onConnectionClose(this);
@@ -290,21 +330,6 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     if (this.#registration.events !== mask) this.#registration.modify(mask);
   }
 
-  #idleDeadline(): number {
-    return this.#idleTimeoutMs > 0 ? this.lastActivity + this.#idleTimeoutMs : Infinity;
-  }
-
-  #writeDeadline(): number {
-    return this.#writeTimeoutMs > 0 ? this.waitingSince + this.#writeTimeoutMs : Infinity;
-  }
-
-  #armDeadline(): void {
-    const due = Math.min(this.#idleDeadline(), this.#writeDeadline());
-    if (due === Infinity) return;
-    this.#deadline ??= new WheelTimer(this);
-    this.settings.loop.timers.schedule(this.#deadline, due - performance.now());
-  }
-
   #setOption(level: number, name: number, enabled: boolean): void {
     if (this.closed) return;
     const value = Int32Array.of(enabled ? 1 : 0);
@@ -318,8 +343,4 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     }
     return this.#peer;
   }
-}
-
-function timeoutError(syscall: string, reason: string): SystemError {
-  return new SystemError(syscall, ETIMEDOUT, { reason });
 }

@@ -9,7 +9,7 @@
  */
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
-import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
+import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
 import type { ConnectionHandler } from '../net/connection-handler';
 import { buffersOf, type IoBuffers } from '../net/io-buffers';
 import type { TcpConnection } from '../net/tcp-connection';
@@ -83,7 +83,7 @@ const EMPTY = Buffer.alloc(0);
 /** A WebSocket. Made by {@link WebSocketServer}. */
 export class WebSocketConnection
   extends EventEmitter<WebSocketEvents>
-  implements ConnectionHandler, FrameSink, TimerOwner
+  implements ConnectionHandler, FrameSink, Timed
 {
   /** The subprotocol that was agreed on; empty if none. */
   readonly protocol: string;
@@ -95,7 +95,8 @@ export class WebSocketConnection
   readonly #decoder: FrameDecoder;
   readonly #buffers: IoBuffers;
   #state: SocketState = 'open';
-  #timer: WheelTimer | null = null;
+  /** For the timer wheel, which maintains it. */
+  timerIndex: number = UNSCHEDULED;
   #awaitsPong = false;
   #closeCode = CLOSE_ABNORMAL;
   #closeReason = '';
@@ -222,7 +223,7 @@ export class WebSocketConnection
   onClose(connection: TcpConnection, error: Error | undefined): void {
     this.#state = 'closed';
     this.#decoder.stop();
-    if (this.#timer !== null) connection.loop.timers.cancel(this.#timer);
+    connection.loop.timers.cancel(this);
     try {
       if (error !== undefined) this.emit('error', error);
       this.emit('close', this.#closeCode, this.#closeReason);
@@ -268,6 +269,12 @@ export class WebSocketConnection
     const { pingIntervalMs } = this.#settings;
     if (this.#state !== 'open') {
       this.#connection.destroy();
+    } else if (this.#awaitsPong && this.#connection.paused) {
+      // Paused: the pong may be there, and it is we who do not read it.
+      this.#schedule(pingIntervalMs);
+    } else if (this.#awaitsPong && this.#connection.hasUnread()) {
+      // This thread is late, and what waits to be read may be the pong.
+      this.#schedule(0);
     } else if (this.#awaitsPong) {
       const text = `no pong within ${pingIntervalMs} ms`;
       this.#connection.destroy(Object.assign(new Error(text), { code: 'ERR_PONG_TIMEOUT' }));
@@ -308,8 +315,7 @@ export class WebSocketConnection
   }
 
   #schedule(delayMs: number): void {
-    this.#timer ??= new WheelTimer(this);
-    this.#connection.loop.timers.schedule(this.#timer, delayMs);
+    this.#connection.loop.timers.schedule(this, delayMs);
   }
 
   /** A listener that throws must not cost the peer the messages behind this one. */

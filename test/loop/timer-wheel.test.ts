@@ -1,3 +1,4 @@
+import { type Timed, UNSCHEDULED } from '../../src/loop/timer-lists';
 import { TimerWheel, WheelTimer } from '../../src/loop/timer-wheel';
 import { until } from '../support/until';
 
@@ -113,25 +114,219 @@ test('an owner that throws does not stop the others', async () => {
   expect(errors).toEqual([expect.objectContaining({ message: 'in a timer' })]);
 });
 
-test('20,000 timers cost one timer of Node', async () => {
-  const created = jest.spyOn(globalThis, 'setTimeout');
-  let fired = 0;
-  const owner = {
-    onTimer: () => {
-      fired += 1;
-    },
-  };
-  for (let index = 0; index < 20_000; index += 1) wheel.schedule(new WheelTimer(owner), 200);
-  const calls = created.mock.calls.length;
-  created.mockRestore();
-  expect(calls).toBeLessThan(20);
-  await until(() => fired === 20_000);
-  expect(wheel.size).toBe(0);
-});
-
 test('the time to the next deadline is known, for a wait that must end in time', () => {
   expect(wheel.msToNext()).toBe(Infinity);
   wheel.schedule(timer().timer, 50);
   expect(wheel.msToNext()).toBeGreaterThan(40);
   expect(wheel.msToNext()).toBeLessThanOrEqual(60);
+});
+
+test('what is no delay is refused, and nothing is scheduled', () => {
+  const { timer: wanted } = timer();
+  expect(() => wheel.schedule(wanted, Number.NaN)).toThrow(/"delayMs"/);
+  expect(() => wheel.schedule(wanted, '5' as unknown as number)).toThrow(/"delayMs"/);
+  expect([wanted.scheduled, wheel.size]).toEqual([false, 0]);
+});
+
+test('sooner: an earlier deadline replaces a later one, and not the other way round', async () => {
+  const moved = timer();
+  const late = timer();
+  wheel.schedule(moved.timer, 60_000);
+  wheel.scheduleSooner(moved.timer, 20);
+  wheel.scheduleSooner(moved.timer, 60_000);
+  wheel.scheduleSooner(late.timer, 60_000);
+  await until(() => moved.firedAt.length === 1);
+  expect([wheel.size, late.timer.scheduled]).toEqual([1, true]);
+});
+
+test('a timer belongs to one wheel, and its index is the wheel’s', () => {
+  const other = new TimerWheel(() => {});
+  const { timer: mine } = timer();
+  wheel.schedule(mine, 60_000);
+  expect(() => other.schedule(mine, 60_000)).toThrow(TypeError);
+  other.cancel(mine);
+  expect([wheel.size, other.size, mine.scheduled]).toEqual([1, 0, true]);
+  const forged: Timed = { timerIndex: mine.timerIndex, onTimer: () => {} };
+  wheel.cancel(forged);
+  expect(() => wheel.schedule(forged, 10)).toThrow(TypeError);
+  expect([wheel.size, mine.scheduled]).toEqual([1, true]);
+  other.close();
+});
+
+describe('with a clock of its own', () => {
+  const TICK_MS = 10;
+  const DAY_MS = 24 * 60 * 60 * 1_000;
+  const LONGEST_MS = 0x7fff_ffff;
+  let timersOfNode: jest.SpyInstance;
+
+  beforeEach(() => {
+    jest.useFakeTimers({ now: 0 });
+    wheel = new TimerWheel((error) => errors.push(error));
+    timersOfNode = jest.spyOn(globalThis, 'setTimeout');
+  });
+  afterEach(() => {
+    wheel.close();
+    timersOfNode.mockRestore();
+    jest.useRealTimers();
+  });
+
+  /** Objects that lend the wheel a field, and note their number when their time has come. */
+  class Deadline implements Timed {
+    timerIndex: number = UNSCHEDULED;
+    readonly id: number;
+    readonly #fired: number[];
+    dueAt = 0;
+
+    constructor(fired: number[], id = 0) {
+      this.#fired = fired;
+      this.id = id;
+    }
+
+    onTimer(): void {
+      this.#fired.push(this.id);
+    }
+
+    in(delayMs: number): this {
+      this.dueAt = performance.now() + delayMs;
+      wheel.schedule(this, delayMs);
+      return this;
+    }
+  }
+
+  function make(count: number, fired: number[]): Deadline[] {
+    return Array.from({ length: count }, (_, id) => new Deadline(fired, id));
+  }
+
+  /** The same numbers each time, spread over 0 to 1. */
+  function* spread(): Generator<number, never> {
+    for (let value = 1; ; value = (value * 48_271) % 0x7fff_ffff) yield value / 0x7fff_ffff;
+  }
+
+  /** How many fired before one that was due in an earlier tick. */
+  function countDisorder(fired: number[], all: Deadline[]): number {
+    const ticks = fired.map((id) => Math.ceil((all[id] as Deadline).dueAt / TICK_MS));
+    return ticks.filter((tick, index) => index > 0 && tick < (ticks[index - 1] as number)).length;
+  }
+
+  const same = (a: number[], b: number[]): boolean => a.join() === b.join();
+
+  test.each([
+    2_550,
+    2_560,
+    2_570,
+    5_120,
+    60_000,
+    655_350,
+    655_360,
+    655_370,
+    3_600_000,
+    167_772_150,
+    167_772_160,
+    167_772_170,
+    2 * DAY_MS,
+    20 * DAY_MS,
+    LONGEST_MS,
+  ])('%d ms are kept to the tick, with a few timers of Node', (delayMs) => {
+    const fired: number[] = [];
+    jest.advanceTimersByTime(12_345);
+    new Deadline(fired).in(delayMs);
+    jest.advanceTimersByTime(delayMs - 1);
+    expect(fired).toHaveLength(0);
+    jest.advanceTimersByTime(2 * TICK_MS);
+    expect(fired).toHaveLength(1);
+    expect([wheel.size, errors]).toEqual([0, []]);
+    expect(timersOfNode.mock.calls.length).toBeLessThan(8);
+    for (const [, waitMs] of timersOfNode.mock.calls) {
+      expect(waitMs).toBeLessThanOrEqual(LONGEST_MS);
+    }
+  });
+
+  test('20,000 timers of all lengths: no object each, a few timers of Node, in the order of time', () => {
+    const fired: number[] = [];
+    const numbers = spread();
+    const all = make(20_000, fired);
+    // As many in each order of magnitude: from 10 ms to 10,000 s.
+    for (const deadline of all) deadline.in(10 ** (1 + 6 * numbers.next().value));
+    expect(wheel.size).toBe(20_000);
+    expect(new Set(all.map(({ timerIndex }) => timerIndex)).size).toBe(20_000);
+    expect(wheel.capacity).toBeLessThanOrEqual(2 * 20_000);
+    // One for each time that a sooner deadline than all before it came.
+    expect(timersOfNode.mock.calls.length).toBeLessThan(30);
+    jest.advanceTimersByTime(10_000_000 + TICK_MS);
+    expect(fired).toHaveLength(20_000);
+    expect(countDisorder(fired, all)).toBe(0);
+  });
+
+  test('a thread that is late by hours tells all, in the order of time', () => {
+    const fired: number[] = [];
+    const numbers = spread();
+    const all = make(2_001, fired);
+    for (const deadline of all.slice(1)) deadline.in(3_600_000 * numbers.next().value);
+    (all[0] as Deadline).in(4 * 3_600_000);
+    // The clock goes on, and no timer of Node fires meanwhile.
+    const late = jest.spyOn(performance, 'now').mockReturnValue(3 * 3_600_000);
+    jest.runOnlyPendingTimers();
+    late.mockRestore();
+    expect(fired).toHaveLength(2_000);
+    expect(countDisorder(fired, all)).toBe(0);
+    expect(wheel.size).toBe(1);
+  });
+
+  test('cancelling and moving thousands leaves the others as they are', () => {
+    const fired: number[] = [];
+    const all = make(9_000, fired);
+    for (const deadline of all) deadline.in(1_000 + deadline.id * TICK_MS);
+    for (const deadline of all) {
+      if (deadline.id % 3 === 0) wheel.cancel(deadline);
+      if (deadline.id % 3 === 1) deadline.in(200_000 - deadline.id * TICK_MS);
+    }
+    jest.advanceTimersByTime(1_000 + 9_000 * TICK_MS);
+    const ids = all.map(({ id }) => id);
+    const kept = ids.filter((id) => id % 3 === 2);
+    const moved = ids.filter((id) => id % 3 === 1).reverse();
+    expect(fired.length).toBe(kept.length);
+    expect(same(fired, kept)).toBe(true);
+    jest.advanceTimersByTime(200_000);
+    expect(same(fired.slice(kept.length), moved)).toBe(true);
+    expect(wheel.size).toBe(0);
+  });
+
+  test('memory follows the number of timers, up and down, and each stays what it was', () => {
+    const fired: number[] = [];
+    const smallest = wheel.capacity;
+    const kept = make(20, fired);
+    for (const deadline of kept) deadline.in(60_000 - deadline.id * 1_000);
+    const burst = make(20_000, fired);
+    for (const deadline of burst) deadline.in(70_000 + deadline.id);
+    expect(wheel.capacity).toBeGreaterThanOrEqual(20_020);
+    for (const deadline of burst) wheel.cancel(deadline);
+    expect(wheel.size).toBe(20);
+    expect(wheel.capacity).toBeLessThanOrEqual(smallest * 4);
+    expect(burst.filter(({ timerIndex }) => timerIndex !== UNSCHEDULED)).toHaveLength(0);
+    jest.advanceTimersByTime(70_000);
+    expect(same(fired, kept.map(({ id }) => id).reverse())).toBe(true);
+  });
+
+  test('memory may shrink and grow while timers fire', () => {
+    const fired: number[] = [];
+    const others: Deadline[] = [];
+    class Breeder extends Deadline {
+      override onTimer(): void {
+        super.onTimer();
+        others.push(new Deadline(fired, 1).in(30_000));
+      }
+    }
+    class Killer extends Deadline {
+      override onTimer(): void {
+        for (const other of others) wheel.cancel(other);
+      }
+    }
+    for (let count = 0; count < 3_000; count += 1) new Breeder(fired).in(100);
+    jest.advanceTimersByTime(120);
+    expect([fired.length, wheel.size]).toEqual([3_000, 3_000]);
+    new Killer(fired).in(100);
+    new Deadline(fired, 7).in(100);
+    jest.advanceTimersByTime(120);
+    expect([wheel.size, fired.length, fired.at(-1)]).toEqual([0, 3_001, 7]);
+  });
 });

@@ -140,7 +140,7 @@ describe.each([
       syscall: 'connect',
       address: '127.0.0.1',
       port,
-      message: `connect ETIMEDOUT: no answer of 127.0.0.1:${port} for 60 ms`,
+      message: `connect ETIMEDOUT: no answer of 127.0.0.1:${port} for 60 ms (connectTimeoutMs)`,
     });
     expect(performance.now() - start).toBeGreaterThanOrEqual(60);
     expect(loop.stats()).toMatchObject({ watched: 0, timers: 0 });

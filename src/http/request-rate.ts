@@ -1,0 +1,45 @@
+/**
+ * What the read-rate deadline has to know of HTTP: a client owes bytes from the opening on, until
+ * its request has come as a whole. While it is answered, and on a connection that is kept alive
+ * after that, the client owes nothing, until the first byte of its next request. A connection that
+ * is upgraded is HTTP's no more, and has no minimum from then on.
+ */
+import { IncomingMessage, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { TcpConnection } from '../net/tcp-connection';
+
+/** Events after which the connection belongs to another protocol. */
+const TAKEN_OVER = new Set<string | symbol>(['upgrade', 'connect']);
+
+/**
+ * Follow the requests of `http`. Returns what has to be told each connection, with the stream that
+ * node:http gets for it.
+ */
+export function followRequests(http: Server): (stream: Duplex, connection: TcpConnection) => void {
+  const connections = new WeakMap<Duplex, TcpConnection>();
+  const emit = http.emit.bind(http) as (event: string | symbol, ...args: unknown[]) => boolean;
+  // Not by listeners: to listen to `upgrade` or `checkContinue` changes what node:http does.
+  http.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+    const [request] = args;
+    if (request instanceof IncomingMessage) {
+      const connection = connections.get(request.socket);
+      if (connection !== undefined) headHasCome(connection, request, event);
+    }
+    return emit(event, ...args);
+  };
+  return (stream, connection) => connections.set(stream, connection);
+}
+
+function headHasCome(
+  connection: TcpConnection,
+  request: IncomingMessage,
+  event: string | symbol,
+): void {
+  if (TAKEN_OVER.has(event)) connection.setMinReadRate(null);
+  else if (!hasBody(request)) connection.expectBytes(false);
+  else request.once('end', () => connection.expectBytes(false));
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}

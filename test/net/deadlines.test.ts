@@ -1,0 +1,352 @@
+/** When connections are cut, and when not: each deadline, under each trigger and in each state. */
+import { createHook } from 'node:async_hooks';
+import { EventLoop } from '../../src/loop/event-loop';
+import { connect } from '../../src/net/connect';
+import {
+  type ConnectionOptions,
+  connectionOptionsSchema,
+  connectionSettings,
+} from '../../src/net/connection-options';
+import { TcpConnection } from '../../src/net/tcp-connection';
+import { TcpServer } from '../../src/net/tcp-server';
+import { encodeAddress } from '../../src/sys/address';
+import * as constants from '../../src/sys/constants';
+import { unwrap } from '../../src/sys/errno';
+import { read, write } from '../../src/sys/io';
+import { connect as connectSocket, shutdown, socket, socketpair } from '../../src/sys/socket';
+import { client } from '../support/client';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+import { closeLater } from '../support/fds';
+import { next, until } from '../support/until';
+
+expectNoFdLeaks();
+jest.setTimeout(120_000);
+
+const { AF_INET, AF_UNIX, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
+
+let loop: EventLoop;
+/** The connections that were closed, in that order, and why. */
+let ends: { connection: TcpConnection; error: Error | undefined }[];
+const open = new Set<TcpConnection>();
+
+beforeEach(() => {
+  loop = new EventLoop();
+  ends = [];
+});
+afterEach(() => {
+  for (const connection of open) connection.destroy();
+  loop.close();
+});
+
+/** One end of a pair as a connection; the other is the fd of its peer. */
+function opened(options: ConnectionOptions = {}): { connection: TcpConnection; peer: number } {
+  const fds = new Int32Array(2);
+  unwrap(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 'socketpair');
+  const owner = { onConnectionClose: (closed: TcpConnection) => void open.delete(closed) };
+  const checked = connectionOptionsSchema.parse(options);
+  const settings = connectionSettings<TcpConnection>(checked, { loop, owner });
+  const connection = new TcpConnection(fds[0] as number, settings);
+  open.add(connection);
+  connection.on('close', (error) => ends.push({ connection, error }));
+  return { connection, peer: closeLater(fds[1] as number) };
+}
+
+/** Wait until `connection` is closed, and return the message of why. */
+async function endOf(connection: TcpConnection): Promise<string> {
+  await until(() => connection.closed, 100_000);
+  const error = ends.find((end) => end.connection === connection)?.error;
+  expect(error).toMatchObject({ name: 'SystemError', code: 'ETIMEDOUT', errno: -110 });
+  return error?.message ?? '';
+}
+
+/** More than the kernel takes. */
+function clog(connection: TcpConnection): void {
+  while (connection.queuedBytes === 0) connection.write(Buffer.alloc(256 * 1024));
+}
+
+/** Send `count` bytes as the peer. */
+function send(peer: number, count: number): void {
+  expect(write(peer, Buffer.alloc(count, 'x'))).toBe(count);
+}
+
+/** Stand still, as a thread does that has too much to do. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** States in which a deadline has to hold. */
+const STATES: Record<string, (connection: TcpConnection, peer: number) => Promise<void>> = {
+  flowing: async () => {},
+  paused: async (connection) => connection.pause(),
+  corked: async (connection) => connection.cork(),
+  'half-open': async (connection, peer) => {
+    const ended = next(connection, 'end');
+    shutdown(peer, SHUT_WR);
+    await ended;
+  },
+};
+
+describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
+  describe.each(Object.keys(STATES))('%s', (state) => {
+    const enter = STATES[state] as (connection: TcpConnection, peer: number) => Promise<void>;
+
+    test('a connection without bytes is cut at idleTimeoutMs', async () => {
+      const { connection, peer } = opened({ trigger, allowHalfOpen: true });
+      await enter(connection, peer);
+      connection.setIdleTimeout(60);
+      expect(await endOf(connection)).toBe('read ETIMEDOUT: no bytes for 60 ms (idleTimeoutMs)');
+    });
+
+    test('a peer that does not read is cut at writeTimeoutMs', async () => {
+      const { connection, peer } = opened({ trigger, allowHalfOpen: true });
+      await enter(connection, peer);
+      connection.setWriteTimeout(60);
+      clog(connection);
+      expect(await endOf(connection)).toBe(
+        'write ETIMEDOUT: a write has waited for 60 ms, the peer does not read (writeTimeoutMs)',
+      );
+    });
+
+    test('a connection is cut at lifetimeMs', async () => {
+      const { connection, peer } = opened({ trigger, allowHalfOpen: true });
+      await enter(connection, peer);
+      connection.setLifetime(60);
+      expect(await endOf(connection)).toBe(
+        'read ETIMEDOUT: the connection is open for 60 ms (lifetimeMs)',
+      );
+    });
+  });
+
+  test('a connection that is never idle, mostly in the ready list, is cut at lifetimeMs', async () => {
+    const { connection, peer } = opened({ trigger, lifetimeMs: 100, readQuantumBytes: 1 });
+    const block = Buffer.alloc(100_000);
+    write(peer, block);
+    connection.on('data', () => write(peer, block));
+    expect(await endOf(connection)).toContain('(lifetimeMs)');
+    expect(connection.bytesRead).toBeGreaterThan(0);
+  });
+
+  test('bytes that this thread was too late to read save their connection', async () => {
+    const { connection, peer } = opened({ trigger, idleTimeoutMs: 60 });
+    const log: string[] = [];
+    connection.on('data', () => log.push('data'));
+    connection.on('close', () => log.push('close'));
+    // So that the wheel's timer is surely set before the thread stands still.
+    await new Promise(setImmediate);
+    send(peer, 1);
+    block(150);
+    await endOf(connection);
+    expect(log).toEqual(['data', 'close']);
+  });
+
+  test('room that this thread was too late to use saves a write', async () => {
+    const { connection, peer } = opened({ trigger, writeTimeoutMs: 60 });
+    clog(connection);
+    let written = false;
+    connection.write('last', (error) => {
+      written = error === undefined;
+    });
+    await new Promise(setImmediate);
+    const sink = Buffer.alloc(1024 * 1024);
+    while (read(peer, sink) > 0);
+    block(150);
+    // The next turns send what is left, with the peer reading on.
+    await until(() => {
+      while (read(peer, sink) > 0);
+      return written;
+    });
+    expect(ends).toEqual([]);
+  });
+});
+
+describe('the read rate', () => {
+  const minReadRate = { bytesPerSecond: 1_000, windowMs: 100 };
+
+  test('a peer that owes bytes and sends too few is cut, a faster one not in this window', async () => {
+    const fast = opened({ minReadRate });
+    const slow = opened({ minReadRate });
+    send(fast.peer, 100);
+    send(slow.peer, 99);
+    expect(await endOf(slow.connection)).toBe(
+      'read ETIMEDOUT: 99 bytes in 100 ms, not 100 (minReadRate)',
+    );
+    expect(await endOf(fast.connection)).toBe(
+      'read ETIMEDOUT: 0 bytes in 100 ms, not 100 (minReadRate)',
+    );
+    expect(ends.map(({ connection }) => connection)).toEqual([slow.connection, fast.connection]);
+  });
+
+  test('nobody is cut whom we do not read, or who has nothing more to say', async () => {
+    const paused = opened({ minReadRate });
+    const ended = opened({ minReadRate, allowHalfOpen: true });
+    const resting = opened({ minReadRate });
+    const freed = opened({ minReadRate });
+    paused.connection.pause();
+    send(paused.peer, 1);
+    resting.connection.expectBytes(false);
+    freed.connection.setMinReadRate(null);
+    shutdown(ended.peer, SHUT_WR);
+    await next(ended.connection, 'end');
+    // Three in turn are cut: by then the others have had their time, which began before.
+    for (let round = 0; round < 3; round += 1) {
+      expect(await endOf(opened({ minReadRate }).connection)).toContain('(minReadRate)');
+    }
+    expect(ends).toHaveLength(3);
+    // Again it is the peer who owes.
+    paused.connection.resume();
+    resting.connection.expectBytes(true);
+    expect(await endOf(paused.connection)).toContain('(minReadRate)');
+    expect(await endOf(resting.connection)).toContain('0 bytes in 100 ms');
+    expect([ended.connection.closed, freed.connection.closed]).toEqual([false, false]);
+  });
+
+  test('after a whole message, the first byte of the next one begins to count', async () => {
+    const { connection, peer } = opened({ minReadRate });
+    connection.expectBytes(false);
+    send(peer, 1);
+    expect(await endOf(connection)).toContain('(minReadRate)');
+    expect(connection.bytesRead).toBe(1);
+  });
+
+  test('bytes that this thread was too late to read count', async () => {
+    const { connection, peer } = opened({ minReadRate });
+    await new Promise(setImmediate);
+    send(peer, 100);
+    block(250);
+    // Cut in the next window, for which nothing came.
+    expect(await endOf(connection)).toContain('0 bytes in 100 ms');
+    expect(connection.bytesRead).toBe(100);
+  });
+});
+
+describe('setting them on one connection', () => {
+  test('each can be set, and switched off again', async () => {
+    const { connection } = opened({ idleTimeoutMs: 50, lifetimeMs: 50 });
+    connection.setIdleTimeout(0);
+    connection.setLifetime(0);
+    connection.setMinReadRate({ bytesPerSecond: 1, windowMs: 50 });
+    connection.setMinReadRate(null);
+    for (const set of ['setIdleTimeout', 'setLifetime'] as const) {
+      const { connection: other } = opened();
+      other[set](60);
+      expect(await endOf(other)).toContain('60 ms');
+    }
+    const { connection: slow } = opened();
+    slow.setMinReadRate({ bytesPerSecond: 10, windowMs: 60 });
+    expect(await endOf(slow)).toContain('(minReadRate)');
+    expect(connection.closed).toBe(false);
+  });
+
+  test('a slot that had deadlines leaves none to the next connection', async () => {
+    const limits = { idleTimeoutMs: 50, lifetimeMs: 50, writeTimeoutMs: 50 };
+    const former = opened({ ...limits, minReadRate: { bytesPerSecond: 1, windowMs: 50 } });
+    const { slot } = former.connection;
+    former.connection.destroy();
+    const { connection } = opened();
+    expect([connection.slot, connection.timerIndex, loop.stats().timers]).toEqual([slot, 0, 0]);
+    await endOf(opened({ idleTimeoutMs: 100 }).connection);
+    expect(connection.closed).toBe(false);
+  });
+
+  test.each([
+    ['setIdleTimeout', -1],
+    ['setWriteTimeout', Number.NaN],
+    ['setLifetime', 2 ** 31],
+    ['setLifetime', '1'],
+    ['setMinReadRate', { bytesPerSecond: 0 }],
+    ['setMinReadRate', { bytesPerSecond: 1, windowMs: 0 }],
+    ['setMinReadRate', 5],
+  ] as const)('%s(%p) is refused', (set, value) => {
+    const { connection } = opened();
+    expect(() => (connection[set] as (value: unknown) => void)(value)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^ERR_(OUT_OF_RANGE|INVALID_ARG)/) }),
+    );
+    connection.destroy();
+    (connection[set] as (value: unknown) => void)(set === 'setMinReadRate' ? null : 5);
+    expect(loop.stats().timers).toBe(0);
+  });
+
+  test.each([
+    [{ lifetimeMs: -1 }, 'lifetimeMs'],
+    [{ minReadRate: { bytesPerSecond: -1 } }, 'minReadRate.bytesPerSecond'],
+    [{ minReadRate: { bytesPerSecond: 1, windowMs: Infinity } }, 'minReadRate.windowMs'],
+  ])('the option %p is refused by name', (options, name) => {
+    expect(() => new TcpServer({ port: 0, ...options })).toThrow(`option "${name}"`);
+  });
+});
+
+test('thousands of connections: one place on the wheel each, no timer of Node, cut in order', async () => {
+  const COUNT = 4_000;
+  let timeouts = 0;
+  const hook = createHook({
+    init: (_id, type) => {
+      if (type === 'Timeout') timeouts += 1;
+    },
+  });
+  // So far away that all are there before the first is due.
+  const all = Array.from({ length: COUNT }, () => opened({ idleTimeoutMs: 600_000 }).connection);
+  expect(loop.stats().timers).toBe(COUNT);
+  hook.enable();
+  // The first one is the soonest, and so the only one that sets an alarm.
+  all.forEach((connection, index) => {
+    connection.setIdleTimeout(100 + Math.floor(index / 4));
+  });
+  expect([loop.stats().timers, loop.timers.capacity <= 2 * 4_096]).toEqual([COUNT, true]);
+  expect(timeouts).toBeLessThan(COUNT / 10);
+  hook.disable();
+  await until(() => ends.length === COUNT, 100_000);
+  // Nobody is cut before one that was due two ticks earlier.
+  const order = ends.map(({ connection }) => all.indexOf(connection));
+  const late = order.filter(
+    (index, place) => place > 0 && index < (order[place - 1] as number) - 80,
+  );
+  expect(late).toEqual([]);
+  expect(ends.filter(({ error }) => error === undefined)).toEqual([]);
+  expect(loop.stats()).toMatchObject({ timers: 0, watched: 0 });
+});
+
+describe('a connection that is being made', () => {
+  test('is cut on the wheel, and not if this thread was too late to see it succeed', async () => {
+    const server = new TcpServer({ port: 0, loop: new EventLoop() });
+    const pending = connect({ port: server.port, loop, connectTimeoutMs: 50 });
+    expect(loop.stats().timers).toBe(1);
+    await new Promise(setImmediate);
+    block(150);
+    const connection = await pending;
+    expect(loop.stats().timers).toBe(0);
+    connection.destroy();
+    server.destroy();
+    server.loop.close();
+  });
+});
+
+test('a sweep cuts those who are idle for so long, and leaves the others', async () => {
+  const server = new TcpServer({ port: 0, loop });
+  const connections: TcpConnection[] = [];
+  server.on('connection', (connection) => {
+    connections.push(connection);
+    connection.on('close', (error) => ends.push({ connection, error }));
+  });
+  await client(server.port);
+  await until(() => connections.length === 1);
+  const late = closeLater(unwrap(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
+  unwrap(connectSocket(late, encodeAddress(server.address)), 'connect');
+  await until(() => connections.length === 2);
+  expect([server.sweep(600_000), server.connections.size]).toEqual([0, 2]);
+  const [first, second] = connections as [TcpConnection, TcpConnection];
+  // What it has sent waits in the kernel: a sweep does not take it for silent.
+  send(late, 1);
+  block(30);
+  const count = server.sweep(25);
+  expect([count, first.closed, second.closed]).toEqual([1, true, false]);
+  expect(await endOf(first)).toBe('read ETIMEDOUT: no bytes for 25 ms (sweep)');
+  expect(() => server.sweep(-1)).toThrow(/"idleMs"/);
+  server.destroy();
+});
+
+test('all deadlines at once close a connection once', async () => {
+  const { connection } = opened({ idleTimeoutMs: 60, lifetimeMs: 60, writeTimeoutMs: 60 });
+  clog(connection);
+  await endOf(connection);
+  expect([ends.length, loop.stats().timers]).toEqual([1, 0]);
+});
