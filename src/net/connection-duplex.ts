@@ -108,6 +108,11 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
     if (this.#connection === connection) this.destroy(error);
   }
 
+  /** The server shuts down: told as `shutdown`; without a listener the stream is ended. */
+  onShutdown(): void {
+    if (!this.emit('shutdown')) this.end();
+  }
+
   onTimer(timer: WheelTimer): void {
     if (this.#connection === null || this.#connection.closed) return;
     const leftMs = this.#connection.lastActivity + this.#timeoutMs - performance.now();

@@ -6,7 +6,8 @@ import { EventLoop } from '../../src/loop/event-loop';
 import * as c from '../../src/sys/constants';
 import { encodeFrame } from '../../src/ws/frame-encoder';
 import type { WebSocketConnection } from '../../src/ws/web-socket';
-import { WebSocketServer, type WebSocketServerOptions } from '../../src/ws/web-socket-server';
+import { WebSocketServer } from '../../src/ws/web-socket-server';
+import type { WebSocketServerOptions } from '../../src/ws/web-socket-server-options';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { listenerFd, watchedMask } from '../support/fdinfo';
@@ -293,7 +294,8 @@ describe('clients that never read', () => {
     peer.pause();
     const block = Buffer.alloc(4_000_000);
     while (socket.send(block));
-    expect(socket.bufferedAmount).toBeGreaterThan(65_536);
+    // Not by how much: the kernel may have taken all but a few bytes of the last one.
+    expect(socket.bufferedAmount).toBeGreaterThan(0);
     peer.resume();
     await next(socket, 'drain');
     expect(socket.bufferedAmount).toBe(0);
