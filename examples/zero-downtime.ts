@@ -18,7 +18,16 @@ const server = new TcpServer(
   passed === undefined ? { port: Number(process.env['PORT'] ?? 7011) } : { fd: passed.fd },
 );
 server.on('connection', (connection) => {
-  connection.on('data', (line) => connection.write(`${process.pid} has heard: ${line}`));
+  let isLast = false;
+  connection.on('data', (line) => {
+    connection.write(`${process.pid} has heard: ${line}`);
+    if (isLast) connection.end();
+  });
+  // Whoever has not asked yet may: the question is on its way.
+  connection.on('shutdown', () => {
+    if (connection.bytesRead > 0) connection.end();
+    else isLast = true;
+  });
 });
 console.log(`${process.pid} is listening at ${server.address.address}:${server.port}`);
 

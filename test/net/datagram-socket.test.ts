@@ -17,10 +17,11 @@ import { DatagramSocket } from '../../src/net/datagram-socket';
 import { setSocketOption } from '../../src/net/socket-options';
 import { encodeAddress, type SocketAddress } from '../../src/sys/address';
 import * as c from '../../src/sys/constants';
-import { bind, socket } from '../../src/sys/socket';
+import { bind, shutdown, socket } from '../../src/sys/socket';
 import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { watchedMask } from '../support/fdinfo';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -441,4 +442,24 @@ describe('life', () => {
     expect(texts).toEqual(['HELLO', 'END']);
     expect(await exit).toEqual([0]);
   });
+});
+
+test.each([
+  ['SHUT_RD', false],
+  ['SHUT_RDWR', true],
+] as const)('%s: it does not spin, and can still be used for the rest', async (how, isDeaf) => {
+  const loop = new EventLoop();
+  const peer = open();
+  const one = open({ bind: LOCAL, connect: here(peer), loop });
+  const received = next<[Buffer]>(peer, 'message').then(([bytes]) => bytes.toString());
+  shutdown(one.fd, c[how]);
+  await until(() => ((watchedMask(loop, one.fd) ?? 0) & c.EPOLLIN) === 0);
+  if (isDeaf) {
+    expect(() => one.send('hello')).toThrow(/EPIPE/);
+  } else {
+    one.send('hello');
+    expect(await received).toBe('hello');
+  }
+  one.close();
+  loop.close();
 });
