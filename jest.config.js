@@ -5,5 +5,5 @@ module.exports = {
   testMatch: ['**/*.test.ts'],
   // Types are checked once, by `npm run types`; the tests are only transpiled.
   transform: { '\\.ts$': ['ts-jest', { diagnostics: false }] },
-  testTimeout: 30_000,
+  testTimeout: 240_000,
 };

@@ -71,13 +71,13 @@ const telling = setInterval(() => {
 
 console.log(`open http://${host.includes(':') ? `[${host}]` : host}:${server.port}`);
 
-function stop(): void {
+async function stop(): Promise<void> {
   console.log('stopping: every client is told');
-  clearInterval(telling);
-  server.on('close', () => loop.close());
-  server.close(1001, 'the server stops');
   // A second Ctrl-C does not wait for anybody.
   process.once('SIGINT', () => process.exit(130));
+  clearInterval(telling);
+  await server.shutdown({ reason: 'the server stops' });
+  loop.close();
 }
 
 process.once('SIGINT', stop);

@@ -60,7 +60,7 @@ beforeAll(async () => {
   packed = files.map(({ path: name }: { path: string }) => name);
   await npm('init', '-y');
   await npm('install', tarball);
-}, 120_000);
+});
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -179,12 +179,10 @@ test('it works in a worker, and the worker can be terminated', async () => {
 test.each([
   ['CommonJS', 'consumer.cts'],
   ['ESM', 'consumer.mts'],
-])(
-  'its types serve a strict %s program',
-  async (_name, file) => {
-    writeFileSync(
-      join(folder, file),
-      `import { type ConnectionHandler, constants, Epoll, EventLoop, type EventLoopStats, FdWatcher, sys, SystemError, TcpServer, watch, WebSocketServer } from 'epoll-ffi';
+])('its types serve a strict %s program', async (_name, file) => {
+  writeFileSync(
+    join(folder, file),
+    `import { type ConnectionHandler, constants, Epoll, EventLoop, type EventLoopStats, FdWatcher, sys, SystemError, TcpServer, watch, WebSocketServer } from 'epoll-ffi';
      import { Epoll as Compat } from 'epoll-ffi/compat/epoll';
 
      export function three(fd: number): number[] {
@@ -211,29 +209,27 @@ test.each([
      // @ts-expect-error a mask is a number
      export const wrongMask = () => new Epoll().add(0, 'in');
     `,
-    );
-    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-    const types = join(ROOT, 'node_modules/@types');
-    const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext'];
-    const { stdout } = await run(
-      process.execPath,
-      [
-        tsc,
-        ...options,
-        '--lib',
-        'es2023,esnext.disposable',
-        '--typeRoots',
-        types,
-        '--types',
-        'node',
-        file,
-      ],
-      { cwd: folder },
-    ).catch((error: { stdout: string }) => error);
-    expect(stdout).toBe('');
-  },
-  60_000,
-);
+  );
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const types = join(ROOT, 'node_modules/@types');
+  const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext'];
+  const { stdout } = await run(
+    process.execPath,
+    [
+      tsc,
+      ...options,
+      '--lib',
+      'es2023,esnext.disposable',
+      '--typeRoots',
+      types,
+      '--types',
+      'node',
+      file,
+    ],
+    { cwd: folder },
+  ).catch((error: { stdout: string }) => error);
+  expect(stdout).toBe('');
+});
 
 test('where the platform is not Linux, requiring it is one clear error', async () => {
   const output = await node(

@@ -40,7 +40,7 @@ test('a line in a REPL: keys are told, and the REPL goes on', async () => {
   await until(() => screen.includes("[ true, 'left' ]"));
   pty.write('.exit\r');
   expect(await exit).toEqual([0, null]);
-}, 30_000);
+});
 
 test('a line for node -e: it ends when its input has been read', async () => {
   const line = `const w = require(${PACKAGE}).watch(0, () => {
@@ -52,4 +52,4 @@ test('a line for node -e: it ends when its input has been read', async () => {
   child.process.stdin?.end('hello\n');
   await child.printed(/^read 6$/m);
   expect(await child.exit()).toEqual({ code: 0, signal: null });
-}, 30_000);
+});

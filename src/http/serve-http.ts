@@ -3,24 +3,26 @@
  * parsed by node:http, which knows all the ways they can be wrong.
  */
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
-import { ConnectionDuplex } from '../net/connection-duplex';
 import type { StreamServer } from '../net/stream-server';
+import { HttpConnections } from './http-connection';
 import { followRequests } from './request-rate';
 
 /**
  * Answer the HTTP requests of `server`'s connections. Returns a `http.Server` that does not listen
  * itself: use its events (`request`, `upgrade`, `clientError`) and its time limits. It is closed
- * with `server`.
+ * with `server`, whose `shutdown` lets the responses under way finish, and closes idle connections.
  */
 export function serveHttp(
   server: StreamServer,
   options: ServerOptions = {},
   listener?: RequestListener,
 ): Server {
-  const http = createServer(options, listener);
+  const http = createServer(options);
+  const connections = new HttpConnections(http);
+  if (listener !== undefined) http.on('request', listener);
   const follow = server.minReadRate === null ? null : followRequests(http);
   server.on('connection', (connection) => {
-    const stream = new ConnectionDuplex(connection);
+    const stream = connections.streamOn(connection);
     follow?.(stream, connection);
     http.emit('connection', stream);
   });

@@ -9,6 +9,8 @@
  * When there are no fds (EMFILE, ENFILE), those who wait are accepted with a spare fd and closed, so
  * that they know; when there is no memory (ENOBUFS, ENOMEM), they wait on. Then the listener rests,
  * instead of being reported ready without end: until its time is over, or until a connection closes.
+ *
+ * A listener that somebody else has shut down, who shares it, is told as an error, once.
  */
 import type { EventLoop } from '../loop/event-loop';
 import type { EventHandler, Registration } from '../loop/registration';
@@ -17,6 +19,7 @@ import * as constants from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
 import { accept4 } from '../sys/socket';
 import { Exhaustion } from './exhaustion';
+import { isReadingShut } from './shut-reading';
 import { SpareFd } from './spare-fd';
 
 const {
@@ -50,6 +53,13 @@ const MASKS: Record<AcceptTrigger, number> = {
 
 /** Connections taken or turned away in one round. */
 const ACCEPTS_PER_ROUND = 128;
+/**
+ * Rounds in a row that found nobody, after which the listener is asked whether it was shut down. Some
+ * are normal where processes share a listener: another was faster.
+ */
+const EMPTY_ROUNDS = 16;
+/** Taken before closing, at most: a flood must not hold the thread. No usual backlog is longer. */
+const TAKE_ALL_LIMIT = 65_536;
 const ACCEPT_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 /**
@@ -79,10 +89,12 @@ export interface AcceptHandler {
   /** As {@link onAccept}, but there are no fds left: the handler must close it at once. */
   onNoFds(fd: number): void;
   /**
-   * No connection could be taken. The acceptor goes on by itself, unless the listener is unusable. Of
-   * a lasting shortage one error is told in a while.
+   * No connection could be taken. The acceptor goes on by itself. Of a lasting shortage one error is
+   * told in a while.
    */
   onAcceptError(error: Error): void;
+  /** The listener is unusable (it was shut down), and is not watched any more. */
+  onListenerFailed(error: Error): void;
   /** The loop was closed. */
   onRevoked(reason: Error): void;
 }
@@ -106,6 +118,7 @@ export class Acceptor implements EventHandler {
   readonly #registration: Registration;
   readonly #spare: SpareFd;
   readonly #exhaustion = new Exhaustion();
+  #emptyRounds = 0;
   /** Scheduled while the listener rests. */
   readonly #rest = new WheelTimer({ onTimer: () => this.#goOn() });
 
@@ -131,9 +144,9 @@ export class Acceptor implements EventHandler {
         this.#exhaustion.end();
         this.#deliver(fd);
       } else if (fd === -EAGAIN) {
-        // Shut down by somebody who shares it: a unix listener is then ready for ever.
-        if ((events & EPOLLHUP) !== 0) return this.#fail(-EINVAL);
-        return shortage === 0 ? this.#resume() : this.rest('accept4', shortage);
+        if (shortage !== 0) return this.rest('accept4', shortage);
+        if (this.#wasShutDown(events, count)) return this.#fail(-EINVAL);
+        return this.#resume();
       } else if (EXHAUSTED.has(-fd)) {
         if (!NO_FDS.has(-fd) || !this.#turnAway()) return this.rest('accept4', fd);
         shortage = fd;
@@ -163,6 +176,20 @@ export class Acceptor implements EventHandler {
     this.#spare.give();
   }
 
+  /**
+   * Take all who wait, before the listener is closed: the kernel resets those who are left in its
+   * queue, though they are connected as far as they know. Not even so a TCP listener can be closed
+   * without any loss: who completes a handshake after the last accept is reset.
+   */
+  takeAll(): void {
+    for (let count = 0; count < TAKE_ALL_LIMIT && this.#registration.active; count += 1) {
+      const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
+      if (fd >= 0) this.#deliver(fd);
+      else if (TRANSIENT.has(-fd)) continue;
+      else if (!NO_FDS.has(-fd) || !this.#turnAway()) return;
+    }
+  }
+
   /** A connection closes, so that there will be an fd: if this rests, end the rest. */
   onRoom(): void {
     if (!this.#rest.scheduled) return;
@@ -188,6 +215,7 @@ export class Acceptor implements EventHandler {
   }
 
   #deliver(fd: number): void {
+    this.#emptyRounds = 0;
     try {
       this.#handler.onAccept(fd);
     } catch (error) {
@@ -197,6 +225,13 @@ export class Acceptor implements EventHandler {
 
   #resume(): void {
     if (this.#trigger === 'oneshot') this.#registration.rearm();
+  }
+
+  /** A unix listener that was shut down is ready for ever, and has nobody. TCP's gives EINVAL. */
+  #wasShutDown(events: number, taken: number): boolean {
+    if ((events & EPOLLHUP) !== 0 || taken > 0) return (events & EPOLLHUP) !== 0;
+    this.#emptyRounds += 1;
+    return this.#emptyRounds % EMPTY_ROUNDS === 0 && isReadingShut(this.#fd);
   }
 
   /** The rest is over. The kernel looks again, so an edge is not lost either. */
@@ -226,6 +261,6 @@ export class Acceptor implements EventHandler {
   /** Not a matter of this connection or of a full table: the listener itself is unusable. */
   #fail(outcome: number): void {
     this.close();
-    this.#handler.onAcceptError(new SystemError('accept4', outcome, { fd: this.#fd }));
+    this.#handler.onListenerFailed(new SystemError('accept4', outcome, { fd: this.#fd }));
   }
 }

@@ -9,7 +9,7 @@
 import { defaultLoop } from '../loop/default-loop';
 import * as constants from '../sys/constants';
 import { errno, errnoText, unwrap } from '../sys/errno';
-import { closeOwned, own } from '../sys/ownership';
+import { closeOwned, orClose, own } from '../sys/ownership';
 import { bind, connect as connectSocket, setsockopt, socket } from '../sys/socket';
 import { finishConnect } from './connect-attempt';
 import { type ConnectOptions, type ConnectPlan, connectPlan } from './connect-options';
@@ -22,9 +22,10 @@ import {
   familyOf,
   formatEndpoint,
 } from './endpoint';
+import { forgetConnection, isSelfConnected } from './self-connect';
 import { TcpConnection } from './tcp-connection';
 
-const { EAGAIN, EINPROGRESS, EINTR } = errno;
+const { EAGAIN, ECONNREFUSED, EINPROGRESS, EINTR } = errno;
 const { IPPROTO_IP, IPPROTO_TCP, IP_BIND_ADDRESS_NO_PORT, SOL_SOCKET, SO_REUSEADDR } = constants;
 const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY } = constants;
 
@@ -40,7 +41,8 @@ const nobody = { onConnectionClose: () => {} };
  *
  * Rejects with a TypeError that names a wrong option; a RangeError for a host that is no IP address,
  * and a path that is too long; the reason of `signal` if it is aborted; and a {@link SystemError} of
- * `connect` with the server's address, whatever the step that failed: ECONNREFUSED, EHOSTUNREACH,
+ * `connect` with the server's address, whatever the step that failed: ECONNREFUSED (also if the
+ * socket met itself, which TCP allows at a port where nobody listens), EHOSTUNREACH,
  * ENETUNREACH, ETIMEDOUT (by `connectTimeoutMs` or by the kernel), EADDRINUSE and EADDRNOTAVAIL (our
  * own side's address, or no port is free), EMFILE; of a path ENOENT, EACCES, and EAGAIN if the
  * server's backlog is full. A unix socket cannot be waited for in that case: try again later.
@@ -55,6 +57,9 @@ export async function connect(options: ConnectOptions): Promise<TcpConnection> {
   const { fd, isConnected } = openConnecting(plan);
   const { remote, connectTimeoutMs, signal } = plan;
   if (!isConnected) await finishConnect(fd, { loop, remote, connectTimeoutMs, signal });
+  orClose(fd, () => {
+    if ('port' in remote && isSelfConnected(fd, remote.port)) refuseSelf(fd, remote);
+  });
   return new TcpConnection(fd, settings);
 }
 
@@ -86,6 +91,13 @@ function begin(fd: number, remote: Endpoint, remoteBytes: Uint8Array): boolean {
   const isFull = outcome === -EAGAIN && 'path' in remote;
   const reason = `the backlog of ${formatEndpoint(remote)} is full`;
   throw errorAt(outcome, 'connect', remote, isFull ? reason : undefined);
+}
+
+/** Nobody else is at `remote` than this very socket: as good as nobody. */
+function refuseSelf(fd: number, remote: Endpoint): void {
+  forgetConnection(fd);
+  const reason = `nobody listens at ${formatEndpoint(remote)}, the socket met itself`;
+  throw errorAt(ECONNREFUSED, 'connect', remote, reason);
 }
 
 function bindTo(

@@ -105,6 +105,11 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timed
     if (this.#connection === connection) this.destroy(error);
   }
 
+  /** The server shuts down: told as `shutdown`; without a listener the stream is ended. */
+  onShutdown(): void {
+    if (!this.emit('shutdown')) this.end();
+  }
+
   onTimer(): void {
     if (this.#connection === null || this.#connection.closed) return;
     const leftMs = this.#connection.lastActivity + this.#timeoutMs - performance.now();

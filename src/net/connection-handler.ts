@@ -15,6 +15,11 @@ export interface ConnectionHandler {
   onEnd?(connection: TcpConnection): void;
   /** The queue is empty again after `write` returned false. */
   onDrain?(connection: TcpConnection): void;
+  /**
+   * The server shuts down, see {@link StreamServer.shutdown}: finish what is under way, and end the
+   * connection. Without this method it is ended at once, after what is queued.
+   */
+  onShutdown?(connection: TcpConnection): void;
   /** The connection is gone, with the error if there was one; nothing follows. */
   onClose?(connection: TcpConnection, error: Error | undefined): void;
 }
@@ -27,6 +32,11 @@ export interface TcpConnectionEvents {
   end: [];
   /** The queue is empty again after `write` returned false. */
   drain: [];
+  /**
+   * The server shuts down: finish what is under way, and end the connection. Without a listener it is
+   * ended at once, after what is queued.
+   */
+  shutdown: [];
   /** Why the connection is about to close. Need not be listened to: `close` has it too. */
   error: [error: Error];
   /** The connection is gone; nothing follows. */
@@ -43,6 +53,9 @@ export const emitEvents: Required<ConnectionHandler> = {
   },
   onDrain(connection) {
     connection.emit('drain');
+  },
+  onShutdown(connection) {
+    if (!connection.emit('shutdown')) connection.end();
   },
   onClose(connection, error) {
     if (error === undefined) {

@@ -1,7 +1,7 @@
 /** Opens datagram sockets: made, set, bound and connected, or nothing left behind. */
 import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
-import { closeOwned, own as ownFd } from '../sys/ownership';
+import { orClose, own as ownFd } from '../sys/ownership';
 import { bind, connect, socket } from '../sys/socket';
 import type { DatagramSettings } from './datagram-options';
 import { type AddressFamily, encodeEndpoint, FAMILIES, familyOf, unwrapAt } from './endpoint';
@@ -27,20 +27,17 @@ export function openDatagramSocket(settings: DatagramSettings): OpenSocket {
   const peerBytes = peer === undefined ? null : encodeEndpoint(peer);
   const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = ownFd(unwrap(socket(FAMILIES[family], type, 0), 'socket'));
-  let file: SocketFile | null = null;
-  try {
+  return orClose(fd, () => {
     setOptions(fd, family, settings);
-    if (own !== undefined) {
-      unwrapAt(bind(fd, ownBytes as Uint8Array), 'bind', own);
-      if ('path' in own) file = new SocketFile(own.path);
-    }
-    if (peer !== undefined) unwrapAt(connect(fd, peerBytes as Uint8Array), 'connect', peer);
-  } catch (error) {
-    file?.remove();
-    closeOwned(fd);
-    throw error;
-  }
-  return { fd, family, file };
+    if (own !== undefined) unwrapAt(bind(fd, ownBytes as Uint8Array), 'bind', own);
+    const file = own !== undefined && 'path' in own ? new SocketFile(own.path) : null;
+    const connectTo = (): void => {
+      if (peer !== undefined) unwrapAt(connect(fd, peerBytes as Uint8Array), 'connect', peer);
+    };
+    if (file === null) connectTo();
+    else file.orRemove(connectTo);
+    return { fd, family, file };
+  });
 }
 
 function setOptions(fd: number, family: AddressFamily, settings: DatagramSettings): void {

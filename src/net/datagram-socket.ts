@@ -31,13 +31,14 @@ import {
   datagramOptionsSchema,
 } from './datagram-options';
 import { decodeEndpoint, type Endpoint, encodeEndpoint } from './endpoint';
+import { isReadingShut } from './shut-reading';
 import type { SocketFile } from './socket-file';
 import { getSocketOption } from './socket-options';
 
 const { EAGAIN, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINTR } = errno;
 const { ENETUNREACH, ENOPROTOOPT, EPROTO } = errno;
-const { EPOLLERR, EPOLLIN, EPOLLOUT, IPPROTO_IP, IPPROTO_IPV6, MSG_DONTWAIT, MSG_NOSIGNAL } =
-  constants;
+const { EPOLLERR, EPOLLET, EPOLLIN, EPOLLOUT } = constants;
+const { IPPROTO_IP, IPPROTO_IPV6, MSG_DONTWAIT, MSG_NOSIGNAL } = constants;
 const { isUint8Array } = types;
 const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 
@@ -95,6 +96,8 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   /** Made by the first {@link sendMany}. */
   #toSend: MessageBatch | null = null;
   #state: SocketState = 'open';
+  /** Nothing but the edges once the reading half was shut down: it would be readable for ever. */
+  #readMask = EPOLLIN;
 
   /**
    * Throws a TypeError that names a wrong option, a RangeError for an address that is none, and a
@@ -258,7 +261,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     if ((events & EPOLLERR) !== 0) this.#takeError();
     if ((events & EPOLLIN) !== 0 && !this.closed) this.#receive();
     if ((events & EPOLLOUT) !== 0 && this.#state === 'full') {
-      this.#registration.modify(EPOLLIN);
+      this.#registration.modify(this.#readMask);
       this.#drained();
     }
   }
@@ -296,11 +299,19 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   }
 
   #onReceiveError(outcome: number): void {
-    if (outcome === -EAGAIN || outcome === -EINTR) return;
+    if (outcome === -EINTR) return;
+    if (outcome === -EAGAIN) return this.#onNothing();
     const error = new SystemError('recvmmsg', outcome, { fd: this.#fd });
     if (LATE.has(-outcome)) return this.#tellError(error);
     this.close();
     if (!this.emit('error', error)) throw error;
+  }
+
+  /** Readable, but empty: the last message had a wrong checksum; or shutdown(2) was called. */
+  #onNothing(): void {
+    if (!isReadingShut(this.#fd)) return;
+    this.#readMask = EPOLLET;
+    this.#registration.modify(this.#state === 'full' ? (EPOLLET | EPOLLOUT) >>> 0 : EPOLLET);
   }
 
   #takeError(): void {
@@ -330,7 +341,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     if (this.#state === 'full') return;
     this.#state = 'full';
     if (this.#isUnix && isAddressed) this.#loop.timers.schedule(this.#retry, RETRY_MS);
-    else this.#registration.modify(EPOLLIN | EPOLLOUT);
+    else this.#registration.modify((this.#readMask | EPOLLOUT) >>> 0);
   }
 
   #drained(): void {

@@ -27,6 +27,7 @@ export type { FileRange } from './file-range';
 export { type ListenFd, type ListenFdsOptions, listenFds } from './listen-fds';
 export type { PeerKey } from './peer-counts';
 export type { PeerLimit } from './peer-limit';
+export type { ShutdownOptions, ShutdownResult } from './server-shutdown';
 export {
   getSocketOption,
   type Linger,

@@ -5,7 +5,7 @@
 import { lstatSync, type Stats, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-/** A file that was made by binding a socket just now. */
+/** A file that was made by binding a socket: just now, or by whoever passed the socket on. */
 export class SocketFile {
   readonly #path: string;
   readonly #made: Stats | null;
@@ -15,6 +15,16 @@ export class SocketFile {
     // Absolute, because the working directory may change until the file is removed.
     this.#path = path.startsWith('\0') || path === '' ? '' : resolve(path);
     this.#made = this.#path === '' ? null : status(this.#path);
+  }
+
+  /** What `work` gives; the file is removed if it throws. */
+  orRemove<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      this.remove();
+      throw error;
+    }
   }
 
   /** Remove the file, unless somebody else has put another one in its place. */

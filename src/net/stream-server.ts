@@ -3,9 +3,10 @@
  * that are open. The server decides nothing about what is said on a connection.
  */
 import { EventEmitter } from 'eventemitter3';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
+import { parseOptions } from '../loop/options';
 import { isFdGone } from '../loop/registration';
 import { SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
@@ -21,6 +22,12 @@ import {
 import { type DroppedConnection, type DropReason, describeDrop } from './dropped-connection';
 import { PeerCounts, type PeerKey } from './peer-counts';
 import type { PeerLimit } from './peer-limit';
+import {
+  ServerShutdown,
+  type ShutdownOptions,
+  type ShutdownResult,
+  shutdownOptionFields,
+} from './server-shutdown';
 import type { SocketFile } from './socket-file';
 import { TcpConnection } from './tcp-connection';
 
@@ -30,7 +37,8 @@ export interface StreamServerEvents {
   connection: [connection: TcpConnection];
   /**
    * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
-   * however many clients there are. Need not be listened to.
+   * however many clients there are. Or the listener was shut down by somebody who shares it (EINVAL),
+   * or closed (EBADF): then the server closes. Need not be listened to.
    */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
@@ -54,13 +62,15 @@ export interface StreamServerSetup extends z.output<typeof connectionOptionsSche
   peerLimit: PeerLimit | null;
 }
 
+const shutdownSchema = z.strictObject(shutdownOptionFields);
+
 /** A listening socket with its connections. */
 export abstract class StreamServer
   extends EventEmitter<StreamServerEvents>
   implements AcceptHandler, ConnectionOwner<TcpConnection>
 {
   readonly #fd: number;
-  readonly #file: SocketFile | null;
+  #file: SocketFile | null;
   readonly #acceptor: Acceptor;
   readonly #settings: ConnectionSettings<TcpConnection>;
   readonly #connections = new Set<TcpConnection>();
@@ -70,6 +80,7 @@ export abstract class StreamServer
   readonly #peers: PeerCounts<TcpConnection> | null;
   #dropped = 0;
   #state: ServerState = 'listening';
+  #shutdown: ServerShutdown | null = null;
 
   /** Takes `fd` over, which listens: it is closed with the server, and if this constructor throws. */
   constructor(fd: number, setup: StreamServerSetup) {
@@ -92,6 +103,14 @@ export abstract class StreamServer
     }
     // Again: the loop may have revoked a stale owner of the same number, who disowned it.
     own(fd);
+  }
+
+  /**
+   * The listening socket, or -1 once closed: to pass it on to another process, by {@link sendFds} or
+   * in the `stdio` of a child. It stays ours, do nothing else with it.
+   */
+  get fd(): number {
+    return this.listening ? this.#fd : -1;
   }
 
   /** The loop that does the work. */
@@ -118,6 +137,26 @@ export abstract class StreamServer
     return this.#state === 'listening';
   }
 
+  /**
+   * Take no more connections, finish those there are, and cut who has not ended at the deadline.
+   *
+   * Those who wait to be accepted are accepted first, unless the listener was handed over. What has
+   * arrived is delivered. Then each connection is ended after what is queued, or finished as its
+   * protocol does it: see `onShutdown` of {@link ConnectionHandler}.
+   *
+   * Resolves when the last connection has gone, with how many ended and how many were cut; those that
+   * are cut get an error ERR_SHUTDOWN_DEADLINE. Also after {@link close}. Called again, it gives the
+   * same result, and the earlier deadline holds. Rejects with a TypeError that names a wrong option.
+   */
+  async shutdown(options: ShutdownOptions = {}): Promise<ShutdownResult> {
+    const { deadlineMs, handedOver } = parseOptions('shutdown', shutdownSchema, options);
+    if (this.#shutdown === null) this.#beginShutdown(handedOver);
+    const shutdown = this.#shutdown as unknown as ServerShutdown;
+    if (this.#state === 'closed') shutdown.finish();
+    else shutdown.limit(deadlineMs);
+    return shutdown.result;
+  }
+
   /** Take no more connections. The open ones go on; `close` is told when the last has gone. */
   close(): void {
     if (this.#state !== 'listening') return;
@@ -128,7 +167,10 @@ export abstract class StreamServer
   /** As {@link close}, and cut every connection. */
   destroy(): void {
     this.close();
-    for (const connection of [...this.#connections]) connection.destroy();
+    for (const connection of [...this.#connections]) {
+      this.#shutdown?.onCut(connection);
+      connection.destroy();
+    }
   }
 
   [Symbol.dispose](): void {
@@ -181,6 +223,7 @@ export abstract class StreamServer
   onConnectionClose(connection: TcpConnection): void {
     this.#connections.delete(connection);
     this.#peers?.remove(connection);
+    this.#shutdown?.onConnectionClose();
     if (this.#state === 'closing') this.#closeWhenEmpty();
     else this.#acceptor.onRoom();
   }
@@ -190,12 +233,28 @@ export abstract class StreamServer
     this.emit('error', error);
   }
 
+  /** For the acceptor. */
+  onListenerFailed(error: Error): void {
+    this.close();
+    this.emit('error', error);
+  }
+
   /** For the acceptor. A loop that was closed cuts the connections itself. */
   onRevoked(reason: Error): void {
     if (!isFdGone(reason)) return this.close();
     disown(this.#fd);
     this.#stopListening();
     this.emit('error', reason);
+  }
+
+  #beginShutdown(handedOver: boolean): void {
+    const shutdown = new ServerShutdown(this.loop, this.#connections);
+    // First, as a listener of `connection` may ask for the same.
+    this.#shutdown = shutdown;
+    if (handedOver) this.#file = null;
+    else if (this.listening) this.#acceptor.takeAll();
+    this.close();
+    shutdown.begin();
   }
 
   #open(fd: number, peer: PeerKey | null): void {
@@ -238,6 +297,9 @@ export abstract class StreamServer
     if (this.#connections.size > 0) return;
     this.#state = 'closed';
     // Later, so that a caller of close() can still attach a listener.
-    process.nextTick(() => this.emit('close'));
+    process.nextTick(() => {
+      this.#shutdown?.finish();
+      this.emit('close');
+    });
   }
 }

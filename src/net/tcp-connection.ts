@@ -142,6 +142,21 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     this.#handler = handler;
   }
 
+  /**
+   * Ask whoever handles this connection to finish and end it, as {@link StreamServer.shutdown} does
+   * with all of a server. What has arrived already is delivered first, as it is under way; but not
+   * while events of a connection are being handled, whose view it would overwrite.
+   */
+  shutdown(): void {
+    const isFree = this.settings.buffers.corkOwner === null;
+    if (isFree && this.#reading === 'flowing' && !this.closed) this.onEvents(EPOLLIN);
+    if (this.closed) return;
+    this.#tell(() => {
+      if (this.#handler.onShutdown === undefined) this.end();
+      else this.#handler.onShutdown(this);
+    });
+  }
+
   /** Leave what comes in the kernel, whose window then stops the peer. */
   pause(): void {
     if (this.#reading !== 'flowing' || this.closed) return;

@@ -8,7 +8,7 @@ import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
 import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
-import { closeOwned, own } from '../sys/ownership';
+import { orClose, own } from '../sys/ownership';
 import { bind, listen, socket } from '../sys/socket';
 import { decodeUnixAddress, encodeUnixAddress } from '../sys/unix-address';
 import type { AcceptTrigger } from './acceptor';
@@ -33,9 +33,15 @@ export interface UnixServerOptions extends ConnectionOptions {
   backlog?: number;
   /**
    * Instead of `path` and `backlog`: a socket that listens already, as from {@link listenFds} or
-   * {@link receiveFds}. It is closed with the server; its file is left to whoever made it.
+   * {@link receiveFds}. It is closed with the server; its file is left to whoever made it, unless
+   * `removeFile`.
    */
   fd?: number;
+  /**
+   * With `fd`: remove the socket's file when the listening ends, as a server does which has made it.
+   * For a successor, see {@link StreamServer.shutdown}. False if not given.
+   */
+  removeFile?: boolean;
   /**
    * Open connections, at most. Those beyond are accepted and closed at once, which tells the client;
    * see the event `drop`. No limit but that of fds if not given.
@@ -62,12 +68,16 @@ const optionsSchema = z.strictObject({
   path: z.string().min(1),
   backlog: z.int().min(1).max(0x7fff_ffff).default(constants.SOMAXCONN),
   fd: z.undefined().optional(),
+  removeFile: z
+    .undefined({ error: 'only with "fd": a file that is made here is removed always' })
+    .optional(),
 });
 const inheritedSchema = z.strictObject({
   ...commonFields,
   path: notWithFd,
   backlog: notWithFd,
   fd: inheritedFd,
+  removeFile: z.boolean().default(false),
 });
 
 /** Listens at one path or abstract name. */
@@ -110,10 +120,10 @@ function listening(options: UnixServerOptions) {
 
 function inherited(options: UnixServerOptions) {
   const checked = parseOptions('UnixServer', inheritedSchema, options);
-  const { fd } = checked;
+  const { fd, removeFile } = checked;
   adoptListener(fd);
   const { path } = boundTo(fd, { decode: decodeUnixAddress, wanted: 'a unix socket' });
-  const listener: Listener = { fd, path, file: null };
+  const listener: Listener = { fd, path, file: removeFile ? new SocketFile(path) : null };
   return { checked, listener };
 }
 
@@ -121,15 +131,10 @@ function listenAt({ path, backlog }: { path: string; backlog: number }): Listene
   const address = encodeUnixAddress({ path });
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(AF_UNIX, type, 0), 'socket'));
-  let file: SocketFile | null = null;
-  try {
+  return orClose(fd, () => {
     unwrapAt(bind(fd, address), 'bind', { path });
-    file = new SocketFile(path);
-    unwrapAt(listen(fd, backlog), 'listen', { path });
-  } catch (error) {
-    file?.remove();
-    closeOwned(fd);
-    throw error;
-  }
-  return { fd, path, file };
+    const file = new SocketFile(path);
+    file.orRemove(() => unwrapAt(listen(fd, backlog), 'listen', { path }));
+    return { fd, path, file };
+  });
 }

@@ -8,9 +8,9 @@ export {
 export { encodeFrame } from './frame-encoder';
 export { type SendOptions, WebSocketConnection, type WebSocketEvents } from './web-socket';
 export {
-  type Authorization,
   type BroadcastOptions,
   WebSocketServer,
   type WebSocketServerEvents,
-  type WebSocketServerOptions,
+  type WebSocketShutdownOptions,
 } from './web-socket-server';
+export type { Authorization, WebSocketServerOptions } from './web-socket-server-options';

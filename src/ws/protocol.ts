@@ -1,4 +1,5 @@
 /** The numbers of RFC 6455: opcodes (section 5.2) and close codes (section 7.4). */
+import { outOfRange } from '../sys/check';
 
 /** The next fragment of a message. */
 export const OPCODE_CONTINUATION = 0x0;
@@ -31,6 +32,19 @@ export const CLOSE_POLICY_VIOLATION = 1008;
 export const CLOSE_TOO_BIG = 1009;
 /** The server met a condition it did not expect. */
 export const CLOSE_INTERNAL_ERROR = 1011;
+
+/** Payload of control frames, at most (section 5.5). */
+export const MAX_CONTROL_BYTES = 125;
+/** What is left of it behind the code of a close frame. */
+const MAX_REASON_BYTES = MAX_CONTROL_BYTES - 2;
+
+/** Throw a RangeError unless a close frame may carry `code` and `reason`. */
+export function checkClose(code: number, reason: string): void {
+  if (!isSendableCloseCode(code)) throw outOfRange('code', '1000 to 1014 or 3000 to 4999', code);
+  if (Buffer.byteLength(reason) > MAX_REASON_BYTES) {
+    throw outOfRange('reason', `at most ${MAX_REASON_BYTES} bytes`, reason);
+  }
+}
 
 /** Whether a close frame may carry `code`: the registered ones of 1000 to 1014, and 3000 to 4999. */
 export function isSendableCloseCode(code: number): boolean {

@@ -7,17 +7,22 @@
  * message of a segment is handled. Sockets stay non-blocking, so that the write deadline holds: a
  * client that never reads is cut, and nobody else notices.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { serveHttp } from '../http/serve-http';
 import type { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
-import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
 import type { ConnectionDuplex } from '../net/connection-duplex';
-import { TcpServer, tcpServerOptionFields } from '../net/tcp-server';
+import type { DroppedConnection } from '../net/dropped-connection';
+import {
+  type ShutdownOptions,
+  type ShutdownResult,
+  shutdownOptionFields,
+} from '../net/server-shutdown';
+import type { StreamServer } from '../net/stream-server';
+import { TcpServer } from '../net/tcp-server';
 import type { SocketAddress } from '../sys/address';
-import type { FrameLimits } from './frame-decoder';
 import { encodeFrame } from './frame-encoder';
 import {
   acceptResponse,
@@ -26,87 +31,14 @@ import {
   offeredProtocols,
   refusalResponse,
 } from './handshake';
-import { CLOSE_GOING_AWAY, OPCODE_BINARY, OPCODE_TEXT } from './protocol';
-import { WebSocketConnection, type WebSocketOwner } from './web-socket';
-
-/** What {@link WebSocketServerOptions.authorize} may return. */
-export type Authorization = boolean | { status: number; reason: string };
-
-/** Options of {@link WebSocketServer}. */
-export interface WebSocketServerOptions extends Partial<FrameLimits> {
-  /** The port, 0 for one that is free; see {@link WebSocketServer.port}. */
-  port: number;
-  /** The IP address to listen at; `127.0.0.1` if not given. */
-  host?: string;
-  /** Connections the kernel keeps until they are accepted; 4,096 if not given. */
-  backlog?: number;
-  /** SO_REUSEPORT: several servers at one port. */
-  reusePort?: boolean;
-  /** IPV6_V6ONLY; false if not given. */
-  ipv6Only?: boolean;
-  /** Upgrade requests for this path only; others get a 404. Every path if not given. */
-  path?: string;
-  /** Subprotocols the server speaks; the first that the client offers too is agreed on. */
-  protocols?: string[];
-  /** Whether this request may open a WebSocket: look at its headers (`origin`, `cookie`). */
-  authorize?: (request: IncomingMessage) => Authorization | Promise<Authorization>;
-  /** Bytes of one message, at most; 1 MiB if not given. More is refused with 1009. */
-  maxMessageBytes?: number;
-  /** Fragments of one message, at most; 1,024 if not given. More are refused with 1008. */
-  maxFragments?: number;
-  /** Ping so often, and cut who has not answered the last one; 30,000 if not given, 0 for never. */
-  pingIntervalMs?: number;
-  /** How long a handshake of closing may take; 5,000 if not given. */
-  closeTimeoutMs?: number;
-  /** How long a request head may take; 10,000 if not given. */
-  handshakeTimeoutMs?: number;
-  /** Cut a connection of which a queued write waits for so long; 10,000 if not given. */
-  writeTimeoutMs?: number;
-  /** Queued bytes from which `send` returns false; 65,536 if not given. */
-  highWaterMark?: number;
-  /** Queued bytes at which a connection is cut; 16 MiB if not given. */
-  maxQueuedBytes?: number;
-  /** The loop that does the work; this thread's default loop if not given. */
-  loop?: EventLoop;
-}
-
-/** The default of node:http's requestTimeout, which headersTimeout must not exceed. */
-const REQUEST_TIMEOUT_MS = 300_000;
-
-const timeoutMs = z.int().min(0).max(0x7fff_ffff);
-const { port, host, backlog, reusePort, ipv6Only, highWaterMark, maxQueuedBytes, loop } =
-  tcpServerOptionFields;
-
-const optionsSchema = z.strictObject({
-  port,
-  host,
-  backlog,
-  reusePort,
-  ipv6Only,
-  highWaterMark,
-  maxQueuedBytes,
-  loop,
-  path: z.string().startsWith('/').optional(),
-  protocols: z.array(z.string().min(1)).default([]),
-  authorize: z
-    .custom<NonNullable<WebSocketServerOptions['authorize']>>(
-      (value) => typeof value === 'function',
-      {
-        error: 'expected a function',
-      },
-    )
-    .optional(),
-  maxMessageBytes: z
-    .int()
-    .min(1)
-    .max(0x7fff_ffff)
-    .default(1024 * 1024),
-  maxFragments: z.int().min(1).default(1024),
-  pingIntervalMs: timeoutMs.default(30_000),
-  closeTimeoutMs: timeoutMs.min(1).default(5_000),
-  handshakeTimeoutMs: timeoutMs.min(1).max(REQUEST_TIMEOUT_MS).default(10_000),
-  writeTimeoutMs: timeoutMs.default(10_000),
-});
+import { CLOSE_GOING_AWAY, checkClose, OPCODE_BINARY, OPCODE_TEXT } from './protocol';
+import { WebSocketConnection, type WebSocketOwner, type WebSocketSettings } from './web-socket';
+import {
+  type Authorization,
+  openServer,
+  type WebSocketServerOptions,
+  type WebSocketServerSettings,
+} from './web-socket-server-options';
 
 /** Events of {@link WebSocketServer}. */
 export interface WebSocketServerEvents {
@@ -116,6 +48,8 @@ export interface WebSocketServerEvents {
   request: [request: IncomingMessage, response: ServerResponse];
   /** A connection could not be accepted (EMFILE); the server goes on. Need not be listened to. */
   error: [error: Error];
+  /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
+  drop: [dropped: DroppedConnection];
   /** Closed, and the last connection is gone. */
   close: [];
 }
@@ -128,47 +62,63 @@ export interface BroadcastOptions {
   except?: WebSocketConnection;
 }
 
-/** Serves WebSockets, and plain HTTP beside them, at one address. */
-export class WebSocketServer
-  extends EventEmitter<WebSocketServerEvents>
-  implements WebSocketOwner, TimerOwner
-{
-  readonly #options: z.output<typeof optionsSchema>;
-  readonly #tcp: TcpServer;
-  readonly #http: Server;
-  readonly #clients = new Set<WebSocketConnection>();
-  readonly #closeDeadline = new WheelTimer(this);
+/** Options of {@link WebSocketServer.shutdown}. */
+export interface WebSocketShutdownOptions extends ShutdownOptions {
+  /** What the clients are told; 1001, "going away", if not given. */
+  code?: number;
+  /** Why, in up to 123 bytes; nothing if not given. */
+  reason?: string;
+}
 
-  /** Listen. Throws as {@link TcpServer} does. */
+type Mutable<T> = { -readonly [N in keyof T]: T[N] };
+
+const shutdownSchema = z.strictObject({
+  ...shutdownOptionFields,
+  code: z.number().default(CLOSE_GOING_AWAY),
+  reason: z.string().default(''),
+});
+
+/** Serves WebSockets, and plain HTTP beside them, at one address. */
+export class WebSocketServer extends EventEmitter<WebSocketServerEvents> implements WebSocketOwner {
+  /** The server under this one: its connections, its limits, and its fd. */
+  readonly server: StreamServer;
+  /** Shared by all sockets. A shutdown changes how long they have to close, and what they say. */
+  readonly #settings: WebSocketServerSettings & Mutable<WebSocketSettings>;
+  readonly #clients = new Set<WebSocketConnection>();
+
+  /** Listen, or use `options.server`. Throws as {@link TcpServer} does. */
   constructor(options: WebSocketServerOptions) {
     super();
-    this.#options = parseOptions('WebSocketServer', optionsSchema, options);
-    this.#tcp = listen(this.#options);
-    this.#tcp.on('error', (error) => this.emit('error', error));
-    this.#tcp.on('close', () => this.#onClosed());
-    this.#http = serveHttp(this.#tcp, {
-      headersTimeout: this.#options.handshakeTimeoutMs,
-      connectionsCheckingInterval: Math.min(this.#options.handshakeTimeoutMs, CHECK_MS),
+    const { settings, server } = openServer(options);
+    this.#settings = { ...settings, goingAway: { code: CLOSE_GOING_AWAY, reason: '' } };
+    this.server = server;
+    server.on('error', (error) => this.emit('error', error));
+    server.on('drop', (dropped) => this.emit('drop', dropped));
+    server.on('close', () => this.emit('close'));
+    const http = serveHttp(server, {
+      headersTimeout: settings.handshakeTimeoutMs,
+      connectionsCheckingInterval: Math.min(settings.handshakeTimeoutMs, CHECK_MS),
     });
-    this.#http.on('request', (request, response) => this.#onRequest(request, response));
-    this.#http.on('upgrade', (request, stream: ConnectionDuplex, head) => {
+    http.on('request', (request, response) => this.#onRequest(request, response));
+    http.on('upgrade', (request, stream: ConnectionDuplex, head) => {
       this.#onUpgrade({ request, stream, head });
     });
   }
 
-  /** Where the server listens. */
+  /** Where the server listens. Throws an Error if that is no IP address: see {@link server}. */
   get address(): SocketAddress {
-    return this.#tcp.address;
+    if (this.server instanceof TcpServer) return this.server.address;
+    throw new Error('a WebSocketServer on a unix socket has no IP address');
   }
 
-  /** The port, also if 0 was asked for. */
+  /** The port, also if 0 was asked for. Throws as {@link address}. */
   get port(): number {
-    return this.#tcp.port;
+    return this.address.port;
   }
 
   /** The loop that does the work. */
   get loop(): EventLoop {
-    return this.#tcp.loop;
+    return this.server.loop;
   }
 
   /** The sockets that are not closed. */
@@ -191,16 +141,31 @@ export class WebSocketServer
    * gone, after `closeTimeoutMs` at the latest.
    */
   close(code: number = CLOSE_GOING_AWAY, reason = ''): void {
-    if (!this.#tcp.listening) return;
-    this.#tcp.close();
-    this.#http.closeIdleConnections();
+    checkClose(code, reason);
+    if (!this.server.listening) return;
+    this.#settings.goingAway = { code, reason };
     for (const client of this.#clients) client.close(code, reason);
-    this.loop.timers.schedule(this.#closeDeadline, this.#options.closeTimeoutMs);
+    void this.server.shutdown({ deadlineMs: this.#settings.closeTimeoutMs });
+  }
+
+  /**
+   * As {@link close}, with a deadline and a promise, and not before what has arrived was handled; see
+   * {@link StreamServer.shutdown}. Clients have until the deadline to answer the close frame, whatever
+   * `closeTimeoutMs` is. HTTP responses under way are finished. Rejects with a RangeError for a code
+   * or reason that a close frame cannot carry.
+   */
+  async shutdown(options: WebSocketShutdownOptions = {}): Promise<ShutdownResult> {
+    const { code, reason, ...limits } = parseOptions('shutdown', shutdownSchema, options);
+    checkClose(code, reason);
+    this.#settings.goingAway = { code, reason };
+    // Longer than the deadline, so that it is that which cuts, and counts.
+    this.#settings.closeTimeoutMs = limits.deadlineMs + CHECK_MS;
+    return this.server.shutdown(limits);
   }
 
   /** Stop listening and cut every connection. */
   destroy(): void {
-    this.#tcp.destroy();
+    this.server.destroy();
   }
 
   [Symbol.dispose](): void {
@@ -209,27 +174,17 @@ export class WebSocketServer
 
   /** Hold the process open while listening; the default. */
   ref(): void {
-    this.#tcp.ref();
+    this.server.ref();
   }
 
   /** Do not hold the process open. Connections still do. */
   unref(): void {
-    this.#tcp.unref();
+    this.server.unref();
   }
 
   /** For a client. */
   onSocketClose(socket: WebSocketConnection): void {
     this.#clients.delete(socket);
-  }
-
-  /** For the timer wheel: who has not closed by now is cut. */
-  onTimer(): void {
-    this.#tcp.destroy();
-  }
-
-  #onClosed(): void {
-    this.loop.timers.cancel(this.#closeDeadline);
-    this.emit('close');
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -245,7 +200,7 @@ export class WebSocketServer
     const refusal = this.#checkPath(request) ?? checkUpgrade(request);
     if (refusal !== null) return refuse(stream, refusal);
     try {
-      const verdict = this.#options.authorize?.(request) ?? true;
+      const verdict = this.#settings.authorize?.(request) ?? true;
       if (!(verdict instanceof Promise)) return this.#finishUpgrade(upgrade, verdict);
       verdict.then(
         (late) => this.#finishUpgrade(upgrade, late),
@@ -257,7 +212,7 @@ export class WebSocketServer
   }
 
   #checkPath({ url = '' }: IncomingMessage): HandshakeRefusal | null {
-    const { path } = this.#options;
+    const { path } = this.#settings;
     if (path === undefined || url.split('?', 1)[0] === path) return null;
     return { status: 404, reason: 'there is no WebSocket at this path' };
   }
@@ -270,13 +225,13 @@ export class WebSocketServer
     const protocol = this.#chooseProtocol(request);
     connection.write(acceptResponse(request, protocol));
     const socket = new WebSocketConnection(connection, {
-      settings: this.#options,
+      settings: this.#settings,
       owner: this,
       protocol,
     });
     this.#clients.add(socket);
     this.emit('connection', socket, request);
-    if (!this.#tcp.listening) socket.close(CLOSE_GOING_AWAY);
+    if (!this.server.listening) socket.onShutdown();
     socket.receive(head);
     socket.receive(rest);
   }
@@ -289,7 +244,7 @@ export class WebSocketServer
 
   #chooseProtocol(request: IncomingMessage): string | null {
     const offered = offeredProtocols(request.headers['sec-websocket-protocol']);
-    return this.#options.protocols.find((name) => offered.includes(name)) ?? null;
+    return this.#settings.protocols.find((name) => offered.includes(name)) ?? null;
   }
 }
 
@@ -304,17 +259,6 @@ interface Upgrade {
 /** How often node:http looks for requests that take too long, at most. */
 const CHECK_MS = 1_000;
 const FORBIDDEN: HandshakeRefusal = { status: 403, reason: 'the request was not accepted' };
-
-function listen(options: z.output<typeof optionsSchema>): TcpServer {
-  const { port, host, backlog, reusePort, ipv6Only, loop } = options;
-  const { highWaterMark, maxQueuedBytes, writeTimeoutMs } = options;
-  return new TcpServer({
-    ...{ port, host, backlog, reusePort, ipv6Only, highWaterMark, maxQueuedBytes, writeTimeoutMs },
-    ...(loop === undefined ? {} : { loop }),
-    acceptTrigger: 'oneshot',
-    trigger: 'edge',
-  });
-}
 
 function refuse(stream: ConnectionDuplex, refusal: HandshakeRefusal): void {
   stream.write(refusalResponse(refusal));

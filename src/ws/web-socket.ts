@@ -21,7 +21,8 @@ import {
   CLOSE_ABNORMAL,
   CLOSE_NO_STATUS,
   CLOSE_NORMAL,
-  isSendableCloseCode,
+  checkClose,
+  MAX_CONTROL_BYTES,
   OPCODE_BINARY,
   OPCODE_CLOSE,
   OPCODE_PING,
@@ -62,6 +63,8 @@ export interface SendOptions {
 export interface WebSocketSettings extends FrameLimits {
   readonly pingIntervalMs: number;
   readonly closeTimeoutMs: number;
+  /** What is told when the server shuts down. */
+  readonly goingAway: { code: number; reason: string };
 }
 
 /** Who is told last that a socket is gone. */
@@ -75,9 +78,6 @@ export interface WebSocketOwner {
  */
 type SocketState = 'open' | 'closing' | 'ending' | 'closed';
 
-/** Payload of control frames, at most (section 5.5). */
-const MAX_CONTROL_BYTES = 125;
-const MAX_REASON_BYTES = MAX_CONTROL_BYTES - 2;
 const EMPTY = Buffer.alloc(0);
 
 /** A WebSocket. Made by {@link WebSocketServer}. */
@@ -176,10 +176,7 @@ export class WebSocketConnection
    * at the latest. Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
    */
   close(code: number = CLOSE_NORMAL, reason = ''): void {
-    if (!isSendableCloseCode(code)) throw outOfRange('code', '1000 to 1014 or 3000 to 4999', code);
-    if (Buffer.byteLength(reason) > MAX_REASON_BYTES) {
-      throw outOfRange('reason', `at most ${MAX_REASON_BYTES} bytes`, reason);
-    }
+    checkClose(code, reason);
     if (this.#state !== 'open') return;
     this.#sendFrame(OPCODE_CLOSE, closePayload(code, reason), undefined);
     this.#state = 'closing';
@@ -218,6 +215,11 @@ export class WebSocketConnection
 
   onDrain(): void {
     this.emit('drain');
+  }
+
+  onShutdown(): void {
+    const { code, reason } = this.#settings.goingAway;
+    this.close(code, reason);
   }
 
   onClose(connection: TcpConnection, error: Error | undefined): void {

@@ -56,34 +56,24 @@ function add(fd: number): void {
 const isTold = argumentOf(String(process.pid)) !== null;
 const testBlocked = testWith(isTold ? '/proc' : null, '/proc/PID/syscall');
 
-testBlocked(
-  'an exclusive member wakes one thread at a time',
-  async () => {
-    const fd = counter();
-    const all = await waitingFor(fd, c.EPOLLIN | c.EPOLLEXCLUSIVE);
-    for (const woken of [1, 2, 3]) {
-      const exits = threads.map((worker) => next(worker, 'exit'));
-      add(fd);
-      // It is gone: the others had the time to be woken with it.
-      await Promise.race(exits);
-      expect(all.filter(({ count }) => count === 1)).toHaveLength(woken);
-      const asleep = all.filter(({ count }) => count === undefined);
-      expect(asleep.map(({ thread }) => argumentOf(thread))).toEqual(
-        asleep.map(({ epfd }) => epfd),
-      );
-      threads.splice(0, threads.length, ...threads.filter(({ threadId }) => threadId !== -1));
-    }
-  },
-  30_000,
-);
-
-testBlocked(
-  'any other wakes them all',
-  async () => {
-    const fd = counter();
-    const all = await waitingFor(fd, c.EPOLLIN);
+testBlocked('an exclusive member wakes one thread at a time', async () => {
+  const fd = counter();
+  const all = await waitingFor(fd, c.EPOLLIN | c.EPOLLEXCLUSIVE);
+  for (const woken of [1, 2, 3]) {
+    const exits = threads.map((worker) => next(worker, 'exit'));
     add(fd);
-    await until(() => all.every(({ count }) => count === 1));
-  },
-  30_000,
-);
+    // It is gone: the others had the time to be woken with it.
+    await Promise.race(exits);
+    expect(all.filter(({ count }) => count === 1)).toHaveLength(woken);
+    const asleep = all.filter(({ count }) => count === undefined);
+    expect(asleep.map(({ thread }) => argumentOf(thread))).toEqual(asleep.map(({ epfd }) => epfd));
+    threads.splice(0, threads.length, ...threads.filter(({ threadId }) => threadId !== -1));
+  }
+});
+
+testBlocked('any other wakes them all', async () => {
+  const fd = counter();
+  const all = await waitingFor(fd, c.EPOLLIN);
+  add(fd);
+  await until(() => all.every(({ count }) => count === 1));
+});

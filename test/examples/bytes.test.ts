@@ -21,4 +21,4 @@ test('write-readiness: what each answer costs', async () => {
   expect(onDemand).toEqual([200, 200, expect.any(Number), 4, 0, 0]);
   expect(sendFirst).toEqual([100, 0, expect.any(Number), 2, 0, 0]);
   expect(edge).toEqual([100, 0, expect.any(Number), 0, 0, 0]);
-}, 60_000);
+});

@@ -49,47 +49,43 @@ const hears = (page: Page, text: string): Promise<unknown> =>
 const pixels = (page: Page): Promise<string> =>
   page.evaluate('document.querySelector("canvas").toDataURL()') as Promise<string>;
 
-withBrowser(
-  'two tabs chat with each other, the figures move, and Ctrl-C tells both',
-  async () => {
-    const browser = await chromium.launch({
-      executablePath: browserPath as string,
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    });
-    try {
-      const ada = await join(browser, 'Ada');
-      const grace = await join(browser, 'Grace');
-      await say(ada, 'Hello Grace, are you there?');
-      await hears(grace, 'Ada: Hello Grace, are you there?');
-      await say(grace, '<b>Yes</b> & well, 你好 😀');
-      await hears(ada, 'Grace: <b>Yes</b> & well, 你好 😀');
-      expect(await ada.textContent('#people')).toBe('here: Ada, Grace');
+withBrowser('two tabs chat with each other, the figures move, and Ctrl-C tells both', async () => {
+  const browser = await chromium.launch({
+    executablePath: browserPath as string,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  try {
+    const ada = await join(browser, 'Ada');
+    const grace = await join(browser, 'Grace');
+    await say(ada, 'Hello Grace, are you there?');
+    await hears(grace, 'Ada: Hello Grace, are you there?');
+    await say(grace, '<b>Yes</b> & well, 你好 😀');
+    await hears(ada, 'Grace: <b>Yes</b> & well, 你好 😀');
+    expect(await ada.textContent('#people')).toBe('here: Ada, Grace');
 
-      await until(async () => (await ada.textContent('#connections')) === '2');
-      const before = await pixels(ada);
-      await until(async () => (await pixels(ada)) !== before);
-      await say(ada, 'one more, for the curve');
-      await until(async () => Number(await ada.textContent('#messagesPerSecond')) > 0);
+    await until(async () => (await ada.textContent('#connections')) === '2');
+    const before = await pixels(ada);
+    await until(async () => (await pixels(ada)) !== before);
+    await say(ada, 'one more, for the curve');
+    await until(async () => Number(await ada.textContent('#messagesPerSecond')) > 0);
 
-      server.kill('SIGINT');
-      for (const page of [ada, grace]) {
-        await page.waitForSelector('text=disconnected (1001: the server stops)');
-      }
-      expect(await server.exit()).toEqual({ code: 0, signal: null });
-    } finally {
-      await browser.close();
+    server.kill('SIGINT');
+    for (const page of [ada, grace]) {
+      await page.waitForSelector('text=disconnected (1001: the server stops)');
     }
-  },
-  60_000,
-);
+    expect(await server.exit()).toEqual({ code: 0, signal: null });
+  } finally {
+    await browser.close();
+  }
+});
 
 test('without a browser: a `ws` client joins, speaks and hears', async () => {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/chat`);

@@ -87,9 +87,8 @@ testWith(existsSync('/proc/pressure/cpu') ? 'psi' : null, '/proc/pressure')(
     const child = runTs('examples/memory-alarm.ts', { env: { RESOURCE: 'cpu', STALL_MS: '100' } });
     await child.printed(/watching cpu: 100 ms in 2 s are too much/);
     burn(2 * availableParallelism());
-    await child.printed(/alarm: tasks waited for cpu, [\d.]+ % of the last 10 s/, 25_000);
+    await child.printed(/alarm: tasks waited for cpu, [\d.]+ % of the last 10 s/);
     child.kill('SIGINT');
     expect(await child.exit()).toEqual({ code: 0, signal: null });
   },
-  45_000,
 );

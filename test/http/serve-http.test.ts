@@ -194,3 +194,90 @@ test('closing the TCP server closes the HTTP server', async () => {
   tcp.close();
   await closed;
 });
+
+describe('a shutdown of the server', () => {
+  const LONG_MS = 60_000;
+  const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+
+  test('closes idle connections at once, and lets those with a response finish', async () => {
+    const answers: (() => void)[] = [];
+    http.keepAliveTimeout = LONG_MS;
+    http.on('request', ({ url }, response) => {
+      if (url === '/idle') return void response.end('idle');
+      if (url === '/begun') response.write('begun ');
+      answers.push(() => response.end('finished'));
+    });
+    const idle = await client(tcp.port);
+    idle.write(GET.replace('/', '/idle'));
+    expect((await receive(idle, 20)).toString()).toMatch('HTTP/1.1 200 OK');
+    const busy = await Promise.all(['/begun', '/asked'].map(() => client(tcp.port)));
+    for (const [index, path] of ['/begun', '/asked'].entries()) {
+      busy[index]?.write(GET.replace('/', path));
+      await until(() => answers.length === index + 1);
+    }
+    const result = tcp.shutdown({ deadlineMs: LONG_MS });
+    await receiveAll(idle);
+    expect(tcp.connections.size).toBe(2);
+    for (const finish of answers) finish();
+    const [begun, asked] = (await Promise.all(busy.map(receiveAll))).map(String);
+    // Its head was sent before anybody knew.
+    expect(begun).toMatch(/Connection: keep-alive.*begun .*finished/s);
+    expect(asked).toMatch(/Connection: close.*finished$/s);
+    expect(await result).toEqual({ ended: 3, cut: 0 });
+  });
+
+  test('does not cut a response that was written but is not sent yet', async () => {
+    const body = Buffer.alloc(8_000_000, 'x');
+    http.on('request', (_request, response) => {
+      response.writeHead(200, { 'Content-Length': String(body.length) });
+      response.end(body);
+    });
+    const peer = await client(tcp.port);
+    peer.pause();
+    peer.write(GET);
+    await until(() => [...tcp.connections].some(({ queuedBytes }) => queuedBytes > 0));
+    const result = tcp.shutdown({ deadlineMs: LONG_MS });
+    // The idle ones are looked for in the turn after the next.
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    const all = await receiveAll(peer);
+    expect(all.length - all.indexOf('\r\n\r\n') - 4).toBe(body.length);
+    expect(await result).toEqual({ ended: 1, cut: 0 });
+  });
+
+  test('answers a request that has arrived, and one of a client that is new', async () => {
+    http.keepAliveTimeout = LONG_MS;
+    http.on('request', (_request, response) => response.end('answer'));
+    const [fresh, kept] = [await client(tcp.port), await client(tcp.port)];
+    kept.write(GET);
+    expect((await receive(kept, 12)).toString()).toBe('HTTP/1.1 200');
+    await until(() => tcp.connections.size === 2);
+    // It is in the kernel at once, and nobody has had a turn to read it.
+    kept.write(GET.replace('/', '/last'));
+    const result = tcp.shutdown({ deadlineMs: LONG_MS });
+    expect((await receiveAll(kept)).toString()).toMatch(/answer.*answer$/s);
+    fresh.write(GET);
+    expect((await receiveAll(fresh)).toString()).toMatch(/Connection: close.*answer$/s);
+    expect(await result).toEqual({ ended: 2, cut: 0 });
+  });
+
+  test('cuts a response that does not end in time', async () => {
+    http.on('request', (_request, response) => response.write('for ever'));
+    const peer = await client(tcp.port);
+    peer.write(GET);
+    expect((await receive(peer, 12)).toString()).toBe('HTTP/1.1 200');
+    expect(await tcp.shutdown({ deadlineMs: 50 })).toEqual({ ended: 0, cut: 1 });
+  });
+
+  test('leaves an upgraded stream to its taker', async () => {
+    http.on('upgrade', (_request, socket) => {
+      socket.on('shutdown', () => socket.end('bye'));
+      socket.resume().write('taken');
+    });
+    const peer = await client(tcp.port);
+    peer.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+    expect((await receive(peer, 5)).toString()).toBe('taken');
+    const result = tcp.shutdown({ deadlineMs: LONG_MS });
+    expect((await receiveAll(peer)).toString()).toBe('bye');
+    expect(await result).toEqual({ ended: 1, cut: 0 });
+  });
+});

@@ -28,7 +28,7 @@ test.each(waiters.flatMap((waiter) => matrix.map((one) => ({ waiter, ...one })))
     let best = Infinity;
     for (let attempt = 0; best >= LIMIT_MS && attempt < ATTEMPTS; attempt += 1) {
       const child = runTs('test/loop/exit-matrix.ts', { args: [way, waiter] });
-      await child.printed(/ready/, 25_000);
+      await child.printed(/ready/);
       const start = performance.now();
       if (kill) child.kill('SIGTERM');
       const exit = await child.exit();
@@ -37,5 +37,4 @@ test.each(waiters.flatMap((waiter) => matrix.map((one) => ({ waiter, ...one })))
     }
     expect(best).toBeLessThan(LIMIT_MS);
   },
-  120_000,
 );

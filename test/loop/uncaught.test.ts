@@ -18,4 +18,4 @@ test('what a handler throws is uncaught after the batch, and the others are serv
     'caught revoked a',
     'caught revoked b',
   ]);
-}, 20_000);
+});

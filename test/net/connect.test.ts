@@ -13,15 +13,17 @@ import { getSocketOption } from '../../src/net/socket-options';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
-import { EPOLLIN } from '../../src/sys/constants';
+import { encodeAddress } from '../../src/sys/address';
+import { AF_INET, AF_INET6, EPOLLIN, SOCK_CLOEXEC, SOCK_STREAM } from '../../src/sys/constants';
+import { bind, socket } from '../../src/sys/socket';
 import { Child, ROOT, runTs } from '../support/child';
 import { receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
-import { counter, replace } from '../support/fds';
+import { closeLater, counter, replace } from '../support/fds';
 import { makeFolder } from '../support/folder';
 import { silentPort } from '../support/full-listener';
-import { IN_NAMESPACE } from '../support/namespace';
+import { IN_NAMESPACE_WITH_SYSCTLS } from '../support/namespace';
 import { testWith } from '../support/requires';
 import { next, until } from '../support/until';
 
@@ -288,7 +290,7 @@ describe('connected', () => {
     };
     const all = await Promise.all(Array.from({ length: 1000 }, (_, index) => one(index)));
     expect(all.filter((isOwn) => isOwn)).toHaveLength(1000);
-  }, 30_000);
+  });
 });
 
 describe('unix sockets', () => {
@@ -460,6 +462,28 @@ describe('errors', () => {
     });
   });
 
+  test.each([
+    ['127.0.0.1', '127.0.0.1'],
+    ['::1', '::1'],
+    ['0.0.0.0', '127.0.0.1'],
+  ])('a port of our own at which nobody listens is no server: %s', async (host, localAddress) => {
+    const [port, before, loop] = [await freePort(), sockets(), ownLoop()];
+    const toItself = { host, port, localAddress, localPort: port, loop };
+    expect(await failure(connect(toItself))).toMatchObject({
+      name: 'SystemError',
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+      address: host,
+      port,
+      message: `connect ECONNREFUSED: nobody listens at ${host}:${port}, the socket met itself`,
+    });
+    expect([sockets(), loop.stats().watched]).toEqual([before, 0]);
+    // The port is free at once, also without SO_REUSEADDR: not even a TIME_WAIT is left there.
+    const family = host.includes(':') ? AF_INET6 : AF_INET;
+    const fd = closeLater(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    expect(bind(fd, encodeAddress({ address: localAddress, port }))).toBe(0);
+  });
+
   test('with all fds used: EMFILE, nothing leaks, and later it works again', async () => {
     const { port } = await echoServer();
     const child = new Child('sh', [
@@ -474,32 +498,31 @@ describe('errors', () => {
     });
   });
 
-  testWith(IN_NAMESPACE?.join(' ') ?? null, 'a network namespace and veth')(
-    'of the network: no route, no neighbour, no answer, no port',
-    async () => {
-      const script = [
-        'ip link set lo up; ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up',
-        'ip addr add 10.77.0.1/24 dev v0; ip route add unreachable 10.78.0.0/24',
-        // Who has 10.77.0.3, nobody tells; what is sent to 10.77.0.2 goes nowhere.
-        'ip neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev v0',
-        'cd /proc/sys/net/ipv4; echo 1 > tcp_syn_retries || exit 1',
-        'echo 1 > neigh/v0/mcast_solicit; echo 100 > neigh/v0/retrans_time_ms',
-        'echo "50000 50001" > ip_local_port_range || exit 1; cd "$OLDPWD"; exec "$0" "$@"',
-      ].join('\n');
-      const command = [...(IN_NAMESPACE as string[]), 'sh', '-c', script];
-      const child = runTs('test/net/connect-namespace.ts', { command });
-      expect([await child.exit(), child.stderr]).toEqual([{ code: 0, signal: null }, '']);
-      expect(JSON.parse(child.stdout)).toEqual({
-        noRoute: 'ENETUNREACH 192.0.2.1:80',
-        unreachable: 'EHOSTUNREACH 10.78.0.1:80',
-        noNeighbour: 'EHOSTUNREACH 10.77.0.3:80',
-        kernelGaveUp: 'ETIMEDOUT 10.77.0.2:80 connection timed out',
-        weGaveUp: 'ETIMEDOUT 10.77.0.2:80 no answer',
-        ports: ['connected', 'connected', 'EADDRNOTAVAIL'],
-      });
-    },
-    30_000,
-  );
+  testWith(
+    IN_NAMESPACE_WITH_SYSCTLS?.join(' ') ?? null,
+    'a network namespace with veth and a writable /proc/sys/net',
+  )('of the network: no route, no neighbour, no answer, no port', async () => {
+    const script = [
+      'ip link set lo up; ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up',
+      'ip addr add 10.77.0.1/24 dev v0; ip route add unreachable 10.78.0.0/24',
+      // Who has 10.77.0.3, nobody tells; what is sent to 10.77.0.2 goes nowhere.
+      'ip neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev v0',
+      'cd /proc/sys/net/ipv4; echo 1 > tcp_syn_retries || exit 1',
+      'echo 1 > neigh/v0/mcast_solicit; echo 100 > neigh/v0/retrans_time_ms',
+      'echo "50000 50001" > ip_local_port_range || exit 1; cd "$OLDPWD"; exec "$0" "$@"',
+    ].join('\n');
+    const command = [...(IN_NAMESPACE_WITH_SYSCTLS as string[]), 'sh', '-c', script];
+    const child = runTs('test/net/connect-namespace.ts', { command });
+    expect([await child.exit(), child.stderr]).toEqual([{ code: 0, signal: null }, '']);
+    expect(JSON.parse(child.stdout)).toEqual({
+      noRoute: 'ENETUNREACH 192.0.2.1:80',
+      unreachable: 'EHOSTUNREACH 10.78.0.1:80',
+      noNeighbour: 'EHOSTUNREACH 10.77.0.3:80',
+      kernelGaveUp: 'ETIMEDOUT 10.77.0.2:80 connection timed out',
+      weGaveUp: 'ETIMEDOUT 10.77.0.2:80 no answer',
+      ports: ['connected', 'connected', 'EADDRNOTAVAIL'],
+    });
+  });
 });
 
 describe('in a worker thread', () => {

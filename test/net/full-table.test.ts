@@ -88,7 +88,7 @@ describe('with all fds used', () => {
     );
     expect(printed(subject, /drop noFds 127\.0\.0\.1\n/g)).toBe(35);
     expect(await subject.tell('stats', /stats (\d+) (\d+)/)).toEqual([5, 35]);
-  }, 30_000);
+  });
 
   test('a connection that closes ends the rest early', async () => {
     const subject = await new Subject({ args: ['endless'] }).listening();
@@ -100,7 +100,7 @@ describe('with all fds used', () => {
     const answer = isServed(late);
     served[0]?.destroy();
     expect(await answer).toBe(true);
-  }, 30_000);
+  });
 
   test('service resumes by itself when there are fds again', async () => {
     const subject = await new Subject().listening();
@@ -110,7 +110,7 @@ describe('with all fds used', () => {
     expect((await serve(subject.port, 10)).cut).toBe(0);
     // The spare is there again, too.
     expect((await serve(subject.port, 3)).cut).toBe(3);
-  }, 30_000);
+  });
 
   test('hardly any CPU is used, though clients come without end', async () => {
     const subject = await new Subject().listening();
@@ -138,7 +138,7 @@ describe('with all fds used', () => {
     expect(share).toBeLessThan(0.05);
     await Promise.all(clients);
     expect(attempts).toBeGreaterThan(50);
-  }, 30_000);
+  });
 });
 
 const strace = findProgram('strace');
@@ -163,7 +163,6 @@ describe('accept4 fails', () => {
         expect((await serve(subject.port, 5)).cut).toBe(0);
         expect(printed(subject, /error/g)).toBe(0);
       },
-      30_000,
     );
   }
 
@@ -175,7 +174,6 @@ describe('accept4 fails', () => {
         expect((await serve(subject.port, 5)).cut).toBe(0);
         expect(printed(subject, new RegExp(`error ${error} `, 'g'))).toBe(1);
       },
-      30_000,
     );
   }
 
@@ -189,7 +187,6 @@ describe('accept4 fails', () => {
         expect((await serve(subject.port, 5)).cut).toBe(0);
         expect(printed(subject, new RegExp(`error ${error} `, 'g'))).toBe(1);
       },
-      30_000,
     );
 
     testTraced(
@@ -199,7 +196,6 @@ describe('accept4 fails', () => {
         expect((await serve(subject.port, 5)).cut).toBe(0);
         expect(printed(subject, /error/g)).toBe(1);
       },
-      30_000,
     );
   }
 
@@ -217,7 +213,6 @@ describe('accept4 fails', () => {
       expect((cpuAfter as number) - (cpuBefore as number)).toBeLessThan(500_000);
       expect(printed(subject, /error/g)).toBe(0);
     },
-    30_000,
   );
 });
 

@@ -213,8 +213,24 @@ describe('a listener that somebody who shares it has shut down', () => {
     const shared = closeLater(fcntl(fd, c.F_DUPFD_CLOEXEC));
     const server = serve(fd);
     const failed = next<[{ code: string }]>(server, 'error');
+    const closed = next(server, 'close');
     shutdown(shared, c.SHUT_RDWR);
     expect((await failed)[0].code).toBe('EINVAL');
-    server.close();
+    await closed;
+    expect(server.listening).toBe(false);
   });
+
+  test.each(['level', 'oneshot'] as const)(
+    'for reading alone: a unix listener, watched by %s, is closed too',
+    async (acceptTrigger) => {
+      const fd = unixListener(join(makeFolder(), 'socket'));
+      const shared = closeLater(fcntl(fd, c.F_DUPFD_CLOEXEC));
+      const server = new UnixServer({ fd, acceptTrigger });
+      const failed = next<[{ code: string }]>(server, 'error');
+      const closed = next(server, 'close');
+      shutdown(shared, c.SHUT_RD);
+      expect((await failed)[0].code).toBe('EINVAL');
+      await closed;
+    },
+  );
 });

@@ -56,12 +56,12 @@ describe('accepting', () => {
     loop.close();
   });
 
-  test('connections are watched IN and RDHUP, with ET if that was asked for', async () => {
+  test('connections are watched IN and RDHUP, with ET and OUT if that was asked for', async () => {
     const c = sys.constants;
     const always = c.EPOLLIN | c.EPOLLRDHUP | c.EPOLLERR | c.EPOLLHUP;
     for (const [trigger, mask] of [
       ['level', always],
-      ['edge', (always | c.EPOLLET | c.EPOLLPRI) >>> 0],
+      ['edge', (always | c.EPOLLOUT | c.EPOLLET | c.EPOLLPRI) >>> 0],
     ] as const) {
       const loop = new EventLoop();
       const server = serve({ trigger, loop });
@@ -104,7 +104,7 @@ describe('accepting', () => {
       );
     }
     await until(() => server.connections.size === 0);
-  }, 20_000);
+  });
 });
 
 describe('listening', () => {
@@ -231,5 +231,5 @@ describe('closing', () => {
     expect(held.process.exitCode).toBeNull();
     held.kill('SIGTERM');
     expect(await held.exit()).toEqual({ code: null, signal: 'SIGTERM' });
-  }, 20_000);
+  });
 });

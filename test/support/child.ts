@@ -39,7 +39,7 @@ export class Child {
   }
 
   /** Wait until `pattern` was printed. */
-  async printed(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
+  async printed(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray> {
     const ended = (): boolean => this.process.exitCode !== null || this.process.signalCode !== null;
     await until(() => pattern.test(this.stdout) || ended(), timeoutMs);
     const match = pattern.exec(this.stdout);

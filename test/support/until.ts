@@ -1,7 +1,7 @@
 /** Wait for a condition, turn by turn of the event loop, instead of sleeping for a guessed time. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {

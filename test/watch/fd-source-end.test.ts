@@ -179,5 +179,5 @@ describe('errors', () => {
       'close of the one without a listener',
       'caught read EIO: i/o error',
     ]);
-  }, 20_000);
+  });
 });

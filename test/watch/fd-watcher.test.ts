@@ -336,7 +336,7 @@ test('the end of a pipe is readable, although the kernel calls it HUP alone', as
   const child = new Child('sh', ['-c', `printf hello | ${script}`]);
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   expect(child.stdout).toMatch('got hello');
-}, 20_000);
+});
 
 test('SIGSTOP and SIGCONT leave a waiting process as it was', async () => {
   const child = runTs('test/watch/stdin-echo.ts');
@@ -350,7 +350,7 @@ test('SIGSTOP and SIGCONT leave a waiting process as it was', async () => {
   child.process.stdin?.end();
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   expect(child.stderr).toBe('');
-}, 30_000);
+});
 
 test('autoClose also closes the fd when it is the loop that was closed', () => {
   const loop = new EventLoop();

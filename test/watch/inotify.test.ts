@@ -284,7 +284,6 @@ testIf(maxQueued <= 200_000, 'a fs.inotify.max_queued_events of at most 200,000'
     fs.chmodSync(join(folder, 'a'), 0o600);
     await until(() => lines.at(-1) === 'attributes a');
   },
-  60_000,
 );
 
 test('once gives one record of many, and the rest to who comes next', async () => {

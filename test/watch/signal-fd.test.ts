@@ -45,7 +45,7 @@ test('a signal sent to the process is told with its sender and value, and does n
   expect(child.stdout).toMatch(new RegExp(`child SigBlk:\\s*${NONE}`));
   // The signal that was pending at the close was dropped: it would have started the debugger.
   expect(child.stderr).toBe('');
-}, 20_000);
+});
 
 test('a signal that other threads would take is refused, and nothing is blocked', () => {
   const before = ownMask();
@@ -93,4 +93,4 @@ test('a signal sent to a thread is told there, on a loop that waits in it', asyn
     maskAfter: ownMask(),
   });
   await next(worker, 'exit');
-}, 20_000);
+});

@@ -26,4 +26,4 @@ test('sources work in a Worker, and an EventFd hears what another thread adds by
   await until(() => sum === 1_000n);
   // Nothing is left that would hold it.
   expect(await next(worker, 'exit')).toEqual([0]);
-}, 20_000);
+});

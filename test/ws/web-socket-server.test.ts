@@ -1,15 +1,21 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import WebSocket, { type ClientOptions } from 'ws';
 import { EventLoop } from '../../src/loop/event-loop';
+import { UnixServer } from '../../src/net/unix-server';
 import * as c from '../../src/sys/constants';
+import { fcntl } from '../../src/sys/io';
 import { encodeFrame } from '../../src/ws/frame-encoder';
 import type { WebSocketConnection } from '../../src/ws/web-socket';
-import { WebSocketServer, type WebSocketServerOptions } from '../../src/ws/web-socket-server';
+import { WebSocketServer } from '../../src/ws/web-socket-server';
+import type { WebSocketServerOptions } from '../../src/ws/web-socket-server-options';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { listenerFd, watchedMask } from '../support/fdinfo';
+import { makeFolder } from '../support/folder';
 import { next, until } from '../support/until';
 import {
   BINARY,
@@ -286,14 +292,15 @@ describe('clients that never read', () => {
     expect(latencies.sort((a, b) => a - b)[latencies.length >> 1]).toBeLessThan(300);
     const { peer } = await connected(server);
     expect(peer.readyState).toBe(WebSocket.OPEN);
-  }, 30_000);
+  });
 
   test('send says when to stop, and drain when to go on', async () => {
     const { socket, peer } = await connected(serve({ maxQueuedBytes: 64 * 1024 * 1024 }));
     peer.pause();
     const block = Buffer.alloc(4_000_000);
     while (socket.send(block));
-    expect(socket.bufferedAmount).toBeGreaterThan(65_536);
+    // Not by how much: the kernel may have taken all but a few bytes of the last one.
+    expect(socket.bufferedAmount).toBeGreaterThan(0);
     peer.resume();
     await next(socket, 'drain');
     expect(socket.bufferedAmount).toBe(0);
@@ -654,5 +661,101 @@ describe('closing the server', () => {
   test('a port that is taken is an error with address and port', () => {
     const { port } = serve();
     expect(() => serve({ port })).toThrow(expect.objectContaining({ code: 'EADDRINUSE', port }));
+  });
+});
+
+describe('a shutdown', () => {
+  const LONG_MS = 60_000;
+
+  test('tells every client, and awaits the answers', async () => {
+    const server = serve();
+    const all = [await connected(server), await connected(server)];
+    const closed = all.map(({ peer }) => next<[number, Buffer]>(peer, 'close'));
+    const result = server.shutdown({ deadlineMs: LONG_MS, code: 1012, reason: 'a new version' });
+    expect(server.server.listening).toBe(false);
+    for (const one of closed) expect((await one).map(String)).toEqual(['1012', 'a new version']);
+    expect(await result).toEqual({ ended: 2, cut: 0 });
+  });
+
+  test('answers a message that is in the kernel before it says goodbye', async () => {
+    const server = echo(serve());
+    const peer = await rawPeer(server);
+    // It is in the kernel at once, and nobody has had a turn to read it.
+    peer.write(clientFrame(TEXT, 'in time'));
+    const result = server.shutdown({ deadlineMs: LONG_MS });
+    const [answer, goodbye] = parseServerFrames(await receive(peer, 9 + 4));
+    expect(answer?.payload.toString()).toBe('in time');
+    expect([goodbye?.opcode, goodbye?.payload.readUInt16BE()]).toEqual([CLOSE, 1001]);
+    peer.end(closeFrame(1001));
+    expect(await result).toEqual({ ended: 1, cut: 0 });
+  });
+
+  test('cuts who does not answer at the deadline, whatever closeTimeoutMs is', async () => {
+    const server = serve({ closeTimeoutMs: 1 });
+    const accepted = next<[WebSocketConnection]>(server, 'connection');
+    const peer = await rawPeer(server);
+    const [socket] = await accepted;
+    const failed = next<[{ code: string }]>(socket, 'error');
+    expect(await server.shutdown({ deadlineMs: 300 })).toEqual({ ended: 0, cut: 1 });
+    expect((await failed)[0].code).toBe('ERR_SHUTDOWN_DEADLINE');
+    peer.destroy();
+  });
+
+  test('is refused a code or a reason that cannot be sent', async () => {
+    const server = serve();
+    await expect(server.shutdown({ code: 1005 })).rejects.toThrow(RangeError);
+    await expect(server.shutdown({ reason: 'x'.repeat(124) })).rejects.toThrow(RangeError);
+    await expect(server.shutdown({ why: 1 } as never)).rejects.toThrow(TypeError);
+    expect(server.server.listening).toBe(true);
+  });
+});
+
+describe('the server under it', () => {
+  test('takes the limits of a TcpServer, and tells whom it drops', async () => {
+    const server = serve({ maxConnections: 1, deferAcceptSeconds: 0, reusePort: true });
+    const dropped = next<[{ reason: string }]>(server, 'drop');
+    await connected(server);
+    const late = dial(server);
+    await next(late, 'error');
+    expect((await dropped)[0].reason).toBe('maxConnections');
+    expect(server.server.dropped).toBe(1);
+  });
+
+  test('may be given: one on a unix socket', async () => {
+    const path = join(makeFolder(), 'ws');
+    const unix = new UnixServer({ path, trigger: 'edge', writeTimeoutMs: 10_000 });
+    const server = echo(new WebSocketServer({ server: unix }));
+    servers.push(server);
+    const peer = new WebSocket(`ws+unix://${path}:/`);
+    sockets.push(peer);
+    await next(peer, 'open');
+    peer.send('hello');
+    expect(String((await next<[Buffer]>(peer, 'message'))[0])).toBe('hello');
+    expect(() => server.port).toThrow('no IP address');
+    const closed = next(server, 'close');
+    server.close();
+    await closed;
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('may be given: a listener that is there already', async () => {
+    const first = serve();
+    const fd = fcntl(first.server.fd, c.F_DUPFD_CLOEXEC);
+    const second = echo(new WebSocketServer({ fd }));
+    servers.push(second);
+    expect(second.port).toBe(first.port);
+    expect(await first.shutdown({ handedOver: true })).toEqual({ ended: 0, cut: 0 });
+    const { peer } = await connected(second);
+    peer.send('hello');
+    expect(String((await next<[Buffer]>(peer, 'message'))[0])).toBe('hello');
+  });
+
+  test('is given, or made: not both', () => {
+    const { server } = serve();
+    const both = { server, port: 0 };
+    expect(() => new WebSocketServer(both)).toThrow(/options of WebSocketServer.*"port"/);
+    expect(() => new WebSocketServer({} as never)).toThrow(/option "port"/);
+    expect(() => new WebSocketServer({ port: 0, prot: 1 } as never)).toThrow(/"prot"/);
+    expect(() => serve({ maxConnections: 0 })).toThrow(/option "maxConnections"/);
   });
 });
