@@ -3,7 +3,7 @@
  * parsed by node:http, which knows all the ways they can be wrong.
  */
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
-import { ConnectionDuplex } from '../net/connection-duplex';
+import { FdDuplex } from '../net/fd-duplex';
 import type { StreamServer } from '../net/stream-server';
 
 /**
@@ -18,7 +18,7 @@ export function serveHttp(
 ): Server {
   const http = createServer(options, listener);
   server.on('connection', (connection) => {
-    http.emit('connection', new ConnectionDuplex(connection));
+    http.emit('connection', new FdDuplex(connection, { allowHalfOpen: true }));
   });
   server.on('close', () => http.close());
   // This starts the interval that enforces headersTimeout and requestTimeout: node:http starts it

@@ -2,7 +2,6 @@
 export type { AcceptTrigger } from './acceptor';
 export { connect } from './connect';
 export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './connect-options';
-export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
 export type { ConnectionOptions } from './connection-options';
 export type { DatagramInfo } from './datagram-info';
@@ -15,6 +14,8 @@ export {
 } from './datagram-socket';
 export type { DroppedConnection, DropReason } from './dropped-connection';
 export type { AddressFamily, Endpoint } from './endpoint';
+export { FdDuplex } from './fd-duplex';
+export type { ConnectionDuplexOptions, FdDuplexOptions, FdEnds } from './fd-duplex-options';
 export {
   peerCredentials,
   type ReceivedFds,

@@ -14,7 +14,7 @@ import { serveHttp } from '../http/serve-http';
 import type { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
 import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
-import type { ConnectionDuplex } from '../net/connection-duplex';
+import type { FdDuplex } from '../net/fd-duplex';
 import { TcpServer, tcpServerOptionFields } from '../net/tcp-server';
 import type { SocketAddress } from '../sys/address';
 import type { FrameLimits } from './frame-decoder';
@@ -151,7 +151,7 @@ export class WebSocketServer
       connectionsCheckingInterval: Math.min(this.#options.handshakeTimeoutMs, CHECK_MS),
     });
     this.#http.on('request', (request, response) => this.#onRequest(request, response));
-    this.#http.on('upgrade', (request, stream: ConnectionDuplex, head) => {
+    this.#http.on('upgrade', (request, stream: FdDuplex, head) => {
       this.#onUpgrade({ request, stream, head });
     });
   }
@@ -282,7 +282,7 @@ export class WebSocketServer
   }
 
   /** `authorize` failed, which is the program's mistake: tell both sides. */
-  #failUpgrade(stream: ConnectionDuplex, error: unknown): void {
+  #failUpgrade(stream: FdDuplex, error: unknown): void {
     refuse(stream, { status: 500, reason: 'the request could not be checked' });
     this.loop.uncaught(error);
   }
@@ -296,7 +296,7 @@ export class WebSocketServer
 /** A request that may become a WebSocket. */
 interface Upgrade {
   request: IncomingMessage;
-  stream: ConnectionDuplex;
+  stream: FdDuplex;
   /** Bytes that came in the same piece as the end of the request. */
   head: Buffer;
 }
@@ -316,7 +316,7 @@ function listen(options: z.output<typeof optionsSchema>): TcpServer {
   });
 }
 
-function refuse(stream: ConnectionDuplex, refusal: HandshakeRefusal): void {
+function refuse(stream: FdDuplex, refusal: HandshakeRefusal): void {
   stream.write(refusalResponse(refusal));
   stream.destroySoon();
 }

@@ -1,5 +1,5 @@
 import { finished } from 'node:stream/promises';
-import { ConnectionDuplex } from '../../src/net/connection-duplex';
+import { FdDuplex } from '../../src/net/fd-duplex';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer } from '../../src/net/tcp-server';
 import { client, receive, receiveAll } from '../support/client';
@@ -19,13 +19,13 @@ afterEach(async () => {
 
 async function connected(): Promise<{
   connection: TcpConnection;
-  stream: ConnectionDuplex;
+  stream: FdDuplex;
   peer: Awaited<ReturnType<typeof client>>;
 }> {
   const accepted = next<[TcpConnection]>(server, 'connection');
   const peer = await client(server.port);
   const [connection] = await accepted;
-  return { connection, stream: new ConnectionDuplex(connection), peer };
+  return { connection, stream: new FdDuplex(connection), peer };
 }
 
 test('a stream can be piped into itself', async () => {
