@@ -31,7 +31,7 @@ const tcp = new TcpServer({
   port: Number(process.env['PORT'] ?? 8443),
 });
 tcp.on('connection', (connection) => {
-  https.emit('connection', new FdDuplex(connection, { allowHalfOpen: true }));
+  https.emit('connection', new FdDuplex(connection));
 });
 console.log(`listening at https://${tcp.address.address}:${tcp.port}`);
 

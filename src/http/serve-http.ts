@@ -18,7 +18,7 @@ export function serveHttp(
 ): Server {
   const http = createServer(options, listener);
   server.on('connection', (connection) => {
-    http.emit('connection', new FdDuplex(connection, { allowHalfOpen: true }));
+    http.emit('connection', new FdDuplex(connection));
   });
   server.on('close', () => http.close());
   // This starts the interval that enforces headersTimeout and requestTimeout: node:http starts it

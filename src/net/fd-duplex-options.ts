@@ -25,8 +25,9 @@ export interface FdEnds {
 /** Options of every {@link FdDuplex}. */
 export interface ConnectionDuplexOptions {
   /**
-   * Keep our half open when the other side has ended, until `end` is called. If not given: what the
-   * connection was made with, and false for fds, as with `net.Socket`.
+   * Keep our half open when the other side has ended, until `end` is called. True if not given, as
+   * of `stream.Duplex`, and needed under TLS, whose last bytes may go after that. False does what
+   * `net.Socket` does by default, for libraries that never call `end` when they hear of an end.
    */
   allowHalfOpen?: boolean;
   /** As of `stream.Duplex`: bytes to keep in each direction before the other side has to wait. */
@@ -49,7 +50,7 @@ export interface FdDuplexOptions extends ConnectionDuplexOptions {
 
 const bytes = z.int().min(0).optional();
 const streamFields = {
-  allowHalfOpen: z.boolean().optional(),
+  allowHalfOpen: z.boolean().default(true),
   highWaterMark: bytes,
   readableHighWaterMark: bytes,
   writableHighWaterMark: bytes,
@@ -95,12 +96,9 @@ export function duplexPlan(
 ): DuplexPlan {
   if (source instanceof TcpConnection) {
     const { signal, ...stream } = parseOptions('FdDuplex', connectionSchema, options);
-    const allowHalfOpen = stream.allowHalfOpen ?? source.allowHalfOpen;
-    const base = { kind: 'connection', connection: source } as const;
-    return { base, signal, stream: { ...stream, allowHalfOpen } };
+    return { base: { kind: 'connection', connection: source }, signal, stream };
   }
   const { signal, ownsFd, loop, ...stream } = parseOptions('FdDuplex', fdSchema, options);
-  const { allowHalfOpen = false } = stream;
   const ends = endsOf(source);
   const { readFd, writeFd } = ends;
   for (const end of [readFd, writeFd]) if (end !== undefined) refuseFile(end);
@@ -110,12 +108,7 @@ export function duplexPlan(
       ? { kind: 'socket', fd: readFd, ownsFd, loop }
       : { kind: 'fds', ends, ownsFd, loop },
     signal,
-    stream: {
-      ...stream,
-      allowHalfOpen,
-      readable: readFd !== undefined,
-      writable: writeFd !== undefined,
-    },
+    stream: { ...stream, readable: readFd !== undefined, writable: writeFd !== undefined },
   };
 }
 

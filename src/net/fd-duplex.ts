@@ -34,10 +34,16 @@ import { TcpConnection } from './tcp-connection';
 type Callback = (error?: Error | null) => void;
 type Channel = TcpConnection | FdChannel;
 
+/** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
+const KEEP_ALIVE_SECONDS_MAX = 32_767;
+
 /** A socket made for a stream belongs to nobody but the stream. */
 const nobody = { onConnectionClose: () => {} };
 
-/** Looks like a `net.Socket` to those who take one. */
+/**
+ * Looks like a `net.Socket` to those who take one. `close` comes without the `hadError` of a
+ * `net.Socket`: see `errored`.
+ */
 export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, TimerOwner {
   /** As of `net.Socket`; what a stream is made of is connected. */
   readonly connecting = false;
@@ -59,8 +65,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
    * one. O_NONBLOCK is set on fds, also for others who share them.
    *
    * Throws a TypeError that names a wrong option, and a {@link SystemError}: EBADF, EPERM for a
-   * regular file, which is always ready and cannot be watched, and EMFILE. What was given is left
-   * alone then, except that an fd the kernel refuses to watch may be closed already.
+   * regular file or directory, which is always ready and cannot be watched. Fds are left open then.
+   * They are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
    */
   constructor(connection: TcpConnection, options?: ConnectionDuplexOptions);
   constructor(fds: number | FdEnds, options?: FdDuplexOptions);
@@ -173,7 +179,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   setKeepAlive(enabled = false, initialDelayMs = 0): this {
     const connection = this.#tcp;
     connection?.setKeepAlive(enabled);
-    const seconds = Math.floor(initialDelayMs / 1000);
+    const seconds = Math.min(Math.floor(initialDelayMs / 1000), KEEP_ALIVE_SECONDS_MAX);
     if (connection !== null && enabled && seconds > 0) {
       setSocketOption(connection.fd, 'keepAliveIdleSeconds', seconds);
     }

@@ -51,7 +51,8 @@ beforeEach(() => {
   smtp.on('error', () => {});
   tcp = new TcpServer({ port: 0 });
   tcp.on('connection', (connection) => {
-    smtp.server.emit('connection', new FdDuplex(connection));
+    // A net.Server's sockets end when their peer does, and this library counts on it.
+    smtp.server.emit('connection', new FdDuplex(connection, { allowHalfOpen: false }));
   });
 });
 afterEach(async () => {

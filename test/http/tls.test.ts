@@ -38,7 +38,7 @@ afterEach(async () => {
 function serveHttps(): HttpsServer {
   const https = createHttps(certificate);
   tcp.on('connection', (connection) => {
-    https.emit('connection', new FdDuplex(connection, { allowHalfOpen: true }));
+    https.emit('connection', new FdDuplex(connection));
   });
   return https;
 }

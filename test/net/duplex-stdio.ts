@@ -3,7 +3,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FdDuplex } from '../../src/net/fd-duplex';
 
-const stdio = new FdDuplex({ readFd: 0, writeFd: 1 }, { allowHalfOpen: true });
+const stdio = new FdDuplex({ readFd: 0, writeFd: 1 });
 const upper = new Transform({
   transform: (chunk, _encoding, done) => done(null, String(chunk).toUpperCase()),
 });

@@ -207,7 +207,7 @@ describe('terminals', () => {
     const name = Buffer.alloc(64);
     const length = unwrap(ptsname(master, name), 'ptsname_r');
     const slave = openSync(name.toString('utf8', 0, length), constants.O_RDWR | constants.O_NOCTTY);
-    const stream = duplex(master);
+    const stream = duplex(master, { allowHalfOpen: false });
     let screen = '';
     stream.on('data', (chunk) => {
       screen += chunk;
@@ -251,9 +251,9 @@ describe('terminals', () => {
 describe('sockets', () => {
   test('a unix socketpair is a connection: half-close, both ways', async () => {
     const [a, b] = pair();
-    const near = duplex(copy(a), { allowHalfOpen: true });
+    const near = duplex(copy(a));
     closeNow(a);
-    const far = duplex(copy(b), { allowHalfOpen: true });
+    const far = duplex(copy(b));
     closeNow(b);
     expect(near.connection?.fd).toBeGreaterThanOrEqual(0);
     near.end('question');
@@ -281,10 +281,10 @@ describe('sockets', () => {
     const [ours, peer] = pair();
     const [readFd, writeFd] = [copy(ours), copy(ours)];
     closeNow(ours);
-    const stream = duplex({ readFd, writeFd }, { allowHalfOpen: true });
+    const stream = duplex({ readFd, writeFd });
     expect(stream.connection).toBeNull();
     stream.end('bye');
-    const other = duplex(copy(peer), { allowHalfOpen: true });
+    const other = duplex(copy(peer));
     closeNow(peer);
     expect(await textOf(other)).toBe('bye');
     other.end('and you');
@@ -304,7 +304,7 @@ describe('sockets', () => {
     await until(() => messages.length === 3);
     expect(messages).toEqual(['one', 'two', 'three']);
     a.end();
-    await finished(b);
+    await next(b, 'end');
   });
 });
 

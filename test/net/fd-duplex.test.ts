@@ -254,7 +254,7 @@ describe('back-pressure', () => {
   });
 
   test('pipeline through a transform, and back to where it came from', async () => {
-    const { stream, peer } = await connected({ allowHalfOpen: true });
+    const { stream, peer } = await connected();
     const upper = new Transform({
       transform: (chunk, _encoding, done) => done(null, String(chunk).toUpperCase()),
     });
@@ -266,8 +266,8 @@ describe('back-pressure', () => {
 });
 
 describe('the end', () => {
-  test('the peer first: the other half is ended too, and all is told in order', async () => {
-    const { stream, peer } = await connected();
+  test('allowHalfOpen: false: the peer ends, and so do we; all is told in order', async () => {
+    const { stream, peer } = await connected({ allowHalfOpen: false });
     const heard = endings(stream);
     stream.resume();
     const rest = receiveAll(peer);
@@ -278,8 +278,8 @@ describe('the end', () => {
     expect(await rest).toHaveLength(0);
   });
 
-  test('allowHalfOpen: we may write on', async () => {
-    const { stream, peer } = await connected({ allowHalfOpen: true });
+  test('the peer ends, and we may write on', async () => {
+    const { stream, peer } = await connected();
     const heard = endings(stream);
     stream.resume();
     const rest = receiveAll(peer);
@@ -322,14 +322,6 @@ describe('the end', () => {
     expect(length).toBe(1_000);
     await until(() => stream.closed);
     expect(stream.errored).toBeNull();
-  });
-
-  test('what it inherits from the connection', async () => {
-    serve({ allowHalfOpen: true });
-    expect((await connected()).stream.allowHalfOpen).toBe(true);
-    expect((await connected({ allowHalfOpen: false })).stream.allowHalfOpen).toBe(false);
-    serve({});
-    expect((await connected()).stream.allowHalfOpen).toBe(false);
   });
 
   test('the server cuts it', async () => {
@@ -449,6 +441,8 @@ describe('as a net.Socket', () => {
     stream.setKeepAlive(true, 7_900);
     expect(getSocketOption(connection.fd, 'keepAlive')).toBe(true);
     expect(getSocketOption(connection.fd, 'keepAliveIdleSeconds')).toBe(7);
+    stream.setKeepAlive(true, 1e9);
+    expect(getSocketOption(connection.fd, 'keepAliveIdleSeconds')).toBe(32_767);
     stream.setKeepAlive();
     expect(getSocketOption(connection.fd, 'keepAlive')).toBe(false);
   });
