@@ -34,6 +34,9 @@ import { next, until } from '../support/until';
 
 expectNoFdLeaks();
 
+/** A child or a worker that runs TypeScript takes seconds to start, and many on a busy machine. */
+const SLOW_MS = 120_000;
+
 const streams: FdDuplex[] = [];
 afterEach(() => {
   for (const stream of streams.splice(0)) stream.destroy();
@@ -192,11 +195,15 @@ describe('pipes', () => {
     expect([isOpen(reader), isOpen(writer)]).toEqual([false, false]);
   });
 
-  test('nothing it watches holds the process when it is unrefed', async () => {
-    const child = runTs('test/net/unrefed-duplex.ts');
-    expect(await child.exit()).toEqual({ code: 0, signal: null });
-    expect(child.stdout).toBe('done\n');
-  });
+  test(
+    'nothing it watches holds the process when it is unrefed',
+    async () => {
+      const child = runTs('test/net/unrefed-duplex.ts');
+      expect(await child.exit()).toEqual({ code: 0, signal: null });
+      expect(child.stdout).toBe('done\n');
+    },
+    SLOW_MS,
+  );
 });
 
 describe('terminals', () => {
@@ -363,17 +370,21 @@ describe('what is refused', () => {
 });
 
 const cat = findProgram('cat');
-test.each(['a pipe', 'a socket'])('stdin of a child, which is %s, and stdout', async (kind) => {
-  const child = runTs('test/net/duplex-stdio.ts', {
-    command: kind === 'a pipe' ? ['sh', '-c', 'cat | "$@" | cat', 'sh'] : [],
-  });
-  await child.printed(/ready/);
-  child.process.stdin?.write('first\n');
-  await child.printed(/FIRST/);
-  child.process.stdin?.end('second\n');
-  expect(await child.exit()).toEqual({ code: 0, signal: null });
-  expect(child.stdout).toBe('ready\nFIRST\nSECOND\n');
-});
+test.each(['a pipe', 'a socket'])(
+  'stdin of a child, which is %s, and stdout',
+  async (kind) => {
+    const child = runTs('test/net/duplex-stdio.ts', {
+      command: kind === 'a pipe' ? ['sh', '-c', 'cat | "$@" | cat', 'sh'] : [],
+    });
+    await child.printed(/ready/, SLOW_MS);
+    child.process.stdin?.write('first\n');
+    await child.printed(/FIRST/, SLOW_MS);
+    child.process.stdin?.end('second\n');
+    expect(await child.exit()).toEqual({ code: 0, signal: null });
+    expect(child.stdout).toBe('ready\nFIRST\nSECOND\n');
+  },
+  SLOW_MS,
+);
 
 testWith(cat, 'cat')(
   'the stdio of a child that we spawn: both of its pipes as one stream',
@@ -392,18 +403,22 @@ testWith(cat, 'cat')(
   },
 );
 
-test('in a worker, which leaves nothing open when it is terminated', async () => {
-  const { reader, writer } = pipe();
-  const [own] = pair();
-  const worker = new Worker(join(ROOT, 'test/net/duplex-worker.ts'), {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
-    workerData: { readFd: reader, socket: copy(own) },
-  });
-  expect(await next(worker, 'message')).toEqual(['ready']);
-  writeSync(writer, 'to the worker');
-  expect(await next(worker, 'message')).toEqual(['to the worker']);
-  await worker.terminate();
-  // The worker's were the only reading end and the stream's socket.
-  expect(() => writeSync(writer, 'x')).toThrow(expect.objectContaining({ code: 'EPIPE' }));
-  closeSync(writer);
-});
+test(
+  'in a worker, which leaves nothing open when it is terminated',
+  async () => {
+    const { reader, writer } = pipe();
+    const [own] = pair();
+    const worker = new Worker(join(ROOT, 'test/net/duplex-worker.ts'), {
+      execArgv: ['-r', 'ts-node/register/transpile-only'],
+      workerData: { readFd: reader, socket: copy(own) },
+    });
+    expect(await next(worker, 'message')).toEqual(['ready']);
+    writeSync(writer, 'to the worker');
+    expect(await next(worker, 'message')).toEqual(['to the worker']);
+    await worker.terminate();
+    // The worker's were the only reading end and the stream's socket.
+    expect(() => writeSync(writer, 'x')).toThrow(expect.objectContaining({ code: 'EPIPE' }));
+    closeSync(writer);
+  },
+  SLOW_MS,
+);
