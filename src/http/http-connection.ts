@@ -7,7 +7,7 @@
  * stream's event `shutdown`.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { ConnectionDuplex } from '../net/connection-duplex';
+import { FdDuplex } from '../net/fd-duplex';
 import type { TcpConnection } from '../net/tcp-connection';
 
 /** The connections of one HTTP server. */
@@ -58,7 +58,7 @@ function idleConnections(http: Server): HttpConnection[] {
 }
 
 /** One connection. */
-export class HttpConnection extends ConnectionDuplex {
+export class HttpConnection extends FdDuplex {
   readonly #all: HttpConnections;
   /** The response to the latest request; null before the first. */
   #response: ServerResponse | null = null;

@@ -75,6 +75,11 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     return this.#queue?.fileBytes ?? 0;
   }
 
+  /** Queued bytes beyond which the connection is cut. */
+  get maxQueuedBytes(): number {
+    return this.settings.maxQueuedBytes;
+  }
+
   /**
    * Send `data`; a string as UTF-8. Bytes that must wait are kept by reference: do not change them
    * before `callback`. Views given out by `data` are the exception, they are copied.

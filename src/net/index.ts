@@ -3,7 +3,6 @@ export type { AcceptTrigger } from './acceptor';
 export { connect } from './connect';
 export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './connect-options';
 export type { ReadRate } from './connection-deadlines';
-export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
 export type { ConnectionOptions, WriteStrategy } from './connection-options';
 export type { DatagramInfo } from './datagram-info';
@@ -16,6 +15,8 @@ export {
 } from './datagram-socket';
 export type { DroppedConnection, DropReason } from './dropped-connection';
 export type { AddressFamily, Endpoint } from './endpoint';
+export { FdDuplex } from './fd-duplex';
+export type { ConnectionDuplexOptions, FdDuplexOptions, FdEnds } from './fd-duplex-options';
 export {
   peerCredentials,
   type ReceivedFds,

@@ -13,8 +13,8 @@ import { z } from 'zod';
 import { serveHttp } from '../http/serve-http';
 import type { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
-import type { ConnectionDuplex } from '../net/connection-duplex';
 import type { DroppedConnection } from '../net/dropped-connection';
+import type { FdDuplex } from '../net/fd-duplex';
 import {
   type ShutdownOptions,
   type ShutdownResult,
@@ -100,7 +100,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
       connectionsCheckingInterval: Math.min(settings.handshakeTimeoutMs, CHECK_MS),
     });
     http.on('request', (request, response) => this.#onRequest(request, response));
-    http.on('upgrade', (request, stream: ConnectionDuplex, head) => {
+    http.on('upgrade', (request, stream: FdDuplex, head) => {
       this.#onUpgrade({ request, stream, head });
     });
   }
@@ -237,7 +237,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
   }
 
   /** `authorize` failed, which is the program's mistake: tell both sides. */
-  #failUpgrade(stream: ConnectionDuplex, error: unknown): void {
+  #failUpgrade(stream: FdDuplex, error: unknown): void {
     refuse(stream, { status: 500, reason: 'the request could not be checked' });
     this.loop.uncaught(error);
   }
@@ -251,7 +251,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
 /** A request that may become a WebSocket. */
 interface Upgrade {
   request: IncomingMessage;
-  stream: ConnectionDuplex;
+  stream: FdDuplex;
   /** Bytes that came in the same piece as the end of the request. */
   head: Buffer;
 }
@@ -260,7 +260,7 @@ interface Upgrade {
 const CHECK_MS = 1_000;
 const FORBIDDEN: HandshakeRefusal = { status: 403, reason: 'the request was not accepted' };
 
-function refuse(stream: ConnectionDuplex, refusal: HandshakeRefusal): void {
+function refuse(stream: FdDuplex, refusal: HandshakeRefusal): void {
   stream.write(refusalResponse(refusal));
   stream.destroySoon();
 }

@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { EventLoop } from '../../src/loop/event-loop';
 import { connect } from '../../src/net/connect';
 import type { ConnectOptions, TcpConnectOptions } from '../../src/net/connect-options';
-import { ConnectionDuplex } from '../../src/net/connection-duplex';
+import { FdDuplex } from '../../src/net/fd-duplex';
 import { getSocketOption } from '../../src/net/socket-options';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer } from '../../src/net/tcp-server';
@@ -274,7 +274,7 @@ describe('connected', () => {
     toClose.push({ destroy: () => server.close() });
     await next(server, 'listening');
     const { port } = server.address() as { port: number };
-    const stream = new ConnectionDuplex(await open({ port }));
+    const stream = new FdDuplex(await open({ port }));
     const sent = request({ path: '/this', createConnection: () => stream as never }).end();
     const [answer] = await next<[IncomingMessage]>(sent, 'response');
     expect((await receiveAll(answer as never)).toString()).toBe('asked /this');

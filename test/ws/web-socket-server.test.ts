@@ -588,13 +588,13 @@ describe('the handshake', () => {
 });
 
 describe('the shape of the articles', () => {
-  test('the listener is IN and ONESHOT, upgraded connections are IN, RDHUP and ET', async () => {
+  test('the listener is IN and ONESHOT, upgraded connections are IN, RDHUP, ET, and OUT once', async () => {
     const loop = new EventLoop();
     const server = serve({ loop });
     const { socket } = await connected(server);
     const always = c.EPOLLERR | c.EPOLLHUP;
     expect(watchedMask(loop, socket.connection.fd)).toBe(
-      (c.EPOLLIN | c.EPOLLRDHUP | c.EPOLLET | c.EPOLLPRI | always) >>> 0,
+      (c.EPOLLIN | c.EPOLLOUT | c.EPOLLRDHUP | c.EPOLLET | c.EPOLLPRI | always) >>> 0,
     );
     expect(watchedMask(loop, listenerFd(server.port))).toBe(c.EPOLLIN | c.EPOLLONESHOT | always);
     server.destroy();

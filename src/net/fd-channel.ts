@@ -1,0 +1,184 @@
+/**
+ * The bytes of plain fds (a pipe, a terminal, a character device), with the face of a connection as
+ * far as {@link FdDuplex} needs one: made of an FdReader and an FdWriter. What can be a connection,
+ * a stream socket, is not for this class.
+ */
+import { defaultLoop } from '../loop/default-loop';
+import type { EventLoop } from '../loop/event-loop';
+import { F_DUPFD_CLOEXEC, SHUT_WR } from '../sys/constants';
+import { unwrap } from '../sys/errno';
+import { fcntl } from '../sys/io';
+import { closeOwned } from '../sys/ownership';
+import { shutdown } from '../sys/socket';
+import { FdReader } from '../watch/fd-reader';
+import { FdWriter } from '../watch/fd-writer';
+import type { FdEnds } from './fd-duplex-options';
+import type { WriteCallback } from './write-queue';
+
+/** Who is told what happens. */
+export interface FdChannelHandler {
+  /** Bytes came; the Buffer is the handler's own. */
+  onOwnBytes(chunk: Buffer): void;
+  /** Nothing more will come. */
+  onEnd(): void;
+  /** The fds are closed after `error`; nothing follows. Not told after `destroy`. */
+  onClose(channel: FdChannel, error: Error): void;
+}
+
+/** What the fds are, and whose. */
+export interface FdChannelSetup {
+  ends: FdEnds;
+  /** Close the fds at the end; else duplicates are worked with, and closed. */
+  ownsFd: boolean;
+  loop: EventLoop | undefined;
+  handler: FdChannelHandler;
+}
+
+/** What one write may bring, and all that ever waits: the stream above keeps the rest. */
+const MAX_QUEUED_BYTES = 1024 * 1024;
+
+/** Bytes from one fd, and to another or the same. */
+export class FdChannel {
+  readonly loop: EventLoop;
+  readonly maxQueuedBytes = MAX_QUEUED_BYTES;
+  /** Bytes read and delivered. */
+  bytesRead = 0;
+  /** Bytes the kernel has taken. */
+  bytesWritten = 0;
+  /** When bytes last moved, in milliseconds of `performance.now()`. */
+  lastActivity: number;
+  readonly #handler: FdChannelHandler;
+  #reader: FdReader | null = null;
+  #writer: FdWriter | null = null;
+  #state: 'open' | 'closed' = 'open';
+  #reading: 'paused' | 'flowing' = 'paused';
+  readonly #onData = (chunk: Buffer): void => {
+    this.bytesRead += chunk.byteLength;
+    this.lastActivity = performance.now();
+    this.#handler.onOwnBytes(chunk);
+  };
+
+  /** Throws as the constructors of FdReader and FdWriter do; fds that are owned are closed then. */
+  constructor({ ends, ownsFd, loop, handler }: FdChannelSetup) {
+    this.loop = loop ?? defaultLoop();
+    this.lastActivity = performance.now();
+    this.#handler = handler;
+    const { reading, writing } = takeEnds(ends, ownsFd);
+    try {
+      if (writing !== undefined) this.#write(writing);
+    } catch (error) {
+      if (reading !== undefined) closeOwned(reading);
+      throw error;
+    }
+    try {
+      if (reading !== undefined) this.#read(reading);
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** Leave what comes in the kernel. */
+  pause(): void {
+    if (this.#reading === 'paused') return;
+    this.#reading = 'paused';
+    this.#reader?.off('data', this.#onData);
+  }
+
+  /** Deliver (again); nothing is delivered before the first call. */
+  resume(): void {
+    if (this.#reading === 'flowing' || this.closed) return;
+    this.#reading = 'flowing';
+    this.#reader?.on('data', this.#onData);
+  }
+
+  /** Write `data`, which must not change before `callback` is called: once, later. */
+  write(data: Uint8Array, callback: WriteCallback = () => {}): void {
+    this.#writer?.write(data, (error) => {
+      if (error !== undefined) return callback(error);
+      this.bytesWritten += data.byteLength;
+      this.lastActivity = performance.now();
+      callback();
+    });
+  }
+
+  /** Nothing: each chunk stays a write(2) of its own, for the fds that keep bounds. */
+  cork(): void {}
+
+  /** Nothing; see {@link cork}. */
+  uncork(): void {}
+
+  /** Close the writing end after all that was written. A socket sends its FIN. */
+  end(): void {
+    if (this.#writer === null || this.#writer.closed) return;
+    // What is no socket answers ENOTSOCK, and has no half to shut down.
+    shutdown(this.#writer.fd, SHUT_WR);
+    this.#writer.end();
+  }
+
+  /** Close now. What waits is lost; its callbacks get an error. */
+  destroy(): void {
+    this.#state = 'closed';
+    this.#reader?.close();
+    this.#writer?.close();
+  }
+
+  /** Hold the process open; the default. */
+  ref(): void {
+    this.#reader?.ref();
+    this.#writer?.ref();
+  }
+
+  /** Do not hold the process open. */
+  unref(): void {
+    this.#reader?.unref();
+    this.#writer?.unref();
+  }
+
+  #read(fd: number): void {
+    const reader = new FdReader(fd, { loop: this.loop });
+    reader.on('error', (error) => this.#fail(error));
+    reader.on('close', () => {
+      if (!this.closed) this.#handler.onEnd();
+    });
+    this.#reader = reader;
+  }
+
+  #write(fd: number): void {
+    const maxQueuedBytes = MAX_QUEUED_BYTES;
+    this.#writer = new FdWriter(fd, { maxQueuedBytes, loop: this.loop });
+    this.#writer.on('error', (error) => this.#fail(error));
+  }
+
+  #fail(error: Error): void {
+    if (this.closed) return;
+    this.destroy();
+    this.#handler.onClose(this, error);
+  }
+}
+
+/** The fds to work with: one for each direction, because a loop watches an fd once. */
+function takeEnds(
+  { readFd, writeFd }: FdEnds,
+  ownsFd: boolean,
+): { reading: number | undefined; writing: number | undefined } {
+  const given = [readFd, writeFd].filter((fd) => fd !== undefined);
+  const free = new Set(ownsFd ? given : []);
+  const toClose = new Set(free);
+  const take = (fd: number | undefined): number | undefined => {
+    if (fd === undefined || free.delete(fd)) return fd;
+    const made = unwrap(fcntl(fd, F_DUPFD_CLOEXEC), 'fcntl', { fd });
+    toClose.add(made);
+    return made;
+  };
+  try {
+    return { reading: take(readFd), writing: take(writeFd) };
+  } catch (error) {
+    for (const fd of toClose) closeOwned(fd);
+    throw error;
+  }
+}

@@ -1,0 +1,346 @@
+/**
+ * A `stream.Duplex` on a connection or on any fd, so that protocol libraries of Node's world run on
+ * our loop. It has what they look for in a `net.Socket`.
+ *
+ * Back-pressure goes both ways: a full readable buffer leaves the rest in the kernel, whose window
+ * then stops the peer, and a write is done when the kernel has its bytes. What is pushed is a copy,
+ * because streams keep their chunks.
+ */
+import { isIP } from 'node:net';
+import { addAbortSignal, Duplex } from 'node:stream';
+import { defaultLoop } from '../loop/default-loop';
+import type { EventLoop } from '../loop/event-loop';
+import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
+import type { SocketAddress } from '../sys/address';
+import { invalidType, outOfRange } from '../sys/check';
+import { F_DUPFD_CLOEXEC } from '../sys/constants';
+import { unwrap } from '../sys/errno';
+import { fcntl, setNonBlocking } from '../sys/io';
+import { orClose } from '../sys/ownership';
+import type { ConnectionHandler } from './connection-handler';
+import { connectionOptionsSchema, connectionSettings } from './connection-options';
+import { closedError } from './connection-writer';
+import { FdChannel, type FdChannelHandler } from './fd-channel';
+import {
+  type ConnectionDuplexOptions,
+  type DuplexBase,
+  duplexPlan,
+  type FdDuplexOptions,
+  type FdEnds,
+} from './fd-duplex-options';
+import { setSocketOption } from './socket-options';
+import { TcpConnection } from './tcp-connection';
+
+type Callback = (error?: Error | null) => void;
+type Channel = TcpConnection | FdChannel;
+
+/** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
+const KEEP_ALIVE_SECONDS_MAX = 32_767;
+
+/** A socket made for a stream belongs to nobody but the stream. */
+const nobody = { onConnectionClose: () => {} };
+
+/**
+ * Looks like a `net.Socket` to those who take one. `close` comes without the `hadError` of a
+ * `net.Socket`: see `errored`.
+ */
+export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, Timed {
+  /** As of `net.Socket`; what a stream is made of is connected. */
+  readonly connecting = false;
+  /** As of `net.Socket`: what {@link setTimeout} has set; undefined before. */
+  timeout: number | undefined = undefined;
+  /** Null once released. */
+  #channel: Channel | null = null;
+  readonly #loop: EventLoop;
+  /** 2 while both sides may send; 0 when both FINs, or what stands for them, are through. */
+  #openHalves = 2;
+  /** For the timer wheel, which maintains it. */
+  timerIndex: number = UNSCHEDULED;
+  /** The activity after which `timeout` was told: it is told once for each silence. */
+  #silenceTold = -1;
+
+  /**
+   * Takes `source` over: a connection, whose events go to this stream from now on; an fd; or two,
+   * one to read from and one to write to. A stream socket is made a connection of, other fds are
+   * read and written as they are; an fd that was opened for one direction gives a stream with that
+   * one. O_NONBLOCK is set on fds, also for others who share them.
+   *
+   * Throws a TypeError that names a wrong option, and a {@link SystemError}: EBADF, EPERM for a
+   * regular file or directory, which is always ready and cannot be watched. Fds are left open then.
+   * They are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
+   */
+  constructor(connection: TcpConnection, options?: ConnectionDuplexOptions);
+  constructor(fds: number | FdEnds, options?: FdDuplexOptions);
+  constructor(source: TcpConnection | number | FdEnds, options: FdDuplexOptions = {}) {
+    const { base, stream, signal } = duplexPlan(source, options);
+    super(stream);
+    this.#channel = this.#open(base);
+    this.#loop = this.#channel.loop;
+    if (this.#channel.closed) this.destroy();
+    if (signal !== undefined) addAbortSignal(signal, this);
+  }
+
+  /** The connection below; null on fds that are no stream socket, and once released. */
+  get connection(): TcpConnection | null {
+    return this.#channel instanceof TcpConnection ? this.#channel : null;
+  }
+
+  /** As of `net.Socket`: there is nothing to talk to any more. */
+  get pending(): boolean {
+    return this.#channel === null || this.#channel.closed;
+  }
+
+  /** As of `net.Socket`. */
+  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  /** Bytes received and delivered. */
+  get bytesRead(): number {
+    return this.#channel?.bytesRead ?? 0;
+  }
+
+  /** Bytes the kernel has taken. */
+  get bytesWritten(): number {
+    return this.#channel?.bytesWritten ?? 0;
+  }
+
+  /** Of a TCP connection, as the others of these; undefined for everything else. */
+  get remoteAddress(): string | undefined {
+    return this.connection?.remoteAddress;
+  }
+
+  get remotePort(): number | undefined {
+    return this.connection?.remotePort;
+  }
+
+  get remoteFamily(): string | undefined {
+    const version = isIP(this.remoteAddress ?? '');
+    return version === 0 ? undefined : `IPv${version}`;
+  }
+
+  get localAddress(): string | undefined {
+    return this.#local?.address;
+  }
+
+  get localPort(): number | undefined {
+    return this.#local?.port;
+  }
+
+  get localFamily(): string | undefined {
+    return this.#local?.family;
+  }
+
+  /** As of `net.Socket`: our own address, or an empty object. */
+  address(): SocketAddress | Record<string, never> {
+    return this.#local ?? {};
+  }
+
+  /**
+   * Part with the connection, which stays open: for a protocol that takes it over (an upgrade).
+   * Returns it paused, with the bytes that were received but not read; null if it is closed, or if
+   * there is none.
+   */
+  release(): { connection: TcpConnection; rest: Buffer } | null {
+    const { connection } = this;
+    if (connection === null || connection.closed) return null;
+    this.setTimeout(0);
+    this.#channel = null;
+    connection.pause();
+    return { connection, rest: (this.read() as Buffer | null) ?? Buffer.alloc(0) };
+  }
+
+  /** Emit `timeout` when no bytes moved for `timeoutMs`; 0 switches it off. Closes nothing. */
+  setTimeout(timeoutMs: number, callback?: () => void): this {
+    if (this.destroyed) return this;
+    checkTimeout(timeoutMs);
+    this.timeout = timeoutMs;
+    if (callback !== undefined) {
+      if (timeoutMs > 0) this.once('timeout', callback);
+      else this.removeListener('timeout', callback);
+    }
+    this.#silenceTold = -1;
+    if (timeoutMs > 0) this.#loop.timers.schedule(this, timeoutMs);
+    else this.#loop.timers.cancel(this);
+    return this;
+  }
+
+  /** TCP_NODELAY; nothing for what is not TCP. */
+  setNoDelay(enabled = true): this {
+    this.#tcp?.setNoDelay(enabled);
+    return this;
+  }
+
+  /** SO_KEEPALIVE, with TCP_KEEPIDLE in whole seconds if a delay is given; of TCP. */
+  setKeepAlive(enabled = false, initialDelayMs = 0): this {
+    const connection = this.#tcp;
+    connection?.setKeepAlive(enabled);
+    const seconds = Math.min(Math.floor(initialDelayMs / 1000), KEEP_ALIVE_SECONDS_MAX);
+    if (connection !== null && enabled && seconds > 0) {
+      setSocketOption(connection.fd, 'keepAliveIdleSeconds', seconds);
+    }
+    return this;
+  }
+
+  ref(): this {
+    this.#channel?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#channel?.unref();
+    return this;
+  }
+
+  /** Finish what is being written, then close. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
+  }
+
+  /** Close at once, a TCP connection with a reset: the peer gets ECONNRESET. */
+  resetAndDestroy(): this {
+    const connection = this.#tcp;
+    if (connection !== null) {
+      setSocketOption(connection.fd, 'linger', { enabled: true, seconds: 0 });
+    }
+    return this.destroy();
+  }
+
+  /** For the connection. */
+  onData(_connection: TcpConnection, chunk: Buffer): void {
+    this.onOwnBytes(Buffer.from(chunk));
+  }
+
+  /** For the fds. */
+  onOwnBytes(chunk: Buffer): void {
+    if (!this.push(chunk)) this.#channel?.pause();
+  }
+
+  /** For the channel. */
+  onEnd(): void {
+    this.#openHalves -= 1;
+    this.push(null);
+  }
+
+  /** For the channel. */
+  onClose(channel: Channel, error: Error | undefined): void {
+    // Not if it was released and closes before somebody else has taken it over.
+    if (this.#channel !== channel) return;
+    // After both ends it closes in order, maybe before the last bytes are read here: the stream
+    // closes by itself when they are.
+    if (error === undefined && this.#openHalves === 0) return;
+    this.destroy(error);
+  }
+
+  /** For the connection: the server shuts down. Told as `shutdown`; the stream ends if nobody listens. */
+  onShutdown(): void {
+    if (!this.emit('shutdown')) this.end();
+  }
+
+  /** For the timer wheel. After a silence that was told, look again for the next one. */
+  onTimer(): void {
+    const { timeout = 0 } = this;
+    if (this.#channel === null || this.#channel.closed || timeout === 0) return;
+    const { lastActivity } = this.#channel;
+    const leftMs = lastActivity + timeout - performance.now();
+    this.#loop.timers.schedule(this, leftMs > 0 ? leftMs : timeout);
+    if (leftMs > 0 || this.#silenceTold === lastActivity) return;
+    this.#silenceTold = lastActivity;
+    this.emit('timeout');
+  }
+
+  override _read(): void {
+    this.#channel?.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.#send([chunk], callback);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
+    this.#send(chunks.map(({ chunk }) => chunk).reverse(), callback);
+  }
+
+  override _final(callback: Callback): void {
+    this.#openHalves -= 1;
+    this.#channel?.end();
+    callback();
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    this.#loop.timers.cancel(this);
+    this.#channel?.destroy();
+    callback(error);
+  }
+
+  get #local(): SocketAddress | null {
+    return this.connection?.localAddress ?? null;
+  }
+
+  /** The connection, if it is open and TCP: a unix socket has no IP address. */
+  get #tcp(): TcpConnection | null {
+    return this.#local === null ? null : this.connection;
+  }
+
+  #open(base: DuplexBase): Channel {
+    if (base.kind === 'fds') return new FdChannel({ ...base, handler: this });
+    const connection = base.kind === 'socket' ? this.#connect(base) : base.connection;
+    // The stream itself ends our half, after what it still has to write.
+    connection.allowHalfOpen = true;
+    connection.handOverTo(this);
+    return connection;
+  }
+
+  #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): TcpConnection {
+    const fd = ownsFd ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
+    orClose(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
+    const options = connectionOptionsSchema.parse({ handler: this });
+    const owned = { loop: loop ?? defaultLoop(), owner: nobody };
+    return new TcpConnection(fd, connectionSettings<TcpConnection>(options, owned));
+  }
+
+  /**
+   * Write `chunks`, the last one first. Together they may be more than may wait in the channel, whose
+   * limit is for those who write regardless; so they go in portions, each when the one before is
+   * with the kernel.
+   */
+  #send(chunks: Buffer[], callback: Callback): void {
+    const channel = this.#channel;
+    if (channel === null) return callback(closedError());
+    const portion = takePortion(chunks, channel.maxQueuedBytes);
+    const last = portion.pop();
+    if (last === undefined) return void process.nextTick(callback);
+    const isAll = chunks.length === 0;
+    const done: Callback = isAll
+      ? callback
+      : (error) => (error ? callback(error) : this.#send(chunks, callback));
+    channel.cork();
+    for (const chunk of portion) channel.write(chunk);
+    channel.write(last, done);
+    channel.uncork();
+  }
+}
+
+function checkTimeout(value: number): void {
+  if (typeof value !== 'number') throw invalidType('timeoutMs', 'a number', value);
+  if (value >= 0 && value < Infinity) return;
+  throw outOfRange('timeoutMs', 'a finite number >= 0', value);
+}
+
+/** Take what comes next from the end of `chunks`: at most `limit` bytes, no empty chunks. */
+function takePortion(chunks: Buffer[], limit: number): Buffer[] {
+  const portion: Buffer[] = [];
+  let left = limit;
+  while (left > 0) {
+    const chunk = chunks.pop();
+    if (chunk === undefined) break;
+    if (chunk.byteLength > left) chunks.push(chunk.subarray(left));
+    const part = chunk.subarray(0, left);
+    if (part.byteLength > 0) portion.push(part);
+    left -= part.byteLength;
+  }
+  return portion;
+}
