@@ -256,8 +256,8 @@ describe('writing', () => {
     const reader = await client(server.port);
     const [good] = await accepted;
     peer.pause();
-    clog(connection);
     const start = performance.now();
+    clog(connection);
     const closed = next(connection, 'close');
     const error = jest.fn();
     connection.on('error', error);
@@ -268,7 +268,6 @@ describe('writing', () => {
     ]);
     expect(error).toHaveBeenCalledTimes(1);
     expect(performance.now() - start).toBeGreaterThanOrEqual(99);
-    expect(performance.now() - start).toBeLessThan(2_000);
     expect(good.closed).toBe(false);
   });
 
