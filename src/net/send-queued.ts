@@ -6,6 +6,7 @@
 import { MSG_NOSIGNAL } from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
 import { send } from '../sys/socket';
+import { writev } from '../sys/vector';
 import { rangeError, resetOnClose, sendRange } from './file-range';
 import type { WriteQueue } from './write-queue';
 
@@ -22,10 +23,14 @@ export function sendBytes(fd: number, bytes: Uint8Array, length: number): number
   }
 }
 
+/** The parts of one call; empty between calls, so that it holds nobody's bytes. */
+const parts: Uint8Array[] = [];
+
 /**
- * Send from the front of `queue` to the socket `fd`, about `limit` bytes at most; small chunks are
- * put together in `scratch`. Returns the bytes taken, of which the queue must be told; {@link FULL};
- * or an error, after which the socket is to be closed.
+ * Send from the front of `queue` to the socket `fd`, about `limit` bytes at most, with one call:
+ * sendfile(2), send(2), or writev(2) for several parts, where small chunks are put together in
+ * `scratch`. Returns the bytes taken, of which the queue must be told; {@link FULL}; or an error,
+ * after which the socket is to be closed.
  */
 export function sendQueued(
   fd: number,
@@ -33,9 +38,23 @@ export function sendQueued(
   { scratch, limit }: { scratch: Buffer; limit: number },
 ): number | Error {
   if (queue.file >= 0) return sendFileBytes(fd, queue, limit);
-  const bytes = queue.next(scratch);
-  const count = sendBytes(fd, bytes, Math.min(bytes.byteLength, limit));
-  return count >= 0 || count === FULL ? count : new SystemError('send', count, { fd });
+  const bytes = queue.collect(parts, scratch, limit);
+  const [first] = parts;
+  const isOne = parts.length <= 1;
+  let count = 0;
+  if (!isOne) count = sendParts(fd);
+  else if (first !== undefined) count = sendBytes(fd, first, Math.min(bytes, limit));
+  parts.length = 0;
+  if (count >= 0 || count === FULL) return count;
+  return new SystemError(isOne ? 'send' : 'writev', count, { fd });
+}
+
+/** There is no MSG_NOSIGNAL for writev(2) and sendfile(2); Node ignores SIGPIPE. */
+function sendParts(fd: number): number {
+  for (;;) {
+    const count = writev(fd, parts, parts.length);
+    if (count !== -EINTR) return count;
+  }
 }
 
 function sendFileBytes(fd: number, queue: WriteQueue, limit: number): number | Error {

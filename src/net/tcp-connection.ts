@@ -157,7 +157,10 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     });
   }
 
-  /** Leave what comes in the kernel, whose window then stops the peer. */
+  /**
+   * Leave what comes in the kernel, whose window then stops the peer. Its FIN waits too; a reset
+   * closes the connection all the same, and what was not read is lost.
+   */
   pause(): void {
     if (this.#reading !== 'flowing' || this.closed) return;
     this.#reading = 'paused';
@@ -280,6 +283,8 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     let taken = 0;
     while (this.#reading === 'flowing') {
       const count = recv(this.fd, buffers.read, READ_BYTES, 0);
+      // A signal: under EPOLLET nobody would say again that there is something.
+      if (count === -EINTR) continue;
       if (count <= 0) return this.#onReadEnd(count);
       taken += count;
       this.bytesRead += count;
@@ -301,7 +306,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
 
   /** recv(2) gave no bytes: nothing more now, the FIN, or an error. */
   #onReadEnd(outcome: number): void {
-    if (outcome === -EAGAIN || outcome === -EINTR) return;
+    if (outcome === -EAGAIN) return;
     if (outcome < 0) return this.destroy(new SystemError('recv', outcome, { fd: this.fd }));
     this.#reading = 'ended';
     this.#tell(() => this.#handler.onEnd?.(this));

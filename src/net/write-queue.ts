@@ -6,6 +6,7 @@
  * while something is queued. Accounts are settled before any callback is called, so a callback may
  * write, send, end and destroy.
  */
+import { IOV_MAX } from '../sys/vector';
 import type { FileRange } from './file-range';
 
 /** Called once for a write: with nothing when the kernel has all its bytes, or with the error. */
@@ -35,8 +36,11 @@ class PendingWrite {
   }
 }
 
-/** Chunks at least this long are sent from where they are; shorter ones are put together. */
-const GATHER_LIMIT = 16 * 1024;
+/**
+ * Chunks at least this long are sent from where they are; shorter ones are put together. A copy costs
+ * 60 ns for 1 KiB and 350 for 8, telling the kernel of a chunk 120 (measured): even at 3 KiB.
+ */
+export const COPY_BELOW = 4 * 1024;
 
 /** A callback that throws must not upset the accounts: its error is raised a little later. */
 function settle(callback: WriteCallback | undefined, error?: Error): void {
@@ -128,16 +132,41 @@ export class WriteQueue {
   }
 
   /**
-   * The bytes to send next: a view of the first chunk, or of `scratch` with the first few put
-   * together. Empty only if no bytes stand first.
+   * Put the bytes to send next into the empty list `parts`, in order: large chunks as they are, runs
+   * of small ones put together in `scratch`. Stops at a file, when there are `limit` bytes or more,
+   * at {@link IOV_MAX} parts, and when `scratch` is full. Returns the bytes; 0 only if none stand
+   * first.
    */
-  next(scratch: Buffer): Uint8Array {
-    const first = this.#first?.bytes ?? null;
-    if (first === null) return scratch.subarray(0, 0);
-    if (first.byteLength - this.#sent >= GATHER_LIMIT) {
-      return this.#sent === 0 ? first : first.subarray(this.#sent);
+  collect(parts: Uint8Array[], scratch: Buffer, limit: number): number {
+    let total = 0;
+    let skip = this.#sent;
+    let run = 0;
+    let used = 0;
+    let pending = this.#first;
+    // One part is left for the run that is open.
+    for (
+      ;
+      pending !== null && total < limit && parts.length < IOV_MAX - 1;
+      pending = pending.next
+    ) {
+      const { bytes, length } = pending;
+      if (bytes === null) break;
+      const rest = length - skip;
+      const part = skip === 0 ? bytes : bytes.subarray(skip);
+      if (rest < COPY_BELOW) {
+        if (used + rest > scratch.byteLength) break;
+        scratch.set(part, used);
+        used += rest;
+      } else {
+        if (used > run) parts.push(scratch.subarray(run, used));
+        run = used;
+        parts.push(part);
+      }
+      total += rest;
+      skip = 0;
     }
-    return scratch.subarray(0, this.#gather(scratch));
+    if (used > run) parts.push(scratch.subarray(run, used));
+    return total;
   }
 
   /**
@@ -194,22 +223,5 @@ export class WriteQueue {
       settle(callback);
     }
     this.#unsettled = null;
-  }
-
-  #gather(scratch: Buffer): number {
-    let length = 0;
-    let skip = this.#sent;
-    for (let pending = this.#first; pending !== null; pending = pending.next) {
-      const { bytes } = pending;
-      if (bytes === null) break;
-      const room = scratch.byteLength - length;
-      const rest = bytes.byteLength - skip;
-      const part = skip === 0 && rest <= room ? bytes : bytes.subarray(skip, skip + room);
-      scratch.set(part, length);
-      length += part.byteLength;
-      if (rest > room) break;
-      skip = 0;
-    }
-    return length;
   }
 }

@@ -139,3 +139,4 @@ export {
   UNIX_NAME_MAX,
   type UnixAddress,
 } from './unix-address';
+export { IOV_MAX, writev } from './vector';

@@ -83,6 +83,6 @@ export function controlSpace(length: number): number {
 }
 
 /** The address of memory that the caller holds, and goes on holding while C may use it. */
-export function addressOf(memory: ArrayBuffer): bigint {
+export function addressOf(memory: ArrayBuffer | Uint8Array): bigint {
   return koffi.address(memory);
 }

@@ -2,12 +2,21 @@ import { WriteQueue } from '../../src/net/write-queue';
 
 const scratch = Buffer.alloc(64 * 1024);
 
+/** The bytes that the queue would send next, as one buffer, and of how many parts. */
+function ahead(queue: WriteQueue, limit = Infinity): { bytes: Buffer; count: number } {
+  const parts: Uint8Array[] = [];
+  const total = queue.collect(parts, scratch, limit);
+  const bytes = Buffer.concat(parts);
+  expect(bytes.byteLength).toBe(total);
+  return { bytes, count: parts.length };
+}
+
 /** Empty the queue in pieces of at most `size` bytes, as a slow socket would. */
 function drain(queue: WriteQueue, size: number): Buffer {
   const sent: Buffer[] = [];
-  for (let bytes = queue.next(scratch); bytes.byteLength > 0; bytes = queue.next(scratch)) {
+  for (let { bytes } = ahead(queue); bytes.byteLength > 0; { bytes } = ahead(queue)) {
     const count = Math.min(size, bytes.byteLength);
-    sent.push(Buffer.from(bytes.subarray(0, count)));
+    sent.push(bytes.subarray(0, count));
     queue.sent(count, 0);
   }
   return Buffer.concat(sent);
@@ -22,7 +31,7 @@ test.each([1, 7, 1_000, 20_000, 1_000_000])(
   (size) => {
     const queue = new WriteQueue();
     const sizes =
-      size === 1 ? [0, 1, 5, 300] : [0, 1, 300, 16_383, 16_384, 100_000, 3, 0, 65_536, 2];
+      size === 1 ? [0, 1, 5, 300] : [0, 1, 300, 4_095, 4_096, 4_097, 100_000, 3, 0, 65_536, 2];
     const chunks = sizes.map(random);
     for (const chunk of chunks) queue.push(chunk, { since: 0 });
     expect(queue.bytes).toBe(sizes.reduce((sum, length) => sum + length, 0));
@@ -129,16 +138,17 @@ test('a range of a file stands in order, and its rest is what was not sent', () 
   queue.push(Buffer.from('tail'), waiting('tail'));
   expect([queue.bytes, queue.fileBytes, queue.file]).toEqual([8, 50, -1]);
   // What is put together ends before the file.
-  expect(queue.next(scratch).toString()).toBe('head');
+  expect(ahead(queue).bytes.toString()).toBe('head');
   queue.sent(4, 1);
   expect([queue.file, queue.fileOffset, queue.fileLength]).toEqual([7, 1_000, 50]);
-  expect(queue.next(scratch).byteLength).toBe(0);
+  expect(ahead(queue).count).toBe(0);
   queue.sent(20, 2);
   expect([queue.file, queue.fileOffset, queue.fileLength]).toEqual([7, 1_020, 30]);
   expect([queue.bytes, queue.fileBytes]).toEqual([4, 30]);
   queue.sent(30, 3);
   expect(called).toEqual(['head', 'file', 'empty']);
-  expect([queue.file, queue.fileBytes, queue.next(scratch).toString()]).toEqual([-1, 0, 'tail']);
+  expect([queue.file, queue.fileBytes]).toEqual([-1, 0]);
+  expect(ahead(queue).bytes.toString()).toBe('tail');
 });
 
 test('a range waits since it last moved, and so does what stands behind it', () => {
@@ -169,4 +179,41 @@ test('a callback that fails the queue: the sent are not failed, nobody is called
   queue.sent(7, 0);
   expect(called).toEqual(['a undefined', 'b undefined', 'c undefined', 'd gone', 'e gone']);
   expect([queue.empty, queue.bytes, queue.isSettling]).toEqual([true, 0, false]);
+});
+
+test('small chunks are put together, large ones stay where they are', () => {
+  const queue = new WriteQueue();
+  const large = Buffer.alloc(4_096, 'L');
+  for (const chunk of [Buffer.from('a'), Buffer.from('b'), large, large, Buffer.from('c')]) {
+    queue.push(chunk, { since: 0 });
+  }
+  const parts: Uint8Array[] = [];
+  queue.collect(parts, scratch, Infinity);
+  expect(parts.map(({ byteLength }) => byteLength)).toEqual([2, 4_096, 4_096, 1]);
+  expect(parts[1]).toBe(large);
+  // A chunk of which some was sent is as long as its rest.
+  queue.sent(3, 0);
+  expect(ahead(queue)).toEqual({
+    bytes: Buffer.concat([large.subarray(1), large, Buffer.from('c')]),
+    count: 3,
+  });
+});
+
+test('one call takes about as much as the limit, at most 1,024 parts, and one scratch', () => {
+  const queue = new WriteQueue();
+  const large = Buffer.alloc(4_096);
+  for (let index = 0; index < 3_000; index += 1) queue.push(large, { since: 0 });
+  expect(ahead(queue, 10_000).bytes.byteLength).toBe(3 * 4_096);
+  expect(ahead(queue).count).toBeLessThanOrEqual(1_024);
+  expect(ahead(queue).count).toBeGreaterThan(1_000);
+  const small = new WriteQueue();
+  for (let index = 0; index < 3_000; index += 1) small.push(large.subarray(1), { since: 0 });
+  const { bytes, count } = ahead(small);
+  expect([count, bytes.byteLength]).toEqual([1, 16 * 4_095]);
+  // Large and small in turn: two parts for each pair.
+  const both = new WriteQueue();
+  for (let index = 0; index < 3_000; index += 1)
+    both.push(index % 2 ? large : Buffer.from('s'), { since: 0 });
+  expect(ahead(both).count).toBeLessThanOrEqual(1_024);
+  expect(drain(both, 1_000_000).byteLength).toBe(1_500 * 4_097);
 });

@@ -13,6 +13,7 @@ import { SIGNALFD_SIGINFO_BYTES, SIGNALFD_SIGINFO_OFFSETS } from '../../src/sys/
 import { TERMIOS_BYTES } from '../../src/sys/termios';
 import * as timer from '../../src/sys/timer';
 import { UNIX_NAME_MAX } from '../../src/sys/unix-address';
+import { IOV_MAX } from '../../src/sys/vector';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
@@ -23,6 +24,7 @@ const HEADERS = [
   'stddef.h',
   'sys/socket.h',
   'fcntl.h',
+  'limits.h',
   'linux/rtnetlink.h',
   'net/if.h',
   'netinet/in.h',
@@ -105,6 +107,7 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     'offsetof(struct itimerspec, it_value)': String(timer.ITIMERSPEC_VALUE_BYTE),
     'sizeof(struct signalfd_siginfo)': String(SIGNALFD_SIGINFO_BYTES),
     'sizeof(siginfo_t)': String(SIGINFO_BYTES),
+    IOV_MAX: String(IOV_MAX),
     'sizeof(struct iovec)': String(IOVEC.bytes),
     'offsetof(struct iovec, iov_base)': String(IOVEC.base),
     'offsetof(struct iovec, iov_len)': String(IOVEC.length),

@@ -95,7 +95,8 @@ function files(sys: Sys, keep: Keep): void {
   };
   const [[reader, writer], [second, third]] = [makePipe(), makePipe()];
   const [file, copy] = [keep(sys.memfdCreate('a', c.MFD_CLOEXEC)), keep(sys.memfdCreate('b', 0))];
-  same(sys.write(file, Buffer.from('hello')), 5);
+  same(sys.writev(file, [Buffer.from('he'), Buffer.from('llo')]), 5);
+  same(sys.write(copy, Buffer.from('')), 0);
   same([sys.sendfile(copy, file, 1, 4), sys.lseek(copy, 0, c.SEEK_END)], [4, 4]);
   same([sys.splice(file, 0, writer, null, 5, 0), sys.tee(reader, third, 3, 0)], [5, 3]);
   const waiting = new Int32Array(1);

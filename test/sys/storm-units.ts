@@ -122,6 +122,25 @@ export const bytes: Unit = {
   },
 };
 
+const TOO_MANY = new Array<Uint8Array>(sys.IOV_MAX + 1).fill(new Uint8Array(1));
+
+/** A list of buffers, and how many of them. */
+export const buffers: Unit = {
+  right: () => [[new Uint8Array(16), new Uint8Array(0)], 2],
+  wrong: () => {
+    const makers: (() => unknown[])[] = [
+      () => [pick(NOT_BUFFERS), 1],
+      () => [new Uint8Array(16), 1],
+      () => [[pick(NOT_BUFFERS)], 1],
+      () => [[new Uint8Array(4), pick(NOT_BUFFERS), new Uint8Array(4)], 3],
+      () => [new Array(3), 3],
+      () => [[new Uint8Array(4)], pick([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 2, 2 ** 31, 2 ** 32])],
+      () => [TOO_MANY, TOO_MANY.length],
+    ];
+    return pick(makers)();
+  },
+};
+
 /** A buffer that is used whole. */
 export const whole: Unit = {
   right: () => [new Uint8Array(16)],

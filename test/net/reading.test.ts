@@ -1,0 +1,251 @@
+/** The read path: resets in every state, half-closes, pauses, urgent data, turns. */
+import { randomBytes } from 'node:crypto';
+import { EventLoop } from '../../src/loop/event-loop';
+import type { TcpConnection } from '../../src/net/tcp-connection';
+import { MSG_OOB, SHUT_WR, SO_LINGER, SOL_SOCKET } from '../../src/sys/constants';
+import { write } from '../../src/sys/io';
+import { recv, send, setsockopt, shutdown } from '../../src/sys/socket';
+import { clog, connectedFd } from '../support/connections';
+import { expectNoFdLeaks } from '../support/fd-leaks';
+import { closeNow } from '../support/fds';
+import { memoryFile } from '../support/files';
+import { next, until } from '../support/until';
+
+expectNoFdLeaks();
+
+const loops: EventLoop[] = [];
+afterEach(() => {
+  jest.restoreAllMocks();
+  for (const loop of loops.splice(0)) loop.close();
+});
+
+/** Close so that the other side is reset. */
+function reset(fd: number): void {
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, Int32Array.of(1, 0));
+  closeNow(fd);
+}
+
+/** Everything that a connection tells, in order. */
+function record(connection: TcpConnection): string[] {
+  const log: string[] = [];
+  connection.on('data', (chunk) => log.push(`data ${chunk}`));
+  connection.on('end', () => log.push('end'));
+  connection.on('error', (error) => log.push(`error ${(error as NodeJS.ErrnoException).code}`));
+  connection.on('close', (error) => log.push(`close ${(error as NodeJS.ErrnoException)?.code}`));
+  return log;
+}
+
+/** Some turns of Node's loop: what was to follow has followed. */
+async function someTurns(): Promise<void> {
+  let turns = 0;
+  await until(() => {
+    turns += 1;
+    return turns > 20;
+  });
+}
+
+describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
+  type Prepare = (connection: TcpConnection, fd: number) => void | Promise<void>;
+  const RESET = ['error ECONNRESET', 'close ECONNRESET'];
+  const states: [state: string, prepare: Prepare, log: string[]][] = [
+    ['idle', () => {}, RESET],
+    ['reading', (_, fd) => void write(fd, Buffer.from('x')), ['data x', ...RESET]],
+    ['paused', (connection) => connection.pause(), RESET],
+    [
+      'paused with bytes unread',
+      (connection, fd) => {
+        connection.pause();
+        write(fd, Buffer.from('unread'));
+      },
+      RESET,
+    ],
+    ['queueing', (connection) => void clog(connection), RESET],
+    [
+      'paused and queueing',
+      (connection) => {
+        connection.pause();
+        clog(connection);
+      },
+      RESET,
+    ],
+    [
+      'corked',
+      (connection) => {
+        connection.cork();
+        connection.write('corked');
+      },
+      RESET,
+    ],
+    ['ended by us', (connection) => connection.end(), RESET],
+    [
+      'ended by us behind a queue',
+      (connection) => {
+        clog(connection);
+        connection.end('last');
+      },
+      RESET,
+    ],
+    [
+      'half closed by the peer',
+      async (connection, fd) => {
+        shutdown(fd, SHUT_WR);
+        await next(connection, 'end');
+      },
+      // The kernel's word for a reset behind a FIN.
+      ['end', 'error EPIPE', 'close EPIPE'],
+    ],
+    [
+      'half closed by the peer, with a queue',
+      async (connection, fd) => {
+        shutdown(fd, SHUT_WR);
+        await next(connection, 'end');
+        clog(connection);
+      },
+      ['end', 'error EPIPE', 'close EPIPE'],
+    ],
+    [
+      'sending a file',
+      (connection) =>
+        void connection.sendFile(memoryFile('', 2 ** 26), { offset: 0, length: 2 ** 26 }),
+      RESET,
+    ],
+  ];
+
+  test.each(states)(
+    'a reset while %s is told once, with its code',
+    async (_, prepare, expected) => {
+      const { connection, fd } = await connectedFd({ trigger, allowHalfOpen: true });
+      const log = record(connection);
+      await prepare(connection, fd);
+      const outcomes: unknown[] = [];
+      const hasQueue = connection.queuedBytes + connection.queuedFileBytes > 0;
+      if (hasQueue && connection.writable) connection.write('!', (error) => outcomes.push(error));
+      const count = outcomes.length;
+      reset(fd);
+      await until(() => connection.closed);
+      await someTurns();
+      // A write that meets the reset first is told EPIPE or ECONNRESET, as the kernel has it.
+      const codes = log.map((line) => (hasQueue ? line.replace('EPIPE', 'ECONNRESET') : line));
+      const wanted = expected.map((line) =>
+        hasQueue ? line.replace('EPIPE', 'ECONNRESET') : line,
+      );
+      expect(codes).toEqual(wanted);
+      expect(count).toBe(0);
+      expect(outcomes.every((error) => error instanceof Error)).toBe(true);
+    },
+  );
+
+  test('bytes that came before a reset are delivered before it', async () => {
+    const { connection, fd } = await connectedFd({ trigger });
+    let received = 0;
+    connection.on('data', (chunk) => {
+      received += chunk.length;
+    });
+    const closed = next<[NodeJS.ErrnoException]>(connection, 'close');
+    const sent = write(fd, randomBytes(300_000));
+    // All of it has arrived: loopback delivers within the call, up to the receive buffer.
+    await until(() => received === sent);
+    expect(write(fd, Buffer.from('last words'))).toBe(10);
+    reset(fd);
+    expect((await closed)[0].code).toBe('ECONNRESET');
+    expect(received).toBe(sent + 10);
+  });
+
+  test('we end, and go on reading until the peer ends', async () => {
+    const { connection, fd } = await connectedFd({ trigger });
+    const log = record(connection);
+    connection.end('bye');
+    const buffer = Buffer.alloc(16);
+    await until(() => recv(fd, buffer, 16, 0) === 3);
+    await until(() => recv(fd, buffer, 16, 0) === 0);
+    for (const word of ['one', 'two']) {
+      write(fd, Buffer.from(word));
+      await until(() => log.includes(`data ${word}`));
+    }
+    expect(connection.closed).toBe(false);
+    shutdown(fd, SHUT_WR);
+    await until(() => connection.closed);
+    expect(log).toEqual(['data one', 'data two', 'end', 'close undefined']);
+  });
+
+  test('the peer ends, and we go on writing', async () => {
+    const { connection, fd } = await connectedFd({ trigger, allowHalfOpen: true });
+    const log = record(connection);
+    shutdown(fd, SHUT_WR);
+    await until(() => log.length === 1);
+    const sent = clog(connection);
+    connection.end('tail');
+    const buffer = Buffer.allocUnsafe(1_000_000);
+    let [received, count, tail] = [0, 1, ''];
+    await until(() => {
+      count = recv(fd, buffer, buffer.length, 0);
+      if (count > 0)
+        tail = (tail + buffer.toString('latin1', Math.max(0, count - 4), count)).slice(-4);
+      received += Math.max(count, 0);
+      return count === 0;
+    });
+    expect([received, tail]).toEqual([sent + 4, 'tail']);
+    await until(() => connection.closed);
+    expect(log).toEqual(['end', 'close undefined']);
+  });
+
+  test('urgent data: no other byte is lost, and the loop comes to rest', async () => {
+    const loop = new EventLoop();
+    loops.push(loop);
+    const { connection, fd } = await connectedFd({ trigger, loop });
+    let text = '';
+    connection.on('data', (chunk) => {
+      // The kernel knows of one urgent byte; one that is followed by another too soon is a byte
+      // like any other.
+      text += String(chunk).replaceAll('!', '');
+    });
+    for (let round = 0; round < 50; round += 1) {
+      send(fd, Buffer.from('a'), 1, 0);
+      send(fd, Buffer.from('!'), 1, MSG_OOB);
+      send(fd, Buffer.from('b'), 1, 0);
+    }
+    await until(() => text.length === 100);
+    expect(text).toBe('ab'.repeat(50));
+    // The urgent mark still stands at a paused, a resumed and an idle connection.
+    connection.pause();
+    connection.resume();
+    await until(async () => {
+      const { events } = loop.stats();
+      await someTurns();
+      return loop.stats().events === events;
+    });
+    send(fd, Buffer.from('end'), 3, 0);
+    await until(() => text.endsWith('end'));
+  });
+
+  test('one turn reads no more than a quantum, and the rest is not forgotten', async () => {
+    const quantum = 65_536;
+    const { connection, fd } = await connectedFd({ trigger, readQuantumBytes: quantum });
+    connection.pause();
+    const bytes = randomBytes(1_000_000);
+    let sent = 0;
+    for (let count = 1; count > 0 && sent < bytes.length; sent += Math.max(count, 0)) {
+      count = write(fd, bytes.subarray(sent));
+    }
+    expect(sent).toBeGreaterThan(2 * quantum);
+    const turns: number[] = [];
+    let turn = 0;
+    const events = jest.spyOn(connection, 'onEvents').mockImplementation(function (
+      this: TcpConnection,
+      mask: number,
+    ) {
+      turn += 1;
+      Object.getPrototypeOf(connection).onEvents.call(connection, mask);
+    });
+    const received: Buffer[] = [];
+    connection.on('data', (chunk) => {
+      turns[turn] = (turns[turn] ?? 0) + chunk.length;
+      received.push(Buffer.from(chunk));
+    });
+    connection.resume();
+    await until(() => received.reduce((sum, { length }) => sum + length, 0) === sent);
+    expect(Buffer.concat(received).equals(bytes.subarray(0, sent))).toBe(true);
+    expect(events.mock.calls.length).toBeGreaterThan(2);
+    expect(Math.max(...turns.filter((count) => count !== undefined))).toBeLessThanOrEqual(quantum);
+  });
+});
