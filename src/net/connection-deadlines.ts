@@ -263,9 +263,9 @@ export class ConnectionDeadlines {
 
   /** Where the row of `slot` begins. Memory for it is there after this. */
   #row(slot: number): number {
-    const needed = (slot + 1) * COLUMNS;
-    if (needed > this.#rows.length) {
-      const rows = new Float64Array(Math.max(needed, this.#rows.length * 2));
+    const count = this.#rows.length / COLUMNS;
+    if (slot >= count) {
+      const rows = new Float64Array(Math.max(slot + 1, Math.ceil(count * 1.5)) * COLUMNS);
       rows.set(this.#rows);
       this.#rows = rows;
     }

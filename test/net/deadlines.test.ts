@@ -1,6 +1,7 @@
 /** When connections are cut, and when not: each deadline, under each trigger and in each state. */
 import { createHook } from 'node:async_hooks';
-import { EventLoop } from '../../src/loop/event-loop';
+import { defaultLoop } from '../../src/loop/default-loop';
+import type { EventLoop } from '../../src/loop/event-loop';
 import { connect } from '../../src/net/connect';
 import {
   type ConnectionOptions,
@@ -30,12 +31,11 @@ let ends: { connection: TcpConnection; error: Error | undefined }[];
 const open = new Set<TcpConnection>();
 
 beforeEach(() => {
-  loop = new EventLoop();
+  loop = defaultLoop();
   ends = [];
 });
 afterEach(() => {
   for (const connection of open) connection.destroy();
-  loop.close();
 });
 
 /** One end of a pair as a connection; the other is the fd of its peer. */
@@ -307,7 +307,7 @@ test('thousands of connections: one place on the wheel each, no timer of Node, c
 
 describe('a connection that is being made', () => {
   test('is cut on the wheel, and not if this thread was too late to see it succeed', async () => {
-    const server = new TcpServer({ port: 0, loop: new EventLoop() });
+    const server = new TcpServer({ port: 0, loop });
     const pending = connect({ port: server.port, loop, connectTimeoutMs: 50 });
     expect(loop.stats().timers).toBe(1);
     await new Promise(setImmediate);
@@ -316,7 +316,6 @@ describe('a connection that is being made', () => {
     expect(loop.stats().timers).toBe(0);
     connection.destroy();
     server.destroy();
-    server.loop.close();
   });
 });
 
