@@ -60,4 +60,4 @@ test('zero-downtime: SIGHUP replaces the process, its busy client is served, non
   // The output is at its end when nobody has it open any more: the successor is gone.
   expect(await first.exit()).toEqual({ code: 0, signal: null });
   expect(first.stdout).toMatch(`${successor} ends: 0 connections ended, 0 were cut`);
-});
+}, 240_000);
