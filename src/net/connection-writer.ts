@@ -176,7 +176,9 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     while (!queue.empty && !this.closed) {
       const bytes = queue.next(buffers.gather);
       const count = send(this.#fd, bytes, bytes.byteLength, MSG_NOSIGNAL);
-      if (count === -EAGAIN || count === -EINTR) break;
+      // Edge-triggered, nothing would tell of the room that there still is.
+      if (count === -EINTR) continue;
+      if (count === -EAGAIN) break;
       if (count < 0) return this.#failSoon(new SystemError('send', count, { fd: this.#fd }));
       this.bytesWritten += count;
       this.lastActivity = loop.now;

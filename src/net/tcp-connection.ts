@@ -220,6 +220,8 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     let taken = 0;
     while (this.#reading === 'flowing') {
       const count = recv(this.fd, buffers.read, READ_BYTES, 0);
+      // Edge-triggered, nothing would tell of the bytes that are still there.
+      if (count === -EINTR) continue;
       if (count <= 0) return this.#onReadEnd(count);
       taken += count;
       this.bytesRead += count;
@@ -241,7 +243,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
 
   /** recv(2) gave no bytes: nothing more now, the FIN, or an error. */
   #onReadEnd(outcome: number): void {
-    if (outcome === -EAGAIN || outcome === -EINTR) return;
+    if (outcome === -EAGAIN) return;
     if (outcome < 0) return this.destroy(new SystemError('recv', outcome, { fd: this.fd }));
     this.#reading = 'ended';
     this.#tell(() => this.#handler.onEnd?.(this));
