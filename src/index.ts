@@ -50,6 +50,7 @@ export {
   type DroppedConnection,
   type DropReason,
   type Endpoint,
+  type FileRange,
   getSocketOption,
   type Linger,
   type ListenFd,
@@ -80,6 +81,7 @@ export {
   UnixServer,
   type UnixServerOptions,
   type WriteCallback,
+  type WriteStrategy,
 } from './net';
 export * as sys from './sys';
 export {

@@ -49,6 +49,8 @@ export interface EventLoopStats {
   batches: number;
   /** Events brought. */
   events: number;
+  /** Calls of epoll_ctl(2) for what is watched. */
+  controls: number;
   /** Times the waiter woke the loop. */
   wakeUps: number;
   /** Times the waiting was handed to the waiter. */

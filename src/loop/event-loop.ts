@@ -187,7 +187,8 @@ export class EventLoop implements RegistrationOwner {
 
   /** What the loop has done so far. A new object each time. */
   stats(): EventLoopStats {
-    return { ...this.#counters, watched: this.#set.slots.size, timers: this.timers.size };
+    const { controls, slots } = this.#set;
+    return { ...this.#counters, controls, watched: slots.size, timers: this.timers.size };
   }
 
   /**

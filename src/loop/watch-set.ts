@@ -20,6 +20,8 @@ export type Revocation = [handler: EventHandler, reason: Error];
 /** The fds of one loop. */
 export class WatchSet {
   readonly slots = new SlotTable();
+  /** Calls of epoll_ctl(2). */
+  controls = 0;
   #epoll = new Epoll({ maxEvents: 1 });
   /** Registrations that ended since the last wait. */
   #removals = 0;
@@ -35,6 +37,7 @@ export class WatchSet {
    */
   add(slot: Slot): { data: EventData; former: Revocation | null } {
     const data = this.slots.take(slot);
+    this.controls += 1;
     try {
       this.#epoll.add(slot.fd, slot.events, data);
     } catch (error) {
@@ -49,6 +52,7 @@ export class WatchSet {
 
   /** Replace the mask of an fd that is watched. */
   modify(fd: number, data: EventData, events: number): void {
+    this.controls += 1;
     this.#epoll.modify(fd, events, data);
     this.slots.setEvents(data, events);
   }
@@ -57,6 +61,7 @@ export class WatchSet {
   remove(fd: number, data: EventData): boolean {
     if (!this.slots.release(data)) return false;
     this.#removals += 1;
+    this.controls += 1;
     // ENOENT or EBADF: the fd was closed before. If a duplicate of it lives on, its events will
     // show up without an owner; see `hasGhost`.
     const outcome = epollCtl(this.#epoll.fd, EPOLL_CTL_DEL, fd, null);
@@ -101,6 +106,7 @@ export class WatchSet {
     }
     const refused: Revocation[] = [];
     for (const { data, slot, spent } of [...this.slots.entries()]) {
+      this.controls += 1;
       try {
         // A one-shot that has fired stays disarmed: its flag without the events.
         this.#epoll.add(slot.fd, spent ? EPOLLONESHOT : slot.events, data);

@@ -4,6 +4,9 @@ import type { EventLoop } from '../loop/event-loop';
 import { type ConnectionHandler, emitEvents } from './connection-handler';
 import { buffersOf, type IoBuffers } from './io-buffers';
 
+/** See {@link ConnectionOptions.writeStrategy}. */
+export type WriteStrategy = 'send-first' | 'on-demand' | 'always';
+
 /** Options of every connection of a server. */
 export interface ConnectionOptions {
   /**
@@ -13,9 +16,9 @@ export interface ConnectionOptions {
   trigger?: 'level' | 'edge';
   /** Keep our writing half open after the peer's `end`; false if not given. */
   allowHalfOpen?: boolean;
-  /** Queued bytes from which `write` returns false; 65,536 if not given. */
+  /** Bytes queued in memory from which `write` returns false; 65,536 if not given. */
   highWaterMark?: number;
-  /** Queued bytes at which the connection is cut; 16 MiB if not given. */
+  /** Bytes queued in memory above which the connection is cut; 16 MiB if not given. */
   maxQueuedBytes?: number;
   /** Cut a connection without any bytes for so long; 0, the default, for never. */
   idleTimeoutMs?: number;
@@ -23,6 +26,16 @@ export interface ConnectionOptions {
   writeTimeoutMs?: number;
   /** Bytes read from one connection before the others have their turn; 262,144 if not given. */
   readQuantumBytes?: number;
+  /** Bytes sent from one connection's queue before the others have their turn; 1 MiB if not given. */
+  writeQuantumBytes?: number;
+  /**
+   * When a write is tried, and when EPOLLOUT is watched for. `'send-first'`, the default: a write is
+   * tried at once, and EPOLLOUT watched for while something is queued. `'on-demand'`: a write is
+   * queued, and sent when EPOLLOUT says so, which is watched for meanwhile. `'always'`: EPOLLOUT is
+   * always watched for, and reported without end; to show why nobody should. Under `'edge'` only the
+   * first is allowed, and EPOLLOUT is registered once, with the connection.
+   */
+  writeStrategy?: WriteStrategy;
   /** One object that is told everything, instead of events on each connection. */
   handler?: ConnectionHandler;
 }
@@ -51,6 +64,11 @@ export const connectionOptionFields = {
     .int()
     .min(1)
     .default(256 * 1024),
+  writeQuantumBytes: z
+    .int()
+    .min(1)
+    .default(1024 * 1024),
+  writeStrategy: z.enum(['send-first', 'on-demand', 'always']).default('send-first'),
   handler: z
     .custom<ConnectionHandler>(isHandler, { error: 'expected an object with an onData method' })
     .default(emitEvents),
@@ -71,6 +89,8 @@ export interface ConnectionSettings<C> extends CheckedOptions {
   readonly loop: EventLoop;
   readonly buffers: IoBuffers;
   readonly owner: ConnectionOwner<C>;
+  /** Whether a write is tried before it is queued. */
+  readonly sendsFirst: boolean;
 }
 
 /** The settings for connections of `owner` on `loop`, out of checked options. */
@@ -78,5 +98,13 @@ export function connectionSettings<C>(
   options: CheckedOptions,
   { loop, owner }: { loop: EventLoop; owner: ConnectionOwner<C> },
 ): ConnectionSettings<C> {
-  return { ...connectionOptionsSchema.parse(options), loop, owner, buffers: buffersOf(loop) };
+  const { trigger, writeStrategy } = options;
+  const sendsFirst = writeStrategy === 'send-first';
+  if (trigger === 'edge' && !sendsFirst) {
+    // No edge would tell of a socket that has room, and has had it all the time.
+    const text = `Invalid option "writeStrategy": with the trigger 'edge' only 'send-first' works. Received '${writeStrategy}'`;
+    throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
+  }
+  const checked = connectionOptionsSchema.parse(options);
+  return { ...checked, loop, owner, sendsFirst, buffers: buffersOf(loop) };
 }

@@ -4,7 +4,7 @@ export { connect } from './connect';
 export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './connect-options';
 export { ConnectionDuplex } from './connection-duplex';
 export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
-export type { ConnectionOptions } from './connection-options';
+export type { ConnectionOptions, WriteStrategy } from './connection-options';
 export type { DatagramInfo } from './datagram-info';
 export type { DatagramSocketOptions } from './datagram-options';
 export {
@@ -22,6 +22,7 @@ export {
   receiveFds,
   sendFds,
 } from './fd-passing';
+export type { FileRange } from './file-range';
 export { type ListenFd, type ListenFdsOptions, listenFds } from './listen-fds';
 export type { PeerKey } from './peer-counts';
 export type { PeerLimit } from './peer-limit';

@@ -199,6 +199,11 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     this.#armDeadline();
   }
 
+  protected onTurnSpent(): void {
+    // A level-triggered socket is reported again by the kernel.
+    if ((this.#registration.events & EPOLLET) !== 0) this.#registration.requeue(EPOLLOUT);
+  }
+
   protected onDrained(): void {
     this.#tell(() => this.#handler.onDrain?.(this));
   }
@@ -272,14 +277,17 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
 
   /**
    * Level-triggered, a paused or ended socket would report what nobody takes (EPOLLHUP cannot even
-   * be masked), so those are edge-triggered too. Resuming is an EPOLL_CTL_MOD, which looks again.
+   * be masked), so those are edge-triggered too. Resuming is an EPOLL_CTL_MOD, which looks again, as
+   * does one that adds EPOLLOUT. An edge-triggered connection has EPOLLOUT from the beginning.
    */
   #interest(): number {
-    let mask = this.wantsWritable ? EPOLLOUT : 0;
-    if (this.#reading === 'flowing') mask |= EPOLLIN | EPOLLRDHUP;
-    if (this.#isEdge || this.#reading !== 'flowing') mask |= EPOLLET;
+    const isFlowing = this.#reading === 'flowing';
+    const isNaive = this.settings.writeStrategy === 'always';
+    let mask = this.#isEdge || isNaive || this.wantsWritable ? EPOLLOUT : 0;
+    if (isFlowing) mask |= EPOLLIN | EPOLLRDHUP;
+    if (this.#isEdge || (!isFlowing && !isNaive)) mask |= EPOLLET;
     // Urgent data makes recv(2) stop short; the edge reader must know.
-    if (this.#isEdge && this.#reading === 'flowing') mask |= EPOLLPRI;
+    if (this.#isEdge && isFlowing) mask |= EPOLLPRI;
     return mask >>> 0;
   }
 

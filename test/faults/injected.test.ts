@@ -7,7 +7,9 @@
  * wait for a change that cannot come.
  */
 import { randomBytes } from 'node:crypto';
-import { client, receive } from '../support/client';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { next } from '../support/until';
 import { countServed, isServed, Subject, testTraced } from './under-strace';
@@ -103,6 +105,51 @@ for (const [call, name] of [
     TIMEOUT_MS,
   );
 }
+
+describe.each(TRIGGERS)('sendfile, %s-triggered', (trigger) => {
+  const FILE = readFileSync(join(__dirname, 'subject.ts'));
+
+  /** Ask for the file, and get all of it. */
+  async function getsFile(port: number): Promise<void> {
+    const peer = await client(port);
+    peer.write('file');
+    expect((await receive(peer, FILE.length)).equals(FILE)).toBe(true);
+    peer.destroy();
+  }
+
+  for (const error of ['EIO', 'ENOMEM']) {
+    testTraced(
+      `gives ${error} once: write and connection are told so once, the others get the file`,
+      async () => {
+        const fault = `sendfile:error=${error}:when=1`;
+        const subject = await new Subject(['libuv', trigger], [fault]).listening();
+        const victim = await client(subject.port);
+        victim.write('file');
+        expect((await receiveAll(victim)).length).toBe(0);
+        await getsFile(subject.port);
+        expect(await countServed(subject.port, 5)).toBe(5);
+        await subject.isAtBase();
+        expect(subject.count(/close (?!none)/g)).toBe(1);
+        expect(subject.count(new RegExp(`close ${error} sendfile\n`, 'g'))).toBe(1);
+        expect(subject.count(new RegExp(`sent ${error}\n`, 'g'))).toBe(1);
+        expect(subject.count(/sent whole\n/g)).toBe(1);
+      },
+      TIMEOUT_MS,
+    );
+  }
+
+  testTraced(
+    'every second one is interrupted: all of the file comes',
+    async () => {
+      const fault = 'sendfile:error=EINTR:when=1+2';
+      const subject = await new Subject(['libuv', trigger], [fault]).listening();
+      for (let count = 0; count < 5; count += 1) await getsFile(subject.port);
+      await subject.isAtBase();
+      expect(subject.count(/close (?!none)/g)).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
+});
 
 describe.each(['edge', 'oneshot'])('a listener that is %s-triggered', (acceptTrigger) => {
   // EMFILE twice: the second time for the spare fd, so that nobody is turned away.

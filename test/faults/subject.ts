@@ -1,5 +1,5 @@
 /**
- * An echo server, and a client of others, in a process to which faults happen: under strace(1), or
+ * A server that echoes, or sends this file to whom says `file`, and a client of others, in a process to which faults happen: under strace(1), or
  * stopped by a signal. Prints its port, every error of the server and the end of every connection,
  * and does what it is told on stdin:
  *
@@ -9,7 +9,7 @@
  *
  * Arguments: the waiter of the loop, the trigger of connections, the trigger of the listener.
  */
-import { readdirSync } from 'node:fs';
+import { openSync, readdirSync, statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Epoll } from '../../src/epoll/epoll';
 import { EventLoop } from '../../src/loop/event-loop';
@@ -34,7 +34,13 @@ const options: TcpServerOptions = { port: 0, loop, trigger, acceptTrigger };
 const server = new TcpServer(options);
 server.on('error', (error) => console.log(`error ${(error as SystemError).code} ${error.message}`));
 server.on('connection', (connection) => {
-  connection.on('data', (chunk) => connection.write(chunk));
+  connection.on('data', (chunk) => {
+    if (chunk.toString() !== 'file') return void connection.write(chunk);
+    const range = { offset: 0, length: statSync(__filename).size };
+    connection.sendFile(file, range, (error) =>
+      console.log(`sent ${(error as SystemError | undefined)?.code ?? 'whole'}`),
+    );
+  });
   connection.on('close', (error) => {
     const { code, syscall } = (error ?? { code: 'none' }) as SystemError;
     console.log(`close ${code} ${syscall ?? ''}`);
@@ -42,6 +48,7 @@ server.on('connection', (connection) => {
 });
 process.on('uncaughtException', (error) => console.log(`uncaught ${error.message}`));
 
+const file = openSync(__filename, 'r');
 const openFds = (): number => readdirSync('/proc/self/fd').length;
 let before = 0;
 
