@@ -3,11 +3,15 @@
  * side of our servers is never our own code. Each connection behaves in one of the ways below; what
  * it gets is checked where there is something to get.
  */
+import { readFileSync } from 'node:fs';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { Random } from '../support/random';
 import { clientFrame, closeFrame, TEXT, UPGRADE_REQUEST } from '../support/ws-frames';
 import type { Order, Places, Progress } from './messages';
 
+/** What the server sends parts of. */
+const SCRIPT = readFileSync(join(__dirname, 'server.ts'));
 const SLOW_MS = 20;
 /** Longer than the write deadline of the server, and its idle deadline. */
 const PATIENCE_MS = 3_000;
@@ -108,7 +112,7 @@ function leave({ socket }: Peer): void {
 
 /** What a connection may do, and how many of a thousand do so. */
 const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = {
-  echo: { share: 300, run: () => talk(echoing()) },
+  echo: { share: 260, run: () => talk(echoing()) },
   unix: { share: 80, run: () => talk(new Peer({ path: places.unix })) },
   halfClose: {
     share: 150,
@@ -184,6 +188,18 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
         await peer.get((received) => received.includes(`you asked for /${count}`));
       }
       peer.socket.end();
+      await peer.closed();
+    },
+  },
+  file: {
+    share: 40,
+    async run() {
+      const peer = dial(places.file);
+      const offset = random.below(SCRIPT.length - 1);
+      const part = SCRIPT.subarray(offset, offset + 1 + random.below(SCRIPT.length - offset));
+      peer.socket.write(`${offset} ${part.length}`);
+      const answer = await peer.get(({ length }) => length >= part.length);
+      if (!answer.equals(part)) throw new Error('another file');
       await peer.closed();
     },
   },

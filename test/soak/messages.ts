@@ -6,6 +6,7 @@ export interface Places {
   edge: number;
   source: number;
   http: number;
+  file: number;
   webSocket: number;
   unix: string;
 }

@@ -2,7 +2,7 @@
  * The server of the soak: every kind of server on one loop, in a process that is forked by main.ts
  * and answers its messages: `report` with what is open now, `stop` with its end.
  */
-import { readdirSync } from 'node:fs';
+import { openSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serveHttp } from '../../src/http/serve-http';
@@ -71,7 +71,21 @@ serveHttp(http, { headersTimeout: 2_000, connectionsCheckingInterval: 500 }, (re
   response.end(`you asked for ${request.url}`),
 );
 
-const servers = [level, edge, source, unix, http];
+/** Sends the range of this script that it is asked for, `offset length`, and ends. */
+const script = openSync(__filename, 'r');
+const file = new TcpServer({
+  ...{ port: 0, loop, trigger: 'edge' },
+  handler: {
+    onData(connection, chunk) {
+      const [offset = 0, length = 0] = chunk.toString().split(' ').map(Number);
+      connection.sendFile(script, { offset, length });
+      connection.end();
+    },
+    onClose,
+  },
+});
+
+const servers = [level, edge, source, unix, http, file];
 for (const server of servers) server.on('connection', count).on('error', note);
 webSocket.on('connection', count).on('error', note);
 
@@ -104,6 +118,7 @@ process.on('exit', () => {
 process.on('disconnect', () => process.exit());
 const places: Places = {
   ...{ level: level.port, edge: edge.port, source: source.port, http: http.port },
+  file: file.port,
   ...{ webSocket: webSocket.port, unix: path },
 };
 process.send?.(places);

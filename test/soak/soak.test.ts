@@ -9,7 +9,16 @@ test('2,000 connections of all kinds leave nothing behind', async () => {
   const { code } = await child.exit();
   expect([child.stdout, code]).toEqual([expect.stringContaining('back at its base'), 0]);
   expect(child.stdout).toMatch(/wrong {7}none\n/);
-  for (const kind of ['echo', 'unix', 'reset', 'neverReads', 'halfFrame', 'halfHead', 'silent']) {
+  for (const kind of [
+    'echo',
+    'unix',
+    'reset',
+    'neverReads',
+    'halfFrame',
+    'halfHead',
+    'silent',
+    'file',
+  ]) {
     expect(child.stdout).toMatch(new RegExp(` ${kind} \\d`));
   }
   // Who never reads and who says nothing is cut by a deadline.
