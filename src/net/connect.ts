@@ -25,7 +25,7 @@ import {
 import { forgetConnection, isSelfConnected } from './self-connect';
 import { TcpConnection } from './tcp-connection';
 
-const { EAGAIN, ECONNREFUSED, EINPROGRESS, EINTR } = errno;
+const { EAGAIN, EALREADY, ECONNREFUSED, EINPROGRESS, EINTR, EISCONN } = errno;
 const { IPPROTO_IP, IPPROTO_TCP, IP_BIND_ADDRESS_NO_PORT, SOL_SOCKET, SO_REUSEADDR } = constants;
 const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY } = constants;
 
@@ -85,9 +85,11 @@ function openConnecting(plan: ConnectPlan): { fd: number; isConnected: boolean }
 
 /** Returns whether the kernel is done already. */
 function begin(fd: number, remote: Endpoint, remoteBytes: Uint8Array): boolean {
-  const outcome = connectSocket(fd, remoteBytes);
-  if (outcome >= 0) return true;
-  if (outcome === -EINPROGRESS || outcome === -EINTR) return false;
+  let outcome = connectSocket(fd, remoteBytes);
+  // Interrupted, it may have begun or not. Asked again, it begins or says how far it is.
+  while (outcome === -EINTR) outcome = connectSocket(fd, remoteBytes);
+  if (outcome >= 0 || outcome === -EISCONN) return true;
+  if (outcome === -EINPROGRESS || outcome === -EALREADY) return false;
   const isFull = outcome === -EAGAIN && 'path' in remote;
   const reason = `the backlog of ${formatEndpoint(remote)} is full`;
   throw errorAt(outcome, 'connect', remote, isFull ? reason : undefined);

@@ -62,10 +62,12 @@ export const emitEvents: Required<ConnectionHandler> = {
       connection.emit('close');
       return;
     }
+    // A listener of either may throw: neither costs the other its call, or its own exception.
     try {
       connection.emit('error', error);
-    } finally {
-      connection.emit('close', error);
+    } catch (thrown) {
+      connection.loop.uncaught(thrown);
     }
+    connection.emit('close', error);
   },
 };

@@ -195,6 +195,11 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     return this.#state === 'finished';
   }
 
+  /** Whether a write failed, and the connection closes with its error at the next tick. */
+  protected get failed(): boolean {
+    return this.#state === 'failed';
+  }
+
   /** Since when the oldest queued write waits; Infinity if none does. */
   get waitingSince(): number {
     return this.#queue?.waitingSince ?? Infinity;

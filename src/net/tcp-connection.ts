@@ -204,8 +204,10 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     buffers.corkOwner = this;
     if ((events & EPOLLOUT) !== 0 && (events & EPOLLERR) === 0) this.flush();
     if ((events & READABLE) !== 0 && this.#reading === 'flowing') this.#read(events);
-    if ((events & EPOLLERR) !== 0 && !this.closed) this.destroy(pendingError(this.fd));
     this.flushGathered();
+    // A write that failed has taken the error out of the socket, and tells of it.
+    const isUntold = !this.closed && !this.failed;
+    if ((events & EPOLLERR) !== 0 && isUntold) this.destroy(pendingError(this.fd));
     buffers.corkOwner = null;
   }
 
@@ -308,6 +310,8 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   #onReadEnd(outcome: number): void {
     if (outcome === -EAGAIN) return;
     if (outcome < 0) return this.destroy(new SystemError('recv', outcome, { fd: this.fd }));
+    // The end of a connection that was cut, whose error a write has got already.
+    if (this.failed) return;
     this.#reading = 'ended';
     this.#tell(() => this.#handler.onEnd?.(this));
     if (this.closed) return;

@@ -226,12 +226,9 @@ export class WebSocketConnection
     this.#state = 'closed';
     this.#decoder.stop();
     connection.loop.timers.cancel(this);
-    try {
-      if (error !== undefined) this.emit('error', error);
-      this.emit('close', this.#closeCode, this.#closeReason);
-    } finally {
-      this.#owner.onSocketClose(this);
-    }
+    if (error !== undefined) this.#tell(() => this.emit('error', error));
+    this.#tell(() => this.emit('close', this.#closeCode, this.#closeReason));
+    this.#owner.onSocketClose(this);
   }
 
   // ---- for the decoder

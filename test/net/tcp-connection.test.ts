@@ -6,7 +6,7 @@ import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import * as sys from '../../src/sys';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { closeLater } from '../support/fds';
+import { closeLater, closeNow } from '../support/fds';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -388,6 +388,30 @@ describe('ending', () => {
     expect(log).toEqual(['data', 'ECONNRESET']);
     expect(error).toMatchObject({ code: 'ECONNRESET' });
   });
+
+  test.each(['level', 'edge'] as const)(
+    'a reset that the answer to the last bytes runs into is told as such, and as no end: %s',
+    async (trigger) => {
+      const server = serve({ trigger });
+      const c = sys.constants;
+      const fd = closeLater(sys.socket(c.AF_INET, c.SOCK_STREAM | c.SOCK_CLOEXEC, 0));
+      expect(sys.connect(fd, sys.encodeAddress(server.address))).toBe(0);
+      const [connection] = await next<[TcpConnection]>(server, 'connection');
+      const log: unknown[] = [];
+      connection.on('data', (chunk) => {
+        log.push(chunk.toString());
+        connection.write('answer');
+      });
+      connection.on('end', () => log.push('end'));
+      connection.on('close', (error) => log.push((error as { code?: string } | undefined)?.code));
+      // Bytes and reset are there before the loop looks.
+      sys.send(fd, Buffer.from('bytes'), 5, 0);
+      sys.setsockopt(fd, c.SOL_SOCKET, c.SO_LINGER, Int32Array.of(1, 0));
+      closeNow(fd);
+      await until(() => connection.closed);
+      expect(log).toEqual(['bytes', expect.stringMatching(/^(ECONNRESET|EPIPE)$/)]);
+    },
+  );
 
   test('writing to a peer that reset is an error, not an exception, and not SIGPIPE', async () => {
     const { connection, peer } = await connected();

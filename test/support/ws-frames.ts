@@ -1,5 +1,10 @@
 /** Frames as a client sends them: masked. Written from RFC 6455, section 5.2, for the tests alone. */
 
+/** What a client says first; the nonce is that of RFC 6455, section 1.2. */
+export const UPGRADE_REQUEST =
+  'GET / HTTP/1.1\r\nHost: example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+
 export interface FrameOptions {
   final?: boolean;
   reserved?: number;
