@@ -21,7 +21,12 @@ export {
   type WaitOptions,
   Waker,
 } from './epoll';
-export { serveHttp } from './http';
+export {
+  type FileOutcome,
+  type SendFileOptions,
+  sendFile,
+  serveHttp,
+} from './http';
 export {
   defaultLoop,
   type EventHandler,

@@ -1,2 +1,4 @@
 /** HTTP by node:http, on our connections. */
+export { type FileOutcome, sendFile } from './send-file';
+export type { SendFileOptions } from './send-file-options';
 export { serveHttp } from './serve-http';
