@@ -22,9 +22,12 @@ export {
   Waker,
 } from './epoll';
 export {
+  type FileListener,
   type FileOutcome,
   type SendFileOptions,
+  type ServeFilesOptions,
   sendFile,
+  serveFiles,
   serveHttp,
 } from './http';
 export {
