@@ -4,10 +4,19 @@
  * A path is opened in two steps. O_PATH only finds the inode: a FIFO's writer is not woken, a device's
  * driver is not called, nothing blocks. Its kind and its true place are looked at, and only then is
  * this very inode, not the path once more, opened through /proc/self/fd: between check and use
- * nothing can be exchanged. Both steps run on libuv's pool, because a disk may take its time.
+ * nothing can be exchanged. The search runs on libuv's pool, because directories may have to come from
+ * a disk; the inode is in memory by then, and a second trip to the pool would cost more than the call.
  */
 import { createHash } from 'node:crypto';
-import { type BigIntStats, close, closeSync, fstatSync, open, readlinkSync } from 'node:fs';
+import {
+  type BigIntStats,
+  close,
+  closeSync,
+  fstatSync,
+  open,
+  openSync,
+  readlinkSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import { checkFd } from '../sys/check';
 import * as constants from '../sys/constants';
@@ -18,6 +27,9 @@ const { EINVAL, EISDIR, EXDEV } = errno;
 const O_RDONLY = 0;
 
 const openAsync = promisify(open);
+
+/** Freeing the blocks of a larger file, if it was deleted meanwhile, takes long: on the pool. */
+const CLOSE_HERE_BYTES = 64 * 1024 * 1024;
 
 /** An open file. Whoever opened it closes it; a borrowed one is never closed. */
 export interface RegularFile {
@@ -43,8 +55,9 @@ export async function openFile(path: string | Buffer | URL, root?: string): Prom
       throw new SystemError('open', EXDEV, { reason: `${path} leads out of the root` });
     }
     const stats = checkRegular(fstatSync(found, { bigint: true }), String(path));
-    const fd = await openAsync(`/proc/self/fd/${found}`, O_RDONLY | O_CLOEXEC);
-    return describe(fd, stats, () => close(fd));
+    const fd = openSync(`/proc/self/fd/${found}`, O_RDONLY | O_CLOEXEC);
+    const isSmall = stats.size <= CLOSE_HERE_BYTES;
+    return describe(fd, stats, () => (isSmall ? closeSync(fd) : close(fd)));
   } finally {
     closeSync(found);
   }

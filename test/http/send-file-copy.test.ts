@@ -21,6 +21,7 @@ import { type Answer, ask, collect, openCount, sha, writeOld } from '../support/
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
+jest.setTimeout(120_000);
 
 const MIB = 1024 * 1024;
 

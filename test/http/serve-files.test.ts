@@ -17,6 +17,7 @@ import { testWith } from '../support/requires';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
+jest.setTimeout(120_000);
 
 let folder: string;
 let root: string;
@@ -225,7 +226,7 @@ test('a link that is exchanged between check and use never shows what is outside
   // The link was not there yet.
   seen.delete('404');
   expect([...seen].sort()).toEqual(['403', 'inside']);
-}, 120_000);
+});
 
 testWith(findProgram('mkfifo'), 'mkfifo')(
   'FIFOs, sockets and devices are refused at once',
