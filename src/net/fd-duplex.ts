@@ -14,12 +14,13 @@ import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
 import type { SocketAddress } from '../sys/address';
 import { invalidType, outOfRange } from '../sys/check';
 import { F_DUPFD_CLOEXEC } from '../sys/constants';
-import { unwrap } from '../sys/errno';
+import { errno, SystemError, unwrap } from '../sys/errno';
 import { fcntl, setNonBlocking } from '../sys/io';
 import { orClose } from '../sys/ownership';
 import type { ConnectionHandler } from './connection-handler';
 import { connectionOptionsSchema, connectionSettings } from './connection-options';
 import { closedError } from './connection-writer';
+import { type PlacedRange, placeFor, takePortion, takeRange } from './duplex-chunks';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
   type ConnectionDuplexOptions,
@@ -28,8 +29,11 @@ import {
   type FdDuplexOptions,
   type FdEnds,
 } from './fd-duplex-options';
+import { checkFileRange, type FileRange } from './file-range';
 import { setSocketOption } from './socket-options';
 import { TcpConnection } from './tcp-connection';
+
+const { ENOTSOCK } = errno;
 
 type Callback = (error?: Error | null) => void;
 type Channel = TcpConnection | FdChannel;
@@ -193,6 +197,20 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return this;
   }
 
+  /**
+   * Send a range of the regular file `fd` behind all that was written, by sendfile(2): see
+   * {@link TcpConnection.sendFile}. Returns what `write` returns. The fd is borrowed until `callback`,
+   * which is called once, also when the stream is destroyed. Of a
+   * connection only: other fds throw a {@link SystemError} ENOTSOCK.
+   */
+  sendFile(fd: number, range: FileRange, callback: Callback): boolean {
+    if (this.#channel instanceof FdChannel) {
+      throw new SystemError('sendfile', ENOTSOCK, { reason: 'the stream is on no connection' });
+    }
+    checkFileRange(fd, range);
+    return this.write(placeFor({ fd, offset: range.offset, length: range.length }), callback);
+  }
+
   /** Finish what is being written, then close. */
   destroySoon(): void {
     if (this.writable) this.end();
@@ -310,13 +328,15 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   #send(chunks: Buffer[], callback: Callback): void {
     const channel = this.#channel;
     if (channel === null) return callback(closedError());
-    const portion = takePortion(chunks, channel.maxQueuedBytes);
+    const range = takeRange(chunks);
+    const portion = range === null ? takePortion(chunks, channel.maxQueuedBytes) : [];
     const last = portion.pop();
-    if (last === undefined) return void process.nextTick(callback);
-    const isAll = chunks.length === 0;
-    const done: Callback = isAll
-      ? callback
-      : (error) => (error ? callback(error) : this.#send(chunks, callback));
+    const done: Callback =
+      chunks.length === 0
+        ? callback
+        : (error) => (error ? callback(error) : this.#send(chunks, callback));
+    if (range !== null) return sendRange(channel, range, done);
+    if (last === undefined) return void process.nextTick(done);
     channel.cork();
     for (const chunk of portion) channel.write(chunk);
     channel.write(last, done);
@@ -324,23 +344,18 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 }
 
+function sendRange(channel: Channel, range: PlacedRange, done: Callback): void {
+  try {
+    (channel as TcpConnection).sendFile(range.fd, range, done);
+  } catch (error) {
+    // Whoever closed the file too early: what follows must not take its place.
+    channel.destroy(error as Error);
+    done(error as Error);
+  }
+}
+
 function checkTimeout(value: number): void {
   if (typeof value !== 'number') throw invalidType('timeoutMs', 'a number', value);
   if (value >= 0 && value < Infinity) return;
   throw outOfRange('timeoutMs', 'a finite number >= 0', value);
-}
-
-/** Take what comes next from the end of `chunks`: at most `limit` bytes, no empty chunks. */
-function takePortion(chunks: Buffer[], limit: number): Buffer[] {
-  const portion: Buffer[] = [];
-  let left = limit;
-  while (left > 0) {
-    const chunk = chunks.pop();
-    if (chunk === undefined) break;
-    if (chunk.byteLength > left) chunks.push(chunk.subarray(left));
-    const part = chunk.subarray(0, left);
-    if (part.byteLength > 0) portion.push(part);
-    left -= part.byteLength;
-  }
-  return portion;
 }
