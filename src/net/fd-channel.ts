@@ -12,7 +12,7 @@ import { closeOwned } from '../sys/ownership';
 import { shutdown } from '../sys/socket';
 import { FdReader } from '../watch/fd-reader';
 import { FdWriter } from '../watch/fd-writer';
-import type { FdEnds } from './fd-duplex-options';
+import { type FdEnds, mayClose } from './fd-duplex-options';
 import type { WriteCallback } from './write-queue';
 
 /** Who is told what happens. */
@@ -166,7 +166,7 @@ function takeEnds(
   { readFd, writeFd }: FdEnds,
   ownsFd: boolean,
 ): { reading: number | undefined; writing: number | undefined } {
-  const given = [readFd, writeFd].filter((fd) => fd !== undefined);
+  const given = [readFd, writeFd].filter((fd) => fd !== undefined).filter(mayClose);
   const free = new Set(ownsFd ? given : []);
   const toClose = new Set(free);
   const take = (fd: number | undefined): number | undefined => {

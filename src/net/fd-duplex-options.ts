@@ -42,7 +42,11 @@ export interface ConnectionDuplexOptions {
 
 /** Options of an {@link FdDuplex} on fds. */
 export interface FdDuplexOptions extends ConnectionDuplexOptions {
-  /** Close the fds with the stream; true if not given. */
+  /**
+   * Close the fds with the stream; true if not given. Stdin, stdout and stderr (0 to 2) stay open
+   * all the same: libuv ends the process when one of its own fds gets such a number. A socket's FIN
+   * is sent, the end of a pipe comes with the end of the process.
+   */
   ownsFd?: boolean;
   /** The loop that does the work; this thread's default loop if not given. */
   loop?: EventLoop;
@@ -69,6 +73,14 @@ const endsSchema = z
   .refine(({ readFd, writeFd }) => readFd !== undefined || writeFd !== undefined, {
     error: 'expected readFd, writeFd, or both',
   });
+
+/** The last of the standard fds. */
+const STDERR = 2;
+
+/** Whether the number `fd` may become free: see {@link FdDuplexOptions.ownsFd}. */
+export function mayClose(fd: number): boolean {
+  return fd > STDERR;
+}
 
 /** What the bytes go over. */
 export type DuplexBase =

@@ -28,6 +28,7 @@ import {
   duplexPlan,
   type FdDuplexOptions,
   type FdEnds,
+  mayClose,
 } from './fd-duplex-options';
 import { checkFileRange, type FileRange } from './file-range';
 import { setSocketOption } from './socket-options';
@@ -313,7 +314,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): TcpConnection {
-    const fd = ownsFd ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
+    const isOurs = ownsFd && mayClose(given);
+    const fd = isOurs ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
     orClose(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
     const options = connectionOptionsSchema.parse({ handler: this });
     const owned = { loop: loop ?? defaultLoop(), owner: nobody };

@@ -382,6 +382,7 @@ test.each(['a pipe', 'a socket'])(
     child.process.stdin?.end('second\n');
     expect(await child.exit()).toEqual({ code: 0, signal: null });
     expect(child.stdout).toBe('ready\nFIRST\nSECOND\n');
+    expect(child.stderr).toContain('closed, and 0 and 1 are open\n');
   },
   SLOW_MS,
 );
