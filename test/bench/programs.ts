@@ -1,5 +1,5 @@
 /** The programs of a benchmark: compiled, pinned to a core, started, and their CPU time. */
-import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
@@ -14,7 +14,7 @@ const taskset = cpus().length > 1 ? findProgram('taskset') : null;
 /** A command line. */
 export type Command = [program: string, ...args: string[]];
 
-/** A C file of this folder as a program; null where there is no compiler. */
+/** A C file of this folder as a program; null, with a word, where there is no compiler. */
 export function compile(file: string): Command | null {
   if (compiler === null) return null;
   mkdirSync(BUILD, { recursive: true });
@@ -57,17 +57,30 @@ export function script(file: string): Command {
   return [process.execPath, '-r', 'ts-node/register/transpile-only', join(__dirname, file)];
 }
 
-/** A running program of which the lines of output are read one by one. */
+/** How to start a {@link Program}. */
+export interface ProgramOptions {
+  /** The core it is pinned to, where programs can be pinned. */
+  core?: number;
+  /** Added to the environment. */
+  env?: NodeJS.ProcessEnv;
+  /** An fd of ours that it has as fd 3. */
+  fd?: number;
+}
+
+/** A running program that is spoken with line by line. */
 export class Program {
-  readonly #child: ChildProcessByStdio<null, Readable, null>;
+  readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  /** Start `command`, on core `core` if one is given and programs can be pinned here. */
-  constructor(command: Command, core?: number) {
+  constructor(command: Command, { core, env, fd }: ProgramOptions = {}) {
     const isPinned = taskset !== null && core !== undefined;
     const [program, ...args] = isPinned ? [taskset, '-c', `${core}`, ...command] : command;
-    this.#child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+    this.#child = spawn(program as string, args, {
+      stdio: ['pipe', 'pipe', 'inherit', ...(fd === undefined ? [] : [fd])],
+      env: { ...process.env, ...env },
+    });
+    const output = this.#child.stdout as Readable;
+    this.#lines = createInterface({ input: output })[Symbol.asyncIterator]();
   }
 
   /** The next line it prints. */
@@ -77,17 +90,34 @@ export class Program {
     return value;
   }
 
-  /** CPU time of all its threads so far, in seconds. */
+  /** Give it a line to read. */
+  tell(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
+  }
+
+  /** CPU time of all its threads and children so far, in seconds. */
   cpuSeconds(): number {
-    const tasks = `/proc/${this.#child.pid}/task`;
     let nanoseconds = 0;
-    for (const task of readdirSync(tasks)) {
-      nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+    for (const task of this.#processes().flatMap(tasksOf)) {
+      nanoseconds += Number(readFileSync(`${task}/schedstat`, 'utf8').split(' ', 1)[0]);
     }
     return nanoseconds / 1e9;
   }
 
   kill(): void {
-    this.#child.kill('SIGKILL');
+    for (const pid of this.#processes()) process.kill(pid, 'SIGKILL');
   }
+
+  /** Itself and its children, unless it has ended. */
+  #processes(): number[] {
+    const { pid, exitCode, signalCode } = this.#child;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return [];
+    const children = tasksOf(pid).map((task) => readFileSync(`${task}/children`, 'utf8'));
+    return [pid, ...children.join(' ').split(' ').filter(Boolean).map(Number)];
+  }
+}
+
+function tasksOf(pid: number): string[] {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).map((task) => join(tasks, task));
 }
