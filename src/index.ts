@@ -21,7 +21,15 @@ export {
   type WaitOptions,
   Waker,
 } from './epoll';
-export { serveHttp } from './http';
+export {
+  type FileListener,
+  type FileOutcome,
+  type SendFileOptions,
+  type ServeFilesOptions,
+  sendFile,
+  serveFiles,
+  serveHttp,
+} from './http';
 export {
   defaultLoop,
   type EventHandler,
@@ -50,6 +58,7 @@ export {
   type DroppedConnection,
   type DropReason,
   type Endpoint,
+  type FileRange,
   getSocketOption,
   type Linger,
   type ListenFd,

@@ -11,8 +11,11 @@ const LAYERS = ['sys', 'epoll', 'loop', 'watch', 'net', 'http', 'ws', 'compat'];
 /** Who may import which package. */
 const PACKAGES: Record<string, string[]> = {
   koffi: ['sys'],
-  zod: ['loop', 'watch', 'net', 'ws'],
+  zod: ['loop', 'watch', 'net', 'http', 'ws'],
   eventemitter3: ['watch', 'net', 'ws'],
+  fresh: ['http'],
+  'mime-types': ['http'],
+  'range-parser': ['http'],
 };
 /** What nothing imports: the faces of the package, and the scripts that run as threads. */
 const ENTRIES = ['index.ts', 'index.mts', 'compat/epoll.ts', 'loop/waiter-thread.ts'];

@@ -9,9 +9,13 @@ import type { EventLoop } from '../loop/event-loop';
 import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
 import type { ConnectionHandler } from './connection-handler';
 import { closedError } from './connection-writer';
+import { checkFileRange, type FileRange } from './file-range';
 import type { TcpConnection } from './tcp-connection';
 
 type Callback = (error?: Error | null) => void;
+
+/** Empty chunks that stand in a stream for a range of a file. */
+const fileRanges = new WeakMap<Uint8Array, FileRange & { readonly fd: number }>();
 
 /** Looks like a `net.Socket` to those who take one. */
 export class ConnectionDuplex extends Duplex implements ConnectionHandler, TimerOwner {
@@ -88,6 +92,19 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
     return this;
   }
 
+  /**
+   * Send a range of the regular file `fd` behind all that was written, by sendfile(2): see
+   * {@link TcpConnection.sendFile}. Returns what `write` returns. The fd is borrowed until `callback`,
+   * which is called once, also when the stream is destroyed.
+   */
+  sendFile(fd: number, range: FileRange, callback: Callback): boolean {
+    checkFileRange(fd, range);
+    // A chunk takes the range's place among the writes: so order, corks and the end are the stream's.
+    const place = Buffer.alloc(0);
+    fileRanges.set(place, { fd, offset: range.offset, length: range.length });
+    return this.write(place, callback);
+  }
+
   /** Finish what is being written, then close. */
   destroySoon(): void {
     if (this.writable) this.end();
@@ -120,8 +137,9 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
-    if (this.#connection === null) callback(closedError());
-    else this.#connection.write(chunk, callback);
+    const connection = this.#connection;
+    const error = connection === null ? closedError() : send(connection, chunk, callback);
+    if (error !== null) callback(error);
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
@@ -129,7 +147,9 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
     if (connection === null) return callback(closedError());
     connection.cork();
     for (const [index, { chunk }] of chunks.entries()) {
-      connection.write(chunk, index === chunks.length - 1 ? callback : undefined);
+      const isLast = index === chunks.length - 1;
+      const error = send(connection, chunk, isLast ? callback : undefined);
+      if (error !== null) return callback(error);
     }
     connection.uncork();
   }
@@ -143,5 +163,23 @@ export class ConnectionDuplex extends Duplex implements ConnectionHandler, Timer
     this.setTimeout(0);
     this.#connection?.destroy();
     callback(error);
+  }
+}
+
+/** Returns an error, with the connection closed, if a file is none any more; `callback` is unused. */
+function send(
+  connection: TcpConnection,
+  chunk: Buffer,
+  callback: Callback | undefined,
+): Error | null {
+  const range = chunk.byteLength === 0 ? fileRanges.get(chunk) : undefined;
+  try {
+    if (range === undefined) connection.write(chunk, callback);
+    else connection.sendFile(range.fd, range, callback);
+    return null;
+  } catch (error) {
+    // Whoever closed the fd too early: what follows must not take the range's place.
+    connection.destroy(error as Error);
+    return error as Error;
   }
 }

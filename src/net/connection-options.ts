@@ -13,9 +13,9 @@ export interface ConnectionOptions {
   trigger?: 'level' | 'edge';
   /** Keep our writing half open after the peer's `end`; false if not given. */
   allowHalfOpen?: boolean;
-  /** Queued bytes from which `write` returns false; 65,536 if not given. */
+  /** Bytes queued in memory from which `write` returns false; 65,536 if not given. */
   highWaterMark?: number;
-  /** Queued bytes at which the connection is cut; 16 MiB if not given. */
+  /** Bytes queued in memory above which the connection is cut; 16 MiB if not given. */
   maxQueuedBytes?: number;
   /** Cut a connection without any bytes for so long; 0, the default, for never. */
   idleTimeoutMs?: number;
@@ -23,6 +23,8 @@ export interface ConnectionOptions {
   writeTimeoutMs?: number;
   /** Bytes read from one connection before the others have their turn; 262,144 if not given. */
   readQuantumBytes?: number;
+  /** Bytes sent from one connection's queue before the others have their turn; 1 MiB if not given. */
+  writeQuantumBytes?: number;
   /** One object that is told everything, instead of events on each connection. */
   handler?: ConnectionHandler;
 }
@@ -51,6 +53,10 @@ export const connectionOptionFields = {
     .int()
     .min(1)
     .default(256 * 1024),
+  writeQuantumBytes: z
+    .int()
+    .min(1)
+    .default(1024 * 1024),
   handler: z
     .custom<ConnectionHandler>(isHandler, { error: 'expected an object with an onData method' })
     .default(emitEvents),

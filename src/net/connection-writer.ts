@@ -7,16 +7,17 @@
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { invalidType } from '../sys/check';
-import * as constants from '../sys/constants';
+import { SHUT_WR } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
-import { send, shutdown } from '../sys/socket';
+import { shutdown } from '../sys/socket';
 import type { TcpConnectionEvents } from './connection-handler';
 import type { ConnectionSettings } from './connection-options';
+import { checkFileRange, type FileRange } from './file-range';
+import { FULL, sendBytes, sendQueued } from './send-queued';
 import { type WriteCallback, WriteQueue } from './write-queue';
 
 const { isUint8Array } = types;
-const { EAGAIN, EINTR, ENOBUFS, ENOTCONN } = errno;
-const { MSG_NOSIGNAL, SHUT_WR } = constants;
+const { ENOBUFS, ENOTCONN } = errno;
 
 /**
  * `open`: writes are taken. `finishing`: `end` was called, the queue is being sent. `finished`: our
@@ -64,9 +65,14 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     return this.#state === 'open';
   }
 
-  /** Bytes that wait for the kernel to take them. */
+  /** Bytes in memory that wait for the kernel to take them. */
   get queuedBytes(): number {
     return this.#queue?.bytes ?? 0;
+  }
+
+  /** Bytes of files that wait for the kernel to take them. */
+  get queuedFileBytes(): number {
+    return this.#queue?.fileBytes ?? 0;
   }
 
   /**
@@ -110,6 +116,40 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     const flowing = this.write(body, callback);
     this.uncork();
     return flowing || !this.hasQueued;
+  }
+
+  /**
+   * Send bytes `offset` to `offset + length` of the regular file `fd`, in order with the writes and
+   * without a copy through JavaScript. The fd is borrowed until `callback`, which is called once,
+   * later: with nothing when the kernel has the bytes, or with the error. Its position never moves.
+   *
+   * Returns true if the kernel has the whole range already; else false, and `drain` follows. A range
+   * takes no memory, so it does not count for `highWaterMark` and `maxQueuedBytes`; for the write
+   * deadline it does, from the last time some of it was taken.
+   *
+   * A file that ends before the range does (it became shorter) closes the connection with the code
+   * ERR_FILE_TRUNCATED, and one that cannot be read with the error of sendfile(2); both by a reset,
+   * so that no peer takes a part for the whole. Throws a {@link SystemError}, with nothing changed:
+   * EBADF (not open), EINVAL (not a regular file). May wait for the disk, but not for the peer.
+   */
+  sendFile(fd: number, range: FileRange, callback?: WriteCallback): boolean {
+    checkFileRange(fd, range);
+    this.flushGathered();
+    if (!this.writable) return this.#refuse(callback);
+    let isCalling = true;
+    const later = (error?: Error): void => {
+      if (!isCalling) callback?.(error);
+      else if (callback !== undefined) process.nextTick(callback, error);
+    };
+    this.#queue ??= new WriteQueue();
+    const isFirst = this.#queue.empty;
+    this.#queue.pushFile(fd, range, { since: performance.now(), callback: later });
+    if (isFirst && this.#corks > 0) this.onQueueChange();
+    else if (isFirst) this.flush();
+    isCalling = false;
+    if (!this.hasQueued) return true;
+    this.#drainWanted = true;
+    return false;
   }
 
   /** Queue all writes until the matching {@link uncork}, to send them together. Calls nest. */
@@ -159,6 +199,9 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
   /** The queue began, ended, or is being sent: the epoll mask and the deadline may have to change. */
   protected abstract onQueueChange(): void;
 
+  /** The kernel would take more from the queue, but it is the others' turn. */
+  protected abstract onTurnSpent(): void;
+
   /** The queue is empty after `write` had returned false. */
   protected abstract onDrained(): void;
 
@@ -168,24 +211,26 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
   /** Close, with the reason. */
   abstract destroy(error?: Error): void;
 
-  /** Send from the queue until it is empty or the kernel takes no more. */
+  /** Send from the queue until it is empty, the kernel takes no more, or the turn is over. */
   protected flush(): void {
     const queue = this.#queue;
-    if (queue === null || this.#corks > 0) return;
-    const { buffers, loop } = this.settings;
-    while (!queue.empty && !this.closed) {
-      const bytes = queue.next(buffers.gather);
-      const count = send(this.#fd, bytes, bytes.byteLength, MSG_NOSIGNAL);
-      if (count === -EAGAIN || count === -EINTR) break;
-      if (count < 0) return this.#failSoon(new SystemError('send', count, { fd: this.#fd }));
+    // A callback that makes us come here again leaves the rest to the flush that called it.
+    if (queue === null || queue.isSettling || this.#corks > 0 || this.#state === 'failed') return;
+    const { buffers, loop, writeQuantumBytes } = this.settings;
+    let left = writeQuantumBytes;
+    while (!queue.empty && !this.closed && left > 0) {
+      const count = sendQueued(this.#fd, queue, { scratch: buffers.gather, limit: left });
+      if (count instanceof Error) return this.#failSoon(count);
+      if (count === FULL) break;
+      left -= count;
       this.bytesWritten += count;
       this.lastActivity = loop.now;
-      queue.sent(count);
-      if (count < bytes.byteLength) break;
+      queue.sent(count, loop.now);
     }
     if (this.closed) return;
-    if (queue.empty) this.#onEmpty();
-    else this.onQueueChange();
+    if (queue.empty) return this.#onEmpty();
+    this.onQueueChange();
+    if (left <= 0) this.onTurnSpent();
   }
 
   /** Send what the handling of this connection's events has gathered. */
@@ -258,8 +303,8 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
 
   /** The queue is empty: try at once, and queue what the kernel does not take. */
   #send(bytes: Uint8Array, length: number, callback: WriteCallback | undefined): boolean {
-    const count = send(this.#fd, bytes, length, MSG_NOSIGNAL);
-    if (count < 0 && count !== -EAGAIN && count !== -EINTR) {
+    const count = sendBytes(this.#fd, bytes, length);
+    if (count < 0 && count !== FULL) {
       const error = new SystemError('send', count, { fd: this.#fd });
       if (callback !== undefined) process.nextTick(callback, error);
       this.#failSoon(error);
@@ -278,7 +323,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     this.#queue ??= new WriteQueue();
     const isFirst = this.#queue.empty;
     const kept = this.#isShared(bytes) ? Buffer.from(bytes) : bytes;
-    this.#queue.push(kept, performance.now(), callback);
+    this.#queue.push(kept, { since: performance.now(), callback });
     if (this.#queue.bytes > maxQueuedBytes) {
       const reason = `more than ${maxQueuedBytes} bytes are queued, the peer does not read`;
       this.#failSoon(new SystemError('write', ENOBUFS, { reason, fd: this.#fd }));

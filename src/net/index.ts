@@ -22,6 +22,7 @@ export {
   receiveFds,
   sendFds,
 } from './fd-passing';
+export type { FileRange } from './file-range';
 export { type ListenFd, type ListenFdsOptions, listenFds } from './listen-fds';
 export type { PeerKey } from './peer-counts';
 export type { PeerLimit } from './peer-limit';

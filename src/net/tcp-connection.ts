@@ -197,6 +197,11 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Tim
     this.#armDeadline();
   }
 
+  protected onTurnSpent(): void {
+    // A level-triggered socket is reported again by the kernel.
+    if ((this.#registration.events & EPOLLET) !== 0) this.#registration.requeue(EPOLLOUT);
+  }
+
   protected onDrained(): void {
     this.#tell(() => this.#handler.onDrain?.(this));
   }

@@ -1,18 +1,38 @@
 /**
- * Bytes that the kernel would not take yet, in order, with the callbacks that wait for them.
+ * What the kernel would not take yet, in order: bytes, and ranges of files, with the callbacks that
+ * wait for them.
  *
- * It does no I/O: it gathers what to send next, and is told how much was sent. A connection has one
- * only while something is queued.
+ * It does no I/O: it says what to send next, and is told how much was sent. A connection has one only
+ * while something is queued. Accounts are settled before any callback is called, so a callback may
+ * write, send, end and destroy.
  */
+import type { FileRange } from './file-range';
 
 /** Called once for a write: with nothing when the kernel has all its bytes, or with the error. */
 export type WriteCallback = (error?: Error) => void;
 
-interface PendingWrite {
-  readonly bytes: Uint8Array;
-  readonly callback: WriteCallback | undefined;
-  /** `performance.now()` of the write. */
+/** Who waits for a write, and since when, in milliseconds of `performance.now()`. */
+export interface Waiting {
   readonly since: number;
+  readonly callback?: WriteCallback | undefined;
+}
+
+/** A write, or a range of a file, that waits. All of one shape, in a chain. */
+class PendingWrite {
+  next: PendingWrite | null = null;
+  /** Null for a range of a file. */
+  bytes: Uint8Array | null = null;
+  /** The file, or -1. */
+  file = -1;
+  offset = 0;
+  length = 0;
+  readonly since: number;
+  readonly callback: WriteCallback | undefined;
+
+  constructor({ since, callback }: Waiting) {
+    this.since = since;
+    this.callback = callback;
+  }
 }
 
 /** Chunks at least this long are sent from where they are; shorter ones are put together. */
@@ -33,75 +53,155 @@ function settle(callback: WriteCallback | undefined, error?: Error): void {
 
 /** The queue of one connection. */
 export class WriteQueue {
-  readonly #pending: PendingWrite[] = [];
-  #head = 0;
-  /** Bytes of the first write that were sent already. */
+  #first: PendingWrite | null = null;
+  #last: PendingWrite | null = null;
+  /** Sent, and not called back yet: from here to `#first`. */
+  #unsettled: PendingWrite | null = null;
+  #isSettling = false;
+  /** Bytes of the first that were sent already. */
   #sent = 0;
   #bytes = 0;
+  #fileBytes = 0;
+  /** When a file last moved: what waits behind one waits from then on. */
+  #fileMoved = 0;
 
-  /** Bytes that are queued. */
+  /** Bytes in memory that are queued. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Whether nothing is queued: no bytes, and no callback of an empty write. */
+  /** Bytes of files that are queued; they take no memory. */
+  get fileBytes(): number {
+    return this.#fileBytes;
+  }
+
+  /** Whether nothing is queued: no bytes, no range, and no callback of an empty write. */
   get empty(): boolean {
-    return this.#head === this.#pending.length;
+    return this.#first === null;
   }
 
-  /** Since when the first write waits, in milliseconds of `performance.now()`. */
-  get waitingSince(): number {
-    return this.#pending[this.#head]?.since ?? Infinity;
-  }
-
-  /** Queue `bytes` without copying them. */
-  push(bytes: Uint8Array, since: number, callback?: WriteCallback): void {
-    this.#pending.push({ bytes, callback, since });
-    this.#bytes += bytes.byteLength;
+  /** Whether callbacks are being called, by a `sent` that is not over. */
+  get isSettling(): boolean {
+    return this.#isSettling;
   }
 
   /**
-   * What to send next: a view of the first chunk, or of `scratch` with the first few put together.
-   * Empty only if the queue has no bytes.
+   * Since when the first write waits, in milliseconds of `performance.now()`. A range of a file
+   * waits since it last moved, because it may take long though the peer reads.
+   */
+  get waitingSince(): number {
+    return this.#first === null ? Infinity : Math.max(this.#first.since, this.#fileMoved);
+  }
+
+  /** Queue `bytes` without copying them. */
+  push(bytes: Uint8Array, waiting: Waiting): void {
+    const pending = new PendingWrite(waiting);
+    pending.bytes = bytes;
+    pending.length = bytes.byteLength;
+    this.#append(pending);
+    this.#bytes += bytes.byteLength;
+  }
+
+  /** Queue a range of `file`, an fd. */
+  pushFile(file: number, range: FileRange, waiting: Waiting): void {
+    const pending = new PendingWrite(waiting);
+    pending.file = file;
+    pending.offset = range.offset;
+    pending.length = range.length;
+    this.#append(pending);
+    this.#fileBytes += range.length;
+  }
+
+  /** The file whose range is to be sent next, or -1 if it is bytes. */
+  get file(): number {
+    return this.#first?.file ?? -1;
+  }
+
+  /** Where the rest of that range begins. */
+  get fileOffset(): number {
+    return (this.#first?.offset ?? 0) + this.#sent;
+  }
+
+  /** How long the rest of that range is. */
+  get fileLength(): number {
+    return (this.#first?.length ?? 0) - this.#sent;
+  }
+
+  /**
+   * The bytes to send next: a view of the first chunk, or of `scratch` with the first few put
+   * together. Empty only if no bytes stand first.
    */
   next(scratch: Buffer): Uint8Array {
-    const first = this.#pending[this.#head];
-    if (first === undefined) return scratch.subarray(0, 0);
-    if (first.bytes.byteLength - this.#sent >= GATHER_LIMIT) {
-      return this.#sent === 0 ? first.bytes : first.bytes.subarray(this.#sent);
+    const first = this.#first?.bytes ?? null;
+    if (first === null) return scratch.subarray(0, 0);
+    if (first.byteLength - this.#sent >= GATHER_LIMIT) {
+      return this.#sent === 0 ? first : first.subarray(this.#sent);
     }
     return scratch.subarray(0, this.#gather(scratch));
   }
 
-  /** `count` bytes were sent. Calls back those whose writes are complete. */
-  sent(count: number): void {
-    this.#bytes -= count;
+  /**
+   * `count` bytes were sent at `now`, in milliseconds of `performance.now()`. Calls back those whose
+   * writes are complete. Not to be called by a callback.
+   */
+  sent(count: number, now: number): void {
+    const from = this.#first;
     let left = count;
-    for (let first = this.#pending[this.#head]; first; first = this.#pending[this.#head]) {
-      const rest = first.bytes.byteLength - this.#sent;
-      if (rest > left) break;
-      left -= rest;
-      this.#shift();
-      settle(first.callback);
+    let first = from;
+    while (first !== null) {
+      const part = Math.min(first.length - this.#sent, left);
+      if (first.bytes === null) this.#fileBytes -= part;
+      else this.#bytes -= part;
+      if (first.bytes === null) this.#fileMoved = now;
+      left -= part;
+      this.#sent += part;
+      if (this.#sent < first.length) break;
+      this.#sent = 0;
+      first = first.next;
     }
-    if (!this.empty) this.#sent += left;
+    this.#first = first;
+    if (first === null) this.#last = null;
+    if (from === first) return;
+    this.#unsettled = from;
+    this.#isSettling = true;
+    this.#settle();
+    this.#isSettling = false;
   }
 
   /** Give up: every waiting callback gets `error`. */
   fail(error: Error): void {
-    const waiting = this.#pending.splice(this.#head);
-    this.#pending.length = 0;
-    this.#head = 0;
+    // Inside a callback: those before whose turn it was have been sent.
+    this.#settle();
+    let failed = this.#first;
+    this.#first = null;
+    this.#last = null;
     this.#sent = 0;
     this.#bytes = 0;
-    for (const { callback } of waiting) settle(callback, error);
+    this.#fileBytes = 0;
+    for (; failed !== null; failed = failed.next) settle(failed.callback, error);
+  }
+
+  #append(pending: PendingWrite): void {
+    if (this.#last === null) this.#first = pending;
+    else this.#last.next = pending;
+    this.#last = pending;
+  }
+
+  #settle(): void {
+    while (this.#unsettled !== null && this.#unsettled !== this.#first) {
+      const { callback, next } = this.#unsettled;
+      this.#unsettled = next;
+      settle(callback);
+    }
+    this.#unsettled = null;
   }
 
   #gather(scratch: Buffer): number {
     let length = 0;
     let skip = this.#sent;
-    for (let index = this.#head; index < this.#pending.length; index += 1) {
-      const { bytes } = this.#pending[index] as PendingWrite;
+    for (let pending = this.#first; pending !== null; pending = pending.next) {
+      const { bytes } = pending;
+      if (bytes === null) break;
       const room = scratch.byteLength - length;
       const rest = bytes.byteLength - skip;
       const part = skip === 0 && rest <= room ? bytes : bytes.subarray(skip, skip + room);
@@ -111,17 +211,5 @@ export class WriteQueue {
       skip = 0;
     }
     return length;
-  }
-
-  #shift(): void {
-    this.#sent = 0;
-    this.#head += 1;
-    if (this.#head === this.#pending.length) {
-      this.#pending.length = 0;
-      this.#head = 0;
-    } else if (this.#head >= 64 && this.#head * 2 >= this.#pending.length) {
-      this.#pending.splice(0, this.#head);
-      this.#head = 0;
-    }
   }
 }

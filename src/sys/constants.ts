@@ -72,6 +72,7 @@ export const F_SEAL_WRITE = 0x8;
 export const FD_CLOEXEC = 1;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
+export const O_PATH = 0o10000000;
 /** Differs between machines: Node knows this one's. */
 export const O_DIRECT: number = fsConstants.O_DIRECT;
 

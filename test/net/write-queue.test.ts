@@ -8,7 +8,7 @@ function drain(queue: WriteQueue, size: number): Buffer {
   for (let bytes = queue.next(scratch); bytes.byteLength > 0; bytes = queue.next(scratch)) {
     const count = Math.min(size, bytes.byteLength);
     sent.push(Buffer.from(bytes.subarray(0, count)));
-    queue.sent(count);
+    queue.sent(count, 0);
   }
   return Buffer.concat(sent);
 }
@@ -24,10 +24,10 @@ test.each([1, 7, 1_000, 20_000, 1_000_000])(
     const sizes =
       size === 1 ? [0, 1, 5, 300] : [0, 1, 300, 16_383, 16_384, 100_000, 3, 0, 65_536, 2];
     const chunks = sizes.map(random);
-    for (const chunk of chunks) queue.push(chunk, 0);
+    for (const chunk of chunks) queue.push(chunk, { since: 0 });
     expect(queue.bytes).toBe(sizes.reduce((sum, length) => sum + length, 0));
     expect(drain(queue, size).equals(Buffer.concat(chunks))).toBe(true);
-    queue.sent(0);
+    queue.sent(0, 0);
     expect([queue.bytes, queue.empty]).toEqual([0, true]);
   },
 );
@@ -35,24 +35,24 @@ test.each([1, 7, 1_000, 20_000, 1_000_000])(
 test('callbacks are called once, in order, when all bytes of their write are sent', () => {
   const queue = new WriteQueue();
   const called: string[] = [];
-  queue.push(Buffer.from('abc'), 0, () => called.push('abc'));
-  queue.push(Buffer.alloc(0), 0, () => called.push('empty'));
-  queue.push(Buffer.from('de'), 0, () => called.push('de'));
-  queue.sent(2);
+  queue.push(Buffer.from('abc'), { since: 0, callback: () => called.push('abc') });
+  queue.push(Buffer.alloc(0), { since: 0, callback: () => called.push('empty') });
+  queue.push(Buffer.from('de'), { since: 0, callback: () => called.push('de') });
+  queue.sent(2, 0);
   expect(called).toEqual([]);
-  queue.sent(1);
+  queue.sent(1, 0);
   expect(called).toEqual(['abc', 'empty']);
-  queue.sent(2);
+  queue.sent(2, 0);
   expect(called).toEqual(['abc', 'empty', 'de']);
 });
 
 test('failing calls every waiting callback with the error', () => {
   const queue = new WriteQueue();
   const called: unknown[] = [];
-  queue.push(Buffer.from('sent'), 0, (error) => called.push(error));
-  queue.push(Buffer.from('half'), 0, (error) => called.push(error));
-  queue.push(Buffer.from('none'), 0, (error) => called.push(error));
-  queue.sent(6);
+  queue.push(Buffer.from('sent'), { since: 0, callback: (error) => called.push(error) });
+  queue.push(Buffer.from('half'), { since: 0, callback: (error) => called.push(error) });
+  queue.push(Buffer.from('none'), { since: 0, callback: (error) => called.push(error) });
+  queue.sent(6, 0);
   const error = new Error('gone');
   queue.fail(error);
   queue.fail(error);
@@ -62,8 +62,11 @@ test('failing calls every waiting callback with the error', () => {
 
 test('a callback may write more', () => {
   const queue = new WriteQueue();
-  queue.push(Buffer.from('a'), 0, () => queue.push(Buffer.from('b'), 0));
-  queue.sent(1);
+  queue.push(Buffer.from('a'), {
+    since: 0,
+    callback: () => queue.push(Buffer.from('b'), { since: 0 }),
+  });
+  queue.sent(1, 0);
   expect(queue.bytes).toBe(1);
   expect(drain(queue, 10).toString()).toBe('b');
 });
@@ -79,11 +82,14 @@ test('a callback that throws upsets nothing, and its error is raised', () => {
   });
   const queue = new WriteQueue();
   const called: string[] = [];
-  queue.push(Buffer.from('a'), 0, () => {
-    throw new Error('in a callback');
+  queue.push(Buffer.from('a'), {
+    since: 0,
+    callback: () => {
+      throw new Error('in a callback');
+    },
   });
-  queue.push(Buffer.from('b'), 0, () => called.push('b'));
-  queue.sent(2);
+  queue.push(Buffer.from('b'), { since: 0, callback: () => called.push('b') });
+  queue.sent(2, 0);
   nextTick.mockRestore();
   expect(called).toEqual(['b']);
   expect(raised).toEqual([expect.objectContaining({ message: 'in a callback' })]);
@@ -92,20 +98,75 @@ test('a callback that throws upsets nothing, and its error is raised', () => {
 test('the age of the queue is that of its oldest write', () => {
   const queue = new WriteQueue();
   expect(queue.waitingSince).toBe(Infinity);
-  queue.push(Buffer.from('a'), 10);
-  queue.push(Buffer.from('b'), 20);
+  queue.push(Buffer.from('a'), { since: 10 });
+  queue.push(Buffer.from('b'), { since: 20 });
   expect(queue.waitingSince).toBe(10);
-  queue.sent(1);
+  queue.sent(1, 0);
   expect(queue.waitingSince).toBe(20);
 });
 
 test('a queue that never empties does not grow with what was sent', () => {
   const queue = new WriteQueue();
-  queue.push(Buffer.from('x'), 0);
+  queue.push(Buffer.from('x'), { since: 0 });
   for (let index = 0; index < 10_000; index += 1) {
-    queue.push(Buffer.from('x'), 0);
-    queue.sent(1);
+    queue.push(Buffer.from('x'), { since: 0 });
+    queue.sent(1, 0);
   }
   expect(queue.bytes).toBe(1);
   expect(drain(queue, 100).toString()).toBe('x');
+});
+
+test('a range of a file stands in order, and its rest is what was not sent', () => {
+  const queue = new WriteQueue();
+  const called: string[] = [];
+  const waiting = (name: string): { since: number; callback: () => void } => ({
+    since: 0,
+    callback: () => called.push(name),
+  });
+  queue.push(Buffer.from('head'), waiting('head'));
+  queue.pushFile(7, { offset: 1_000, length: 50 }, waiting('file'));
+  queue.pushFile(7, { offset: 0, length: 0 }, waiting('empty'));
+  queue.push(Buffer.from('tail'), waiting('tail'));
+  expect([queue.bytes, queue.fileBytes, queue.file]).toEqual([8, 50, -1]);
+  // What is put together ends before the file.
+  expect(queue.next(scratch).toString()).toBe('head');
+  queue.sent(4, 1);
+  expect([queue.file, queue.fileOffset, queue.fileLength]).toEqual([7, 1_000, 50]);
+  expect(queue.next(scratch).byteLength).toBe(0);
+  queue.sent(20, 2);
+  expect([queue.file, queue.fileOffset, queue.fileLength]).toEqual([7, 1_020, 30]);
+  expect([queue.bytes, queue.fileBytes]).toEqual([4, 30]);
+  queue.sent(30, 3);
+  expect(called).toEqual(['head', 'file', 'empty']);
+  expect([queue.file, queue.fileBytes, queue.next(scratch).toString()]).toEqual([-1, 0, 'tail']);
+});
+
+test('a range waits since it last moved, and so does what stands behind it', () => {
+  const queue = new WriteQueue();
+  queue.pushFile(7, { offset: 0, length: 50 }, { since: 10 });
+  queue.push(Buffer.from('tail'), { since: 11 });
+  expect(queue.waitingSince).toBe(10);
+  queue.sent(1, 5_000);
+  expect(queue.waitingSince).toBe(5_000);
+  queue.sent(49, 9_000);
+  expect(queue.waitingSince).toBe(9_000);
+  queue.sent(1, 9_500);
+  expect(queue.waitingSince).toBe(9_000);
+});
+
+test('a callback that fails the queue: the sent are not failed, nobody is called twice', () => {
+  const queue = new WriteQueue();
+  const called: string[] = [];
+  const note =
+    (name: string) =>
+    (error?: Error): void => {
+      called.push(`${name} ${error?.message}`);
+      if (name === 'b') queue.fail(new Error('gone'));
+    };
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
+    queue.push(Buffer.from('12'), { since: 0, callback: note(name) });
+  }
+  queue.sent(7, 0);
+  expect(called).toEqual(['a undefined', 'b undefined', 'c undefined', 'd gone', 'e gone']);
+  expect([queue.empty, queue.bytes, queue.isSettling]).toEqual([true, 0, false]);
 });

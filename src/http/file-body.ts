@@ -1,0 +1,139 @@
+/**
+ * Sending the body of a file's answer: by sendfile(2) where the response stands directly on a
+ * connection of ours, else through the response as any other body.
+ *
+ * "Directly" is the point: under TLS, behind a middleware that compresses, or on a socket of node:net
+ * the bytes of the file must not go around what stands between. There they are read and written.
+ */
+import { read } from 'node:fs';
+import { ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { ConnectionDuplex } from '../net/connection-duplex';
+import { closedError } from '../net/connection-writer';
+import { type FileRange, rangeError } from '../net/file-range';
+import type { BodyPart } from './byte-ranges';
+import { comes } from './response-events';
+
+const readAsync = promisify(read);
+
+/** Bytes of one read(2) where the file cannot go directly. */
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Send `parts` of the file `fd`, of which the head has been written, and end the response. Resolves
+ * when the kernel has all bytes: with nothing, or with the error that ended the connection. The fd is
+ * not used any more then.
+ */
+export async function sendBody(
+  response: ServerResponse,
+  fd: number,
+  parts: readonly BodyPart[],
+): Promise<Error | undefined> {
+  const socket = directSocket(response);
+  const error =
+    socket === null ? await copy(response, fd, parts) : await splice(response, socket, fd, parts);
+  if (error !== undefined) {
+    // Half a body, of which nothing but the end of the connection tells.
+    response.destroy();
+    return error;
+  }
+  const endError = await endResponse(response);
+  // The kernel has said of the last range that it has it: a client that leaves then has it all.
+  return socket !== null && typeof parts.at(-1) !== 'string' ? undefined : endError;
+}
+
+/** End `response`. Resolves when its bytes have left: with nothing, or with an error. */
+export async function endResponse(
+  response: ServerResponse,
+  text?: string,
+): Promise<Error | undefined> {
+  const finished = comes(response, 'finish');
+  response.end(text);
+  return (await finished) ? undefined : closedError();
+}
+
+/** The connection of ours that `response` writes to, unaltered; null if there is none. */
+function directSocket(response: ServerResponse): ConnectionDuplex | null {
+  const { write, end } = ServerResponse.prototype;
+  if (!(response instanceof ServerResponse) || response.write !== write || response.end !== end) {
+    return null;
+  }
+  const { socket } = response.req;
+  return socket instanceof ConnectionDuplex ? socket : null;
+}
+
+/** All of it into the connection's queue, in order: the kernel does the rest. */
+async function splice(
+  response: ServerResponse,
+  socket: ConnectionDuplex,
+  fd: number,
+  parts: readonly BodyPart[],
+): Promise<Error | undefined> {
+  if (response.socket === null && !(await comes(response, 'socket'))) return closedError();
+  if (!socket.writable) return closedError();
+  const rangeCount = parts.filter((part) => typeof part !== 'string').length;
+  return new Promise((resolve) => {
+    let left = rangeCount;
+    let failure: Error | undefined;
+    const onSent = (error?: Error | null): void => {
+      failure ??= error ?? undefined;
+      left -= 1;
+      if (left === 0) resolve(failure);
+    };
+    for (const part of parts) {
+      if (typeof part === 'string') response.write(part, 'latin1');
+      else sendRange(socket, fd, part, onSent);
+    }
+  });
+}
+
+function sendRange(
+  socket: ConnectionDuplex,
+  fd: number,
+  range: FileRange,
+  onSent: (error?: Error | null) => void,
+): void {
+  try {
+    socket.sendFile(fd, range, onSent);
+  } catch (error) {
+    // The caller has closed his fd before our turn came.
+    socket.destroy(error as Error);
+    onSent(error as Error);
+  }
+}
+
+/** Read and write, one chunk at a time. No read is under way when this is over. */
+async function copy(
+  response: ServerResponse,
+  fd: number,
+  parts: readonly BodyPart[],
+): Promise<Error | undefined> {
+  for (const part of parts) {
+    const end = typeof part === 'string' ? 0 : part.offset + part.length;
+    let position = typeof part === 'string' ? 0 : part.offset;
+    if (typeof part === 'string' && !(await write(response, part))) return closedError();
+    while (position < end) {
+      const chunk = await readChunk(fd, position, Math.min(end - position, CHUNK_BYTES));
+      if (chunk instanceof Error) return chunk;
+      if (!(await write(response, chunk))) return closedError();
+      position += chunk.byteLength;
+    }
+  }
+  return undefined;
+}
+
+async function readChunk(fd: number, position: number, length: number): Promise<Buffer | Error> {
+  try {
+    const buffer = Buffer.allocUnsafe(length);
+    const { bytesRead } = await readAsync(fd, buffer, 0, length, position);
+    return bytesRead > 0 ? buffer.subarray(0, bytesRead) : rangeError(0, fd, position);
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** Returns false when the client has gone. */
+async function write(response: ServerResponse, data: string | Buffer): Promise<boolean> {
+  if (response.destroyed || response.req.socket.destroyed) return false;
+  return response.write(data, 'latin1') || comes(response, 'drain');
+}

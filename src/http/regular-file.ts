@@ -1,0 +1,83 @@
+/**
+ * A regular file that is open for reading, and is nothing else.
+ *
+ * A path is opened in two steps. O_PATH only finds the inode: a FIFO's writer is not woken, a device's
+ * driver is not called, nothing blocks. Its kind and its true place are looked at, and only then is
+ * this very inode, not the path once more, opened through /proc/self/fd: between check and use
+ * nothing can be exchanged. Both steps run on libuv's pool, because a disk may take its time.
+ */
+import { createHash } from 'node:crypto';
+import { type BigIntStats, close, closeSync, fstatSync, open, readlinkSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { checkFd } from '../sys/check';
+import * as constants from '../sys/constants';
+import { errno, SystemError } from '../sys/errno';
+
+const { O_CLOEXEC, O_PATH } = constants;
+const { EINVAL, EISDIR, EXDEV } = errno;
+const O_RDONLY = 0;
+
+const openAsync = promisify(open);
+
+/** An open file. Whoever opened it closes it; a borrowed one is never closed. */
+export interface RegularFile {
+  readonly fd: number;
+  /** Bytes, when it was opened. */
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number;
+  /** A text without quotes that changes when the file does. */
+  readonly tag: string;
+  close(): void;
+}
+
+/**
+ * open(2), for reading. Rejects with ENOENT, EACCES and so on; EISDIR for a directory; EINVAL for
+ * what is no regular file; with `root`, a true path as of {@link truePath}, EXDEV if the path leads
+ * out of it (as openat2(2) says it with RESOLVE_BENEATH).
+ */
+export async function openFile(path: string | Buffer | URL, root?: string): Promise<RegularFile> {
+  const found = await openAsync(path, O_PATH | O_CLOEXEC);
+  try {
+    if (root !== undefined && !isBeneath(truePath(found), root)) {
+      throw new SystemError('open', EXDEV, { reason: `${path} leads out of the root` });
+    }
+    const stats = checkRegular(fstatSync(found, { bigint: true }), String(path));
+    const fd = await openAsync(`/proc/self/fd/${found}`, O_RDONLY | O_CLOEXEC);
+    return describe(fd, stats, () => close(fd));
+  } finally {
+    closeSync(found);
+  }
+}
+
+/** `fd`, which the caller has opened and will close. Throws as {@link openFile} rejects. */
+export function borrowFile(fd: number): RegularFile {
+  checkFd(fd);
+  const stats = checkRegular(fstatSync(fd, { bigint: true }), `fd ${fd}`);
+  return describe(fd, stats, () => {});
+}
+
+/** Where the file of `fd` is, without symbolic links; each byte is one character. */
+export function truePath(fd: number): string {
+  return readlinkSync(`/proc/self/fd/${fd}`, 'latin1');
+}
+
+function isBeneath(path: string, root: string): boolean {
+  return path.startsWith(root.endsWith('/') ? root : `${root}/`) || path === root;
+}
+
+function checkRegular(stats: BigIntStats, name: string): BigIntStats {
+  if (stats.isFile()) return stats;
+  if (stats.isDirectory()) {
+    throw new SystemError('open', EISDIR, { reason: `${name} is a directory` });
+  }
+  throw new SystemError('open', EINVAL, { reason: `${name} is no regular file` });
+}
+
+function describe(fd: number, stats: BigIntStats, onClose: () => void): RegularFile {
+  const { size, mtimeMs, mtimeNs, ino, dev } = stats;
+  // Hashed: an inode's number is nobody's business.
+  const hash = createHash('sha256').update(`${size} ${mtimeNs} ${ino} ${dev}`);
+  const tag = hash.digest('base64url').slice(0, 22);
+  return { fd, size: Number(size), modifiedMs: Number(mtimeMs), tag, close: onClose };
+}

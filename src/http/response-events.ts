@@ -1,0 +1,48 @@
+/**
+ * Waiting for a response's events, and for its client to go away: a response that waits for its turn
+ * among pipelined ones has no socket yet, and hears nothing when the connection closes.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/** One listener for each connection, however many responses wait on it. */
+const watchers = new WeakMap<Duplex, Set<() => void>>();
+
+/**
+ * Resolves to true when `event` comes: `socket` (its turn), `drain`, or `finish`; to false when the
+ * connection closes before.
+ */
+export function comes(
+  response: ServerResponse,
+  event: 'socket' | 'drain' | 'finish',
+): Promise<boolean> {
+  const { socket } = response.req;
+  if (socket.destroyed || response.destroyed) return Promise.resolve(false);
+  const callbacks = callbacksOf(socket);
+  return new Promise((resolve) => {
+    const settle = (came: boolean): void => {
+      response.off(event, onEvent);
+      response.off('close', onClose);
+      callbacks.delete(onClose);
+      resolve(came);
+    };
+    const onEvent = (): void => settle(true);
+    const onClose = (): void => settle(false);
+    response.once(event, onEvent);
+    response.once('close', onClose);
+    callbacks.add(onClose);
+  });
+}
+
+function callbacksOf(socket: Duplex): Set<() => void> {
+  let callbacks = watchers.get(socket);
+  if (callbacks === undefined) {
+    const added = new Set<() => void>();
+    callbacks = added;
+    watchers.set(socket, added);
+    socket.once('close', () => {
+      for (const callback of [...added]) callback();
+    });
+  }
+  return callbacks;
+}

@@ -1,0 +1,80 @@
+/**
+ * Answering a request with a file: the head by node:http, the body by sendfile(2), so that no byte of
+ * the file passes through JavaScript. On a response that does not stand directly on a connection of
+ * ours (TLS, compression, a server of node:net) the same answer is given, and the bytes are copied.
+ */
+import type { ServerResponse } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
+import { invalidType } from '../sys/check';
+import { answerFile } from './file-answer';
+import { endResponse, sendBody } from './file-body';
+import { borrowFile, openFile, type RegularFile } from './regular-file';
+import { type FileSettings, fileSettings, type SendFileOptions } from './send-file-options';
+
+/** How an answer went. */
+export interface FileOutcome {
+  /** What was answered: 200, 206, 304, 412, 416, or the status that was set before. */
+  statusCode: number;
+  /** Whether the kernel has all bytes of the answer. */
+  complete: boolean;
+  /** Why the file was not sent, or not all of it: the client went away, the file became shorter. */
+  error: Error | undefined;
+}
+
+/**
+ * Answer with `file`: the path of a regular file, or an fd, which stays yours and must stay open
+ * until the promise is settled. Fields that `response` has already stay; so does a status other than
+ * 200, and then conditions and ranges are not looked at. The response is ended.
+ *
+ * Resolves when the kernel has all bytes, and also when the client went away before: an ordinary
+ * thing, and nobody has to listen. Rejects while nothing has been answered, so that you can: with
+ * ENOENT, EACCES and so on, EISDIR for a directory, EINVAL for a FIFO or a device (neither is
+ * opened), ERR_HTTP_HEADERS_SENT; with a ZodError for wrong options. A path is taken as it is: one
+ * that strangers wrote belongs to {@link serveFiles}.
+ */
+export async function sendFile(
+  response: ServerResponse,
+  file: string | Buffer | URL | number,
+  options: SendFileOptions = {},
+): Promise<FileOutcome> {
+  const settings = fileSettings(options, pathText(file));
+  checkUnanswered(response);
+  const opened = typeof file === 'number' ? borrowFile(file) : await openFile(file);
+  return sendOpenFile(response, opened, settings);
+}
+
+/** As {@link sendFile}, with a file that is open, and is closed here in every case. */
+export async function sendOpenFile(
+  response: ServerResponse,
+  file: RegularFile,
+  settings: FileSettings,
+): Promise<FileOutcome> {
+  try {
+    checkUnanswered(response);
+    const { statusCode, parts } = answerFile(response, file, settings);
+    // The body goes around the response, which would miss its bytes.
+    response.strictContentLength = false;
+    response.writeHead(statusCode);
+    if (parts.length > 0) response.flushHeaders();
+    const error =
+      parts.length > 0 ? await sendBody(response, file.fd, parts) : await endResponse(response);
+    return { statusCode, complete: error === undefined, error };
+  } finally {
+    file.close();
+  }
+}
+
+function checkUnanswered(response: ServerResponse): void {
+  if (!response.headersSent && !response.writableEnded) return;
+  const error = new Error('the response has been answered already');
+  throw Object.assign(error, { code: 'ERR_HTTP_HEADERS_SENT' });
+}
+
+function pathText(file: string | Buffer | URL | number): string | null {
+  if (typeof file === 'number') return null;
+  if (typeof file === 'string') return file;
+  if (types.isUint8Array(file)) return Buffer.from(file).toString('latin1');
+  if (file instanceof URL) return fileURLToPath(file);
+  throw invalidType('file', 'a path (string, Buffer or URL) or an fd', file);
+}

@@ -1,0 +1,70 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { evaluate, type Validators } from '../../src/http/preconditions';
+
+const DATE = 'Wed, 01 Jan 2025 00:00:00 GMT';
+const EARLIER = 'Tue, 31 Dec 2024 23:59:59 GMT';
+const LATER = 'Wed, 01 Jan 2025 00:00:01 GMT';
+const NOW = Date.parse('2025-06-01T00:00:00Z');
+const STRONG: Validators = { etag: '"a"', lastModified: DATE };
+const WEAK: Validators = { etag: 'W/"a"', lastModified: DATE };
+const NONE: Validators = { etag: undefined, lastModified: undefined };
+
+const verdict = (headers: IncomingHttpHeaders, state = STRONG, now = NOW): unknown =>
+  evaluate(headers, state, now);
+
+test('without conditions a request is answered', () => {
+  expect(verdict({})).toBe('proceed');
+  expect(verdict({}, NONE)).toBe('proceed');
+});
+
+test('If-None-Match compares weakly, and goes before If-Modified-Since', () => {
+  for (const list of ['"a"', 'W/"a"', '*', '"b", "a"', '"b",W/"a"']) {
+    expect([list, verdict({ 'if-none-match': list })]).toEqual([list, 304]);
+    expect([list, verdict({ 'if-none-match': list }, WEAK)]).toEqual([list, 304]);
+  }
+  expect(verdict({ 'if-none-match': '"b"' })).toBe('proceed');
+  expect(verdict({ 'if-none-match': '"b"', 'if-modified-since': LATER })).toBe('proceed');
+  expect(verdict({ 'if-none-match': '"a"', 'if-modified-since': EARLIER })).toBe(304);
+});
+
+test('If-Modified-Since', () => {
+  expect(verdict({ 'if-modified-since': DATE })).toBe(304);
+  expect(verdict({ 'if-modified-since': LATER })).toBe(304);
+  expect(verdict({ 'if-modified-since': EARLIER })).toBe('proceed');
+  expect(verdict({ 'if-modified-since': 'soon' })).toBe('proceed');
+  expect(verdict({ 'if-modified-since': DATE }, NONE)).toBe('proceed');
+});
+
+test('If-Match compares strongly, and goes before If-Unmodified-Since', () => {
+  expect(verdict({ 'if-match': '"a"' })).toBe('proceed');
+  expect(verdict({ 'if-match': '*' }, WEAK)).toBe('proceed');
+  expect(verdict({ 'if-match': '"x,y", "a"' })).toBe('proceed');
+  expect(verdict({ 'if-match': '"b"' })).toBe(412);
+  expect(verdict({ 'if-match': 'W/"a"' })).toBe(412);
+  expect(verdict({ 'if-match': 'W/"a"' }, WEAK)).toBe(412);
+  expect(verdict({ 'if-match': '"a"' }, NONE)).toBe(412);
+  expect(verdict({ 'if-match': '"a"', 'if-unmodified-since': EARLIER })).toBe('proceed');
+});
+
+test('If-Unmodified-Since', () => {
+  expect(verdict({ 'if-unmodified-since': DATE })).toBe('proceed');
+  expect(verdict({ 'if-unmodified-since': EARLIER })).toBe(412);
+  expect(verdict({ 'if-unmodified-since': 'soon' })).toBe('proceed');
+  expect(verdict({ 'if-unmodified-since': EARLIER }, NONE)).toBe('proceed');
+});
+
+test('a 412 goes before a 304', () => {
+  expect(verdict({ 'if-match': '"b"', 'if-none-match': '"a"' })).toBe(412);
+});
+
+test('If-Range lets a part through for a strong validator only', () => {
+  expect(verdict({ 'if-range': '"a"' })).toBe('proceed');
+  expect(verdict({ 'if-range': '"b"' })).toBe('whole');
+  expect(verdict({ 'if-range': 'W/"a"' })).toBe('whole');
+  expect(verdict({ 'if-range': 'W/"a"' }, WEAK)).toBe('whole');
+  expect(verdict({ 'if-range': DATE })).toBe('proceed');
+  expect(verdict({ 'if-range': LATER })).toBe('whole');
+  expect(verdict({ 'if-range': DATE }, NONE)).toBe('whole');
+  // The second of the last change is not over: there may be another one in it.
+  expect(verdict({ 'if-range': DATE }, STRONG, Date.parse(DATE) + 999)).toBe('whole');
+});

@@ -1,0 +1,62 @@
+/** A server that was just connected to, with both sides; ended after the test. */
+import type { Socket } from 'node:net';
+import type { TcpConnection } from '../../src/net/tcp-connection';
+import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
+import { encodeAddress } from '../../src/sys/address';
+import { AF_INET, SO_RCVBUF, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from '../../src/sys/constants';
+import { unwrap } from '../../src/sys/errno';
+import { setNonBlocking } from '../../src/sys/io';
+import { connect, setsockopt, socket } from '../../src/sys/socket';
+import { client } from './client';
+import { closeLater } from './fds';
+import { next } from './until';
+
+const servers: TcpServer[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.destroy();
+});
+
+export function serve(options: Partial<TcpServerOptions> = {}): TcpServer {
+  const server = new TcpServer({ port: 0, ...options });
+  servers.push(server);
+  return server;
+}
+
+/** With a client of node:net, which reads nothing until it is told to. */
+export async function connected(
+  options: Partial<TcpServerOptions> = {},
+): Promise<{ server: TcpServer; connection: TcpConnection; peer: Socket }> {
+  const server = serve(options);
+  const accepted = next<[TcpConnection]>(server, 'connection');
+  const peer = await client(server.port);
+  const [connection] = await accepted;
+  return { server, connection, peer };
+}
+
+/** With a bare non-blocking fd as the client, whose receive buffer is small if so told. */
+export async function connectedFd(
+  options: Partial<TcpServerOptions> = {},
+  receiveBufferBytes?: number,
+): Promise<{ server: TcpServer; connection: TcpConnection; fd: number }> {
+  const server = serve(options);
+  const accepted = next<[TcpConnection]>(server, 'connection');
+  const fd = closeLater(unwrap(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
+  if (receiveBufferBytes !== undefined) {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, Int32Array.of(receiveBufferBytes));
+  }
+  unwrap(connect(fd, encodeAddress(server.address)), 'connect');
+  setNonBlocking(fd);
+  const [connection] = await accepted;
+  return { server, connection, fd };
+}
+
+/** Write until the kernel takes no more and something is queued. Returns the bytes. */
+export function clog(connection: TcpConnection): number {
+  const chunk = Buffer.alloc(256 * 1024, 'x');
+  let written = 0;
+  while (connection.queuedBytes === 0 && connection.writable) {
+    connection.write(chunk);
+    written += chunk.length;
+  }
+  return written;
+}
