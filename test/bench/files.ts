@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sys } from '../../src';
+import * as sys from '../../src/sys';
 import { findProgram } from '../support/programs';
 import { summarize } from './compare';
 import { contend, type Effort, type Entrant, present } from './contest';
