@@ -314,10 +314,11 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     if (this.failed) return;
     this.#reading = 'ended';
     this.#tell(() => this.#handler.onEnd?.(this));
+    if (!this.allowHalfOpen && !this.closed) this.end();
     if (this.closed) return;
-    this.#applyInterest();
-    if (!this.allowHalfOpen) this.end();
+    // Last, as mostly the connection is closed by now, and no mask needed any more.
     if (this.finished) this.destroy();
+    else this.#applyInterest();
   }
 
   /** A handler that throws must not leave the connection half closed. */

@@ -3,9 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runTs } from '../support/child';
-import type { Report } from './report';
+import { findProgram } from '../support/programs';
+import { testWith } from '../support/requires';
+import type { Report, Row } from './report';
 
-const QUICK = ['--rounds', '1', '--round-ms', '300', '--warm-up-ms', '1000', '--without-addons'];
+const QUICK = ['--rounds', '1', '--round-ms', '300', '--warm-up-ms', '300', '--without-addons'];
 
 async function report(suite: string, only: string): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
@@ -31,20 +33,96 @@ test('a suite prints a table and keeps a report', async () => {
     expect(row.rate).toBeGreaterThan(0);
     expect(row.perCpuSecond).toBeGreaterThan(0);
     expect(row.p50Us).toBeGreaterThan(0);
-    expect(row.p99Us).toBeGreaterThanOrEqual(row.p50Us);
+    expect(row.p99Us).toBeGreaterThanOrEqual(row.p50Us ?? Infinity);
   }
   expect(ratios['50 connections ours/node:net']).toBeGreaterThan(0);
-});
+}, 300_000);
 
 test('the suite watch, of what needs no building', async () => {
   const { rows, ratios } = await report('watch', 'every 5 ms');
   expect(rows.map((row) => row.contender)).toEqual(['ours', 'ours, libuv']);
   for (const row of rows) expect(row.p50Us).toBeGreaterThan(0);
   expect(Object.keys(ratios)).toEqual(['write to callback, every 5 ms p50 ours/ours, libuv']);
+}, 300_000);
+
+describe('the suite net', () => {
+  const testWithCompiler = testWith(findProgram('cc', 'gcc', 'clang'), 'a C compiler');
+
+  function expectWork(rows: Row[], unit: string): void {
+    for (const row of rows) {
+      expect(row.unit).toBe(unit);
+      expect(row.rate).toBeGreaterThan(0);
+      expect(row.perCpuSecond).toBeGreaterThan(0);
+      expect(row.p99Us).toBeGreaterThanOrEqual(row.p50Us ?? Infinity);
+    }
+  }
+
+  function contenders(rows: Row[]): string[] {
+    return rows.map(({ contender }) => contender);
+  }
+
+  testWithCompiler(
+    'echo, of messages larger than the C server can always send at once',
+    async () => {
+      const { rows, ratios } = await report('net', 'echo 16384 B, 50 connections');
+      expect(contenders(rows)).toEqual(['ours', 'ours, edge', 'node:net', 'C']);
+      expectWork(rows, 'messages');
+      expect(ratios['echo 16384 B, 50 connections ours/node:net']).toBeGreaterThan(0);
+      expect(ratios['echo 16384 B, 50 connections ours/C']).toBeGreaterThan(0);
+    },
+    300_000,
+  );
+
+  testWithCompiler(
+    'connections that come and go, with a message and without',
+    async () => {
+      const { rows, ratios } = await report('net', 'accept');
+      expect(rows.map((row) => row.case)).toEqual([
+        ...Array(4).fill('accept, one message, close'),
+        ...Array(4).fill('accept, close'),
+      ]);
+      expectWork(rows, 'connections');
+      expect(ratios['accept, one message, close ours/node:net']).toBeGreaterThan(0);
+      expect(ratios['accept, close ours/node:net']).toBeGreaterThan(0);
+    },
+    300_000,
+  );
+
+  testWithCompiler(
+    'a file, with nginx where it is installed',
+    async () => {
+      const { rows, ratios } = await report('net', 'file');
+      expect(contenders(rows).slice(0, 2)).toEqual(['ours', 'node:http']);
+      expectWork(rows, 'MiB');
+      expect(ratios['file of 10 MiB ours/node:http']).toBeGreaterThan(0);
+    },
+    300_000,
+  );
+
+  testWithCompiler(
+    'pingers, alone and beside a flooder',
+    async () => {
+      const { rows, ratios } = await report('net', 'pingers');
+      expect(contenders(rows)).toContain('ours, edge, and a flooder');
+      expectWork(rows, 'pings');
+      expect(ratios['99 pingers p99 ours, and a flooder/ours']).toBeGreaterThan(0);
+    },
+    300_000,
+  );
+
+  test('memory of idle connections', async () => {
+    const { rows, ratios } = await report('net', '1000 idle');
+    expect(contenders(rows)).toEqual(['ours', 'ours, edge', 'node:net']);
+    for (const { heapBytes, residentBytes } of rows) {
+      expect(heapBytes).toBeGreaterThan(0);
+      expect(Number.isFinite(residentBytes)).toBe(true);
+    }
+    expect(ratios['1000 idle connections heap bytes ours/node:net']).toBeGreaterThan(0);
+  }, 300_000);
 });
 
 test('a suite that does not exist is refused', async () => {
   const bench = runTs('test/bench/main.ts', { args: ['nonsense'] });
   expect(await bench.exit()).toEqual({ code: 1, signal: null });
-  expect(bench.stderr).toContain('there is no suite "nonsense", but echo, watch');
+  expect(bench.stderr).toContain('there is no suite "nonsense", but echo, net, watch');
 });

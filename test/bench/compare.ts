@@ -21,8 +21,9 @@ export function summarize(
   name: string,
   rounds: Rounds,
   fields: RatioFields,
+  unit?: string,
 ): Pick<Report, 'rows' | 'ratios'> {
-  const rows = [...rounds].map(([contender, figures]) => rowOf(name, contender, figures));
+  const rows = rowsOf(name, rounds, unit);
   const [[ours, own] = ['', []], ...others] = rounds;
   const ratios: Report['ratios'] = {};
   for (const [other, theirs] of others) {
@@ -34,15 +35,19 @@ export function summarize(
   return { rows, ratios };
 }
 
-function rowOf(name: string, contender: string, rounds: Figures[]): Row {
-  const of = (field: keyof Figures): number => median(rounds.map((figures) => figures[field]));
-  return {
-    case: name,
-    contender,
-    rate: of('rate'),
-    cpuSeconds: of('cpuSeconds'),
-    perCpuSecond: of('perCpuSecond'),
-    p50Us: of('p50Us'),
-    p99Us: of('p99Us'),
-  };
+/** Medians over the rounds. */
+export function rowsOf(name: string, rounds: Rounds, unit?: string): Row[] {
+  return [...rounds].map(([contender, figures]) => {
+    const of = (field: keyof Figures): number => median(figures.map((each) => each[field]));
+    return {
+      case: name,
+      contender,
+      ...(unit === undefined ? {} : { unit }),
+      rate: of('rate'),
+      cpuSeconds: of('cpuSeconds'),
+      perCpuSecond: of('perCpuSecond'),
+      p50Us: of('p50Us'),
+      p99Us: of('p99Us'),
+    };
+  });
 }

@@ -4,15 +4,8 @@
  * within a round; their median is told.
  */
 import { type Figures, type RatioFields, summarize } from './compare';
-import { type Command, compile, Program, script } from './programs';
-import { describeMachine, median, type Report, type Row } from './report';
-
-/** One load. */
-export interface LoadCase {
-  name: string;
-  connections: number;
-  bytes: number;
-}
+import { type Command, Program, type ProgramOptions } from './programs';
+import { median, type Report } from './report';
 
 /** How long and how often. */
 export interface Effort {
@@ -26,14 +19,35 @@ export interface Effort {
   addons: boolean;
 }
 
-/** What is contested: the first of the contenders is ours. */
-export interface Contest {
-  suite: string;
-  cases: LoadCase[];
-  contenders: Record<string, Command | null>;
+/** A client program; it is called with the server's port, `args`, and the two times. */
+export interface Load {
+  program: Command;
+  args: number[];
 }
 
-interface Sample extends Figures {
+/** One server under one load. */
+export interface Entrant {
+  /** As the column "contender" shows it. */
+  name: string;
+  server: Command;
+  options?: ProgramOptions;
+  load: Load;
+}
+
+/** One load for all contenders, of which the first is ours. */
+export interface Contest {
+  /** The name of the case. */
+  name: string;
+  /** What the load counts. */
+  unit?: string;
+  load: Load;
+  /** Null for one that this machine has not. */
+  contenders: Record<string, Command | null>;
+  ratios: RatioFields;
+}
+
+/** What a round gave, with how busy both sides were. */
+export interface Sample extends Figures {
   serverLoad: number;
   clientLoad: number;
 }
@@ -44,45 +58,38 @@ const CLIENT_CORE = 1;
 const BUSY = 0.9;
 
 /** Run the contest and put the figures together. */
-export async function hold(contest: Contest, effort: Effort): Promise<Report> {
-  const load = compile('load.c') ?? script('load.ts');
-  const contenders = Object.entries(contest.contenders).filter(
-    (entry): entry is [string, Command] => entry[1] !== null,
+export async function hold(
+  { name, unit, load, contenders, ratios }: Contest,
+  effort: Effort,
+): Promise<Pick<Report, 'rows' | 'ratios'>> {
+  const samples = await contend(present(contenders, load), effort);
+  warnOfBottleneck(name, samples);
+  return summarize(name, samples, ratios, unit);
+}
+
+/** Those contenders that this machine has, each under `load`. */
+export function present(contenders: Contest['contenders'], load: Load): Entrant[] {
+  return Object.entries(contenders).flatMap(([name, server]) =>
+    server === null ? [] : [{ name, server, load }],
   );
-  const rows: Row[] = [];
-  const ratios: Record<string, number> = {};
-  for (const loadCase of contest.cases.filter(({ name }) => name.includes(effort.only))) {
-    const samples = await measureCase({ loadCase, contenders, load }, effort);
-    // Of work per CPU-second; and of the latency, where one client waits for one answer.
-    const fields: RatioFields = { '': 'perCpuSecond' };
-    if (loadCase.connections === 1) fields[' p50'] = 'p50Us';
-    const summary = summarize(loadCase.name, samples, fields);
-    rows.push(...summary.rows);
-    Object.assign(ratios, summary.ratios);
-    warnOfBottleneck(loadCase, samples);
-  }
-  return { suite: contest.suite, machine: describeMachine(), rows, ratios };
 }
 
-interface CaseSetup {
-  loadCase: LoadCase;
-  contenders: [string, Command][];
-  load: Command;
-}
-
-async function measureCase(
-  { loadCase, contenders, load }: CaseSetup,
+/** The rounds of each entrant, by name. */
+export async function contend(
+  entrants: Entrant[],
   { rounds, roundMs, warmUpMs }: Effort,
 ): Promise<Map<string, Sample[]>> {
-  const { connections, bytes } = loadCase;
-  const samples = new Map(contenders.map(([name]) => [name, [] as Sample[]]));
-  const servers = contenders.map(([, command]) => new Program(command, SERVER_CORE));
+  const samples = new Map(entrants.map(({ name }) => [name, [] as Sample[]]));
+  const servers = entrants.map(
+    ({ server, options }) => new Program(server, { ...options, core: SERVER_CORE }),
+  );
   try {
     const ports = await Promise.all(servers.map((server) => server.line()));
     for (let round = 0; round < rounds; round += 1) {
-      for (const [index, [name]] of contenders.entries()) {
-        const args = [ports[index] ?? '', connections, bytes, warmUpMs, roundMs].map(String);
-        samples.get(name)?.push(await sample(servers[index] as Program, [...load, ...args]));
+      for (const [index, { name, load }] of entrants.entries()) {
+        const args = [ports[index] ?? '', ...load.args, warmUpMs, roundMs].map(String);
+        const client: Command = [...load.program, ...args];
+        samples.get(name)?.push(await sample(servers[index] as Program, client));
       }
     }
   } finally {
@@ -92,7 +99,7 @@ async function measureCase(
 }
 
 async function sample(server: Program, load: Command): Promise<Sample> {
-  const client = new Program(load, CLIENT_CORE);
+  const client = new Program(load, { core: CLIENT_CORE });
   try {
     await client.line();
     const start = performance.now();
@@ -106,12 +113,11 @@ async function sample(server: Program, load: Command): Promise<Sample> {
   }
 }
 
-function warnOfBottleneck({ name, connections }: LoadCase, samples: Map<string, Sample[]>): void {
-  if (connections === 1) return;
+function warnOfBottleneck(name: string, samples: Map<string, Sample[]>): void {
   for (const [contender, rounds] of samples) {
     const server = median(rounds.map(({ serverLoad }) => serverLoad));
     const client = median(rounds.map(({ clientLoad }) => clientLoad));
-    if (server >= BUSY || client < server) continue;
+    if (server >= BUSY || client < BUSY) continue;
     const loads = `the client was ${Math.round(client * 100)} % busy, the server ${Math.round(server * 100)} %`;
     console.warn(`${name}, ${contender}: ${loads}: the client is the bottleneck`);
   }

@@ -9,10 +9,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Effort } from './contest';
 import { echo } from './echo';
+import { net } from './net';
 import { publish, type Report } from './report';
 import { watch } from './watch';
 
-const suites: Record<string, (effort: Effort) => Promise<Report>> = { echo, watch };
+const suites: Record<string, (effort: Effort) => Promise<Report>> = { echo, net, watch };
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({

@@ -1,20 +1,36 @@
 /** The programs of a benchmark: compiled, pinned to a core, started, and their CPU time. */
-import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { cpus } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { findProgram } from '../support/programs';
 
+const ROOT = join(__dirname, '../..');
 const BUILD = join(__dirname, 'build');
+const compilerOptions = {
+  module: ModuleKind.CommonJS,
+  target: ScriptTarget.ES2022,
+  esModuleInterop: true,
+};
 const compiler = findProgram('cc', 'gcc', 'clang');
 const taskset = cpus().length > 1 ? findProgram('taskset') : null;
 
 /** A command line. */
 export type Command = [program: string, ...args: string[]];
 
-/** A C file of this folder as a program; null where there is no compiler. */
+/** A C file of this folder as a program; null, with a word, where there is no compiler. */
 export function compile(file: string): Command | null {
   if (compiler === null) return null;
   mkdirSync(BUILD, { recursive: true });
@@ -52,22 +68,63 @@ function missing(name: string, reason: string): null {
   return null;
 }
 
-/** A TypeScript file of this folder as a program. */
+/**
+ * A TypeScript file of this folder as a program: as JavaScript, because a compiler in the process
+ * would take seconds to start and be part of the memory that is measured.
+ */
 export function script(file: string): Command {
-  return [process.execPath, '-r', 'ts-node/register/transpile-only', join(__dirname, file)];
+  scripts ??= transpile(join(BUILD, 'js'));
+  return [process.execPath, join(scripts, relative(ROOT, __dirname), file.replace(/ts$/, 'js'))];
 }
 
-/** A running program of which the lines of output are read one by one. */
+let scripts: string | undefined;
+
+/** What the scripts consist of, in the same folders under `folder`. Only what has changed is made. */
+function transpile(folder: string): string {
+  for (const root of ['src', 'test/bench']) {
+    for (const name of readdirSync(join(ROOT, root), { encoding: 'utf8', recursive: true })) {
+      const source = join(ROOT, root, name);
+      const target = join(folder, root, name.replace(/ts$/, 'js'));
+      if (!name.endsWith('.ts') || source.startsWith(BUILD) || isNewer(target, source)) continue;
+      const { outputText } = transpileModule(readFileSync(source, 'utf8'), { compilerOptions });
+      mkdirSync(dirname(target), { recursive: true });
+      // In one step: somebody else may be starting the same script.
+      writeFileSync(`${target}.${process.pid}`, outputText);
+      renameSync(`${target}.${process.pid}`, target);
+    }
+  }
+  return folder;
+}
+
+function isNewer(target: string, source: string): boolean {
+  const { mtimeMs = 0 } = statSync(target, { throwIfNoEntry: false }) ?? {};
+  return mtimeMs > statSync(source).mtimeMs;
+}
+
+/** How to start a {@link Program}. */
+export interface ProgramOptions {
+  /** The core it is pinned to, where programs can be pinned. */
+  core?: number;
+  /** Added to the environment. */
+  env?: NodeJS.ProcessEnv;
+  /** An fd of ours that it has as fd 3. */
+  fd?: number;
+}
+
+/** A running program that is spoken with line by line. */
 export class Program {
-  readonly #child: ChildProcessByStdio<null, Readable, null>;
+  readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  /** Start `command`, on core `core` if one is given and programs can be pinned here. */
-  constructor(command: Command, core?: number) {
+  constructor(command: Command, { core, env, fd }: ProgramOptions = {}) {
     const isPinned = taskset !== null && core !== undefined;
     const [program, ...args] = isPinned ? [taskset, '-c', `${core}`, ...command] : command;
-    this.#child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+    this.#child = spawn(program as string, args, {
+      stdio: ['pipe', 'pipe', 'inherit', ...(fd === undefined ? [] : [fd])],
+      env: { ...process.env, ...env },
+    });
+    const output = this.#child.stdout as Readable;
+    this.#lines = createInterface({ input: output })[Symbol.asyncIterator]();
   }
 
   /** The next line it prints. */
@@ -77,17 +134,34 @@ export class Program {
     return value;
   }
 
-  /** CPU time of all its threads so far, in seconds. */
+  /** Give it a line to read. */
+  tell(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
+  }
+
+  /** CPU time of all its threads and children so far, in seconds. */
   cpuSeconds(): number {
-    const tasks = `/proc/${this.#child.pid}/task`;
     let nanoseconds = 0;
-    for (const task of readdirSync(tasks)) {
-      nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+    for (const task of this.#processes().flatMap(tasksOf)) {
+      nanoseconds += Number(readFileSync(`${task}/schedstat`, 'utf8').split(' ', 1)[0]);
     }
     return nanoseconds / 1e9;
   }
 
   kill(): void {
-    this.#child.kill('SIGKILL');
+    for (const pid of this.#processes()) process.kill(pid, 'SIGKILL');
   }
+
+  /** Itself and its children, unless it has ended. */
+  #processes(): number[] {
+    const { pid, exitCode, signalCode } = this.#child;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return [];
+    const children = tasksOf(pid).map((task) => readFileSync(`${task}/children`, 'utf8'));
+    return [pid, ...children.join(' ').split(' ').filter(Boolean).map(Number)];
+  }
+}
+
+function tasksOf(pid: number): string[] {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).map((task) => join(tasks, task));
 }

@@ -3,18 +3,27 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 
-/** Medians over the rounds for one contender in one case. */
+/**
+ * Medians over the rounds for one contender in one case. Which figures there are depends on the case:
+ * work that was done, or memory that is held.
+ */
 export interface Row {
   case: string;
   contender: string;
+  /** What the work is counted in; messages or events if not given. */
+  unit?: string;
   /** Units of work a second. */
-  rate: number;
+  rate?: number;
   /** CPU time of the server process, in seconds of one round. */
-  cpuSeconds: number;
+  cpuSeconds?: number;
   /** Units of work a CPU-second of the server: the figure to compare. */
-  perCpuSecond: number;
-  p50Us: number;
-  p99Us: number;
+  perCpuSecond?: number;
+  p50Us?: number;
+  p99Us?: number;
+  /** Bytes of the JavaScript heap and of malloc(3) for each connection. */
+  heapBytes?: number;
+  /** Bytes of memory that the process has written to (Private_Dirty) for each connection. */
+  residentBytes?: number;
 }
 
 /** The result of a suite. */
@@ -43,17 +52,10 @@ export function median(values: number[]): number {
 /** Print the report and keep it as `folder/SUITE.json`. */
 export function publish(report: Report, folder: string): void {
   console.log(`\n${report.suite} on ${report.machine}`);
-  console.table(
-    report.rows.map(({ case: name, contender, rate, cpuSeconds, perCpuSecond, p50Us, p99Us }) => ({
-      case: name,
-      contender,
-      'per second': Math.round(rate),
-      'CPU s': Number(cpuSeconds.toFixed(2)),
-      'per CPU-second': Math.round(perCpuSecond),
-      'p50 us': Number(p50Us.toFixed(1)),
-      'p99 us': Number(p99Us.toFixed(1)),
-    })),
-  );
+  const work = report.rows.filter(({ rate }) => rate !== undefined);
+  const memory = report.rows.filter(({ heapBytes }) => heapBytes !== undefined);
+  if (work.length > 0) console.table(work.map(workColumns));
+  if (memory.length > 0) console.table(memory.map(memoryColumns));
   for (const [name, ratio] of Object.entries(report.ratios)) {
     console.log(`${ratio.toFixed(2).padStart(7)}x  ${name}`);
   }
@@ -61,4 +63,30 @@ export function publish(report: Report, folder: string): void {
   const file = join(folder, `${report.suite}.json`);
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
   console.log(`\nkept in ${file}`);
+}
+
+function workColumns(row: Row): Record<string, string | number> {
+  return {
+    case: row.case,
+    contender: row.contender,
+    ...(row.unit === undefined ? {} : { unit: row.unit }),
+    'per second': rounded(row.rate, 0),
+    'CPU s': rounded(row.cpuSeconds, 2),
+    'per CPU-second': rounded(row.perCpuSecond, 0),
+    'p50 us': rounded(row.p50Us, 1),
+    'p99 us': rounded(row.p99Us, 1),
+  };
+}
+
+function memoryColumns(row: Row): Record<string, string | number> {
+  return {
+    case: row.case,
+    contender: row.contender,
+    'heap bytes each': rounded(row.heapBytes, 0),
+    'resident bytes each': rounded(row.residentBytes, 0),
+  };
+}
+
+function rounded(value = Number.NaN, digits: number): number {
+  return Number(value.toFixed(digits));
 }

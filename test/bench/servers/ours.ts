@@ -1,5 +1,6 @@
 /** The echo server on our loop; `edge` as an argument for edge-triggered. Prints its port. */
 import { TcpServer } from '../../../src';
+import { answerMemory } from './held-memory';
 
 const server = new TcpServer({
   port: 0,
@@ -11,3 +12,4 @@ const server = new TcpServer({
   },
 });
 console.log(server.port);
+answerMemory(() => server.connections.size);

@@ -4,8 +4,8 @@
  * again when it was answered.
  */
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { sys } from '../../../src';
-import { script } from '../programs';
 import { contender } from './watch';
 
 const [name = '', gapUs = '', warmUpMs = '', measureMs = ''] = process.argv.slice(2);
@@ -31,8 +31,9 @@ contender(name)([fd], () => {
   if (gapUs === '0') sys.write(fd, bytes, 1);
 });
 
-const [program, ...args] = script('watchers/writer.ts');
-const writer = spawn(program, [...args, gapUs], { stdio: [theirs, theirs, 'inherit'] });
+// Beside this file, which runs as JavaScript.
+const script = join(__dirname, 'writer.js');
+const writer = spawn(process.execPath, [script, gapUs], { stdio: [theirs, theirs, 'inherit'] });
 
 function percentile(share: number): number {
   return latencies[Math.floor((latencies.length - 1) * share)] ?? Number.NaN;

@@ -1,8 +1,8 @@
 /**
- * The load of load.c for machines without a C compiler: the same blocking calls in turn, through
+ * The load of messages.c for machines without a C compiler: the same blocking calls in turn, through
  * our own `sys`. Costs more, so the check of the client's own load may complain.
  */
-import { sys } from '../../src';
+import { sys } from '../../../src';
 
 const { AF_INET, IPPROTO_TCP, MSG_NOSIGNAL, SOCK_STREAM, TCP_NODELAY } = sys.constants;
 const SAMPLE_EVERY = 8;

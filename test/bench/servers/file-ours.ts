@@ -1,0 +1,9 @@
+/** A file by sendfile(2) behind a head of node:http. Prints its port. */
+import { sendFile, serveHttp, TcpServer } from '../../../src';
+
+const path = process.argv[2] as string;
+const server = new TcpServer({ port: 0 });
+serveHttp(server, {}, (_request, response) => {
+  void sendFile(response, path);
+});
+console.log(server.port);
