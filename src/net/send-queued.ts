@@ -25,18 +25,15 @@ export function sendBytes(fd: number, bytes: Uint8Array, length: number): number
 
 /** The parts of one call; empty between calls, so that it holds nobody's bytes. */
 const parts: Uint8Array[] = [];
+/** Where the small chunks of one call are put together. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
  * Send from the front of `queue` to the socket `fd`, about `limit` bytes at most, with one call:
- * sendfile(2), send(2), or writev(2) for several parts, where small chunks are put together in
- * `scratch`. Returns the bytes taken, of which the queue must be told; {@link FULL}; or an error,
- * after which the socket is to be closed.
+ * sendfile(2), send(2), or writev(2) for several parts. Returns the bytes taken, of which the queue
+ * must be told; {@link FULL}; or an error, after which the socket is to be closed.
  */
-export function sendQueued(
-  fd: number,
-  queue: WriteQueue,
-  { scratch, limit }: { scratch: Buffer; limit: number },
-): number | Error {
+export function sendQueued(fd: number, queue: WriteQueue, limit: number): number | Error {
   if (queue.file >= 0) return sendFileBytes(fd, queue, limit);
   const bytes = queue.collect(parts, scratch, limit);
   const [first] = parts;
