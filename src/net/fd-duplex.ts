@@ -31,6 +31,7 @@ import {
   mayClose,
 } from './fd-duplex-options';
 import { checkFileRange, type FileRange } from './file-range';
+import { resetOnClose } from './reset-on-close';
 import { setSocketOption } from './socket-options';
 import { TcpConnection } from './tcp-connection';
 
@@ -41,9 +42,6 @@ type Channel = TcpConnection | FdChannel;
 
 /** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
-
-/** A socket made for a stream belongs to nobody but the stream. */
-const nobody = { onConnectionClose: () => {} };
 
 /**
  * Looks like a `net.Socket` to those who take one. `close` comes without the `hadError` of a
@@ -222,9 +220,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   /** Close at once, a TCP connection with a reset: the peer gets ECONNRESET. */
   resetAndDestroy(): this {
     const connection = this.#tcp;
-    if (connection !== null) {
-      setSocketOption(connection.fd, 'linger', { enabled: true, seconds: 0 });
-    }
+    if (connection !== null) resetOnClose(connection.fd);
     return this.destroy();
   }
 
@@ -318,8 +314,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     const fd = isOurs ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
     orClose(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
     const options = connectionOptionsSchema.parse({ handler: this });
-    const owned = { loop: loop ?? defaultLoop(), owner: nobody };
-    return new TcpConnection(fd, connectionSettings<TcpConnection>(options, owned));
+    const settings = connectionSettings<TcpConnection>(options, { loop: loop ?? defaultLoop() });
+    return new TcpConnection(fd, settings);
   }
 
   /**

@@ -7,7 +7,8 @@ import { MSG_NOSIGNAL } from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
 import { send } from '../sys/socket';
 import { writev } from '../sys/vector';
-import { rangeError, resetOnClose, sendRange } from './file-range';
+import { rangeError, sendRange } from './file-range';
+import { resetOnClose } from './reset-on-close';
 import type { WriteQueue } from './write-queue';
 
 const { EAGAIN, EINTR } = errno;
@@ -59,6 +60,7 @@ function sendFileBytes(fd: number, queue: WriteQueue, limit: number): number | E
   if (fileLength === 0) return 0;
   const count = sendRange(fd, file, fileOffset, Math.min(fileLength, limit));
   if (count > 0 || count === FULL) return count;
+  // A peer to whom a FIN is the end of a body must not take half of it for the whole.
   resetOnClose(fd);
   return rangeError(count, file, fileOffset);
 }
