@@ -47,7 +47,6 @@ export {
   type AcceptTrigger,
   type AddressFamily,
   type CongestionState,
-  type ConnectionDuplexOptions,
   type ConnectionHandler,
   type ConnectionOptions,
   type ConnectOptions,

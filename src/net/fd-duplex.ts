@@ -23,7 +23,6 @@ import { closedError } from './connection-writer';
 import { type PlacedRange, placeFor, takePortion, takeRange } from './duplex-chunks';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
-  type ConnectionDuplexOptions,
   type DuplexBase,
   duplexPlan,
   type FdDuplexOptions,
@@ -72,7 +71,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
    * regular file or directory, which is always ready and cannot be watched. Fds are left open then.
    * They are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
    */
-  constructor(connection: TcpConnection, options?: ConnectionDuplexOptions);
+  constructor(connection: TcpConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
   constructor(fds: number | FdEnds, options?: FdDuplexOptions);
   constructor(source: TcpConnection | number | FdEnds, options: FdDuplexOptions = {}) {
     const { base, stream, signal } = duplexPlan(source, options);
@@ -198,11 +197,11 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /**
    * Send a range of the regular file `fd` behind all that was written, by sendfile(2): see
-   * {@link TcpConnection.sendFile}. Returns what `write` returns. The fd is borrowed until `callback`,
-   * which is called once, also when the stream is destroyed. Of a
-   * connection only: other fds throw a {@link SystemError} ENOTSOCK.
+   * {@link TcpConnection.sendFile}. The fd is borrowed until `callback`, which is called once, also
+   * when the stream is destroyed. Returns what `write` returns. Throws a {@link SystemError}: EBADF,
+   * EINVAL (not a regular file), ENOTSOCK (the stream is on no connection).
    */
-  sendFile(fd: number, range: FileRange, callback: Callback): boolean {
+  sendFile(fd: number, range: FileRange, callback?: Callback): boolean {
     if (this.#channel instanceof FdChannel) {
       throw new SystemError('sendfile', ENOTSOCK, { reason: 'the stream is on no connection' });
     }

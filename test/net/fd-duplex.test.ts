@@ -3,7 +3,7 @@ import { Transform } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { connect } from '../../src/net/connect';
 import { FdDuplex } from '../../src/net/fd-duplex';
-import type { ConnectionDuplexOptions } from '../../src/net/fd-duplex-options';
+import type { FdDuplexOptions } from '../../src/net/fd-duplex-options';
 import { getSocketOption } from '../../src/net/socket-options';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
@@ -30,7 +30,7 @@ function serve(options: Partial<TcpServerOptions>): void {
 }
 
 async function connected(
-  options: ConnectionDuplexOptions = {},
+  options: FdDuplexOptions = {},
   peerOptions: { allowHalfOpen?: boolean } = {},
 ): Promise<{
   connection: TcpConnection;
