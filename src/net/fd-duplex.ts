@@ -332,7 +332,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
       chunks.length === 0
         ? callback
         : (error) => (error ? callback(error) : this.#send(chunks, callback));
-    if (range !== null) return sendRange(channel, range, done);
+    if (range !== null) return queueRange(channel, range, done);
     if (last === undefined) return void process.nextTick(done);
     channel.cork();
     for (const chunk of portion) channel.write(chunk);
@@ -341,7 +341,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 }
 
-function sendRange(channel: Channel, range: PlacedRange, done: Callback): void {
+function queueRange(channel: Channel, range: PlacedRange, done: Callback): void {
   try {
     (channel as TcpConnection).sendFile(range.fd, range, done);
   } catch (error) {

@@ -292,7 +292,7 @@ test('the listener tells how it answered, and why not with a file', async () => 
 test('a root that is none, and wrong options, are told at once', () => {
   expect(() => serveFiles(join(folder, 'missing'))).toThrow(/ENOENT/);
   expect(() => serveFiles(join(folder, 'secret'))).toThrow(/ENOTDIR: .*secret is not a directory/);
-  expect(() => serveFiles(root, { index: 'a/b' })).toThrow(/index/);
+  expect(() => serveFiles(root, { index: 'a/b' })).toThrow(/^Invalid option "index" of serveFiles/);
   expect(() => serveFiles(root, { dotfiles: 'deny' as never })).toThrow(/dotfiles/);
   expect(() => serveFiles(root, { indx: '' } as never)).toThrow(/indx/);
 });
