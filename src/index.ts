@@ -76,6 +76,8 @@ export {
   type ReceivedFds,
   type ReceiveFdsOptions,
   receiveFds,
+  type ShutdownOptions,
+  type ShutdownResult,
   type SocketOptions,
   StreamServer,
   type StreamServerEvents,
@@ -182,4 +184,5 @@ export {
   WebSocketServer,
   type WebSocketServerEvents,
   type WebSocketServerOptions,
+  type WebSocketShutdownOptions,
 } from './ws';
