@@ -10,6 +10,7 @@ import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -54,8 +55,6 @@ function endings(stream: FdDuplex): string[] {
   }
   return heard;
 }
-
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 test('a stream can be piped into itself', async () => {
   const { stream, peer } = await connected();
