@@ -182,7 +182,7 @@ test.each([
 ])('its types serve a strict %s program', async (_name, file) => {
   writeFileSync(
     join(folder, file),
-    `import { type ConnectionHandler, constants, Epoll, EventLoop, type EventLoopStats, FdWatcher, sys, SystemError, TcpServer, watch, WebSocketServer } from 'epoll-ffi';
+    `import { type ConnectionHandler, constants, Epoll, EventLoop, type EventLoopStats, FdDuplex, FdWatcher, type FileOutcome, sendFile, serveFiles, serveHttp, type ShutdownResult, sys, SystemError, TcpServer, watch, WebSocketServer } from 'epoll-ffi';
      import { Epoll as Compat } from 'epoll-ffi/compat/epoll';
 
      export function three(fd: number): number[] {
@@ -200,6 +200,10 @@ test.each([
      const handler: ConnectionHandler = { onData: (connection, chunk) => void connection.write(chunk.toString()) };
      export const server = new TcpServer({ port: 0, handler });
      server.on('connection', (connection) => connection.on('close', (error) => error?.message));
+     export const stop = (): Promise<ShutdownResult> => server.shutdown({ deadlineMs: 100 });
+     export const stream = new FdDuplex({ readFd: 0, writeFd: 1 }, { ownsFd: false }).setNoDelay();
+     export const site = serveHttp(server).on('request', serveFiles('.', { index: false }));
+     site.on('request', (_request, response): Promise<FileOutcome> => sendFile(response, 'a', { etag: '"1"' }));
      export const chat = new WebSocketServer({ port: 0, authorize: async ({ headers }) => headers.origin !== undefined });
      chat.on('connection', (socket, { url }) => socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })) && url);
      try { sys.unwrap(sys.listen(1, 1), 'listen'); } catch (error) { if (error instanceof SystemError) error.code satisfies string; }

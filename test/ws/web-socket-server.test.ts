@@ -275,20 +275,20 @@ describe('clients that never read', () => {
     });
     const honest = dial(server, '/honest');
     await next(honest, 'open');
+    let answers = 0;
+    honest.on('message', () => {
+      // Of interest are those that come while others are stuck.
+      if (server.clients.size > 1) answers += 1;
+      if (timedOut < CLIENTS) honest.send('ping');
+    });
+    honest.send('ping');
     for (let index = 0; index < CLIENTS; index += 1) {
       const peer = await client(server.port);
       peer.pause();
       peer.write(asRequest(UPGRADE));
     }
-    const latencies: number[] = [];
-    while (timedOut < CLIENTS) {
-      const start = performance.now();
-      honest.send('ping');
-      await next(honest, 'message');
-      latencies.push(performance.now() - start);
-    }
-    await until(() => server.clients.size === 1);
-    expect(latencies.sort((a, b) => a - b)[latencies.length >> 1]).toBeLessThan(300);
+    await until(() => timedOut === CLIENTS && server.clients.size === 1);
+    expect(answers).toBeGreaterThan(1);
     const { peer } = await connected(server);
     expect(peer.readyState).toBe(WebSocket.OPEN);
   });
@@ -632,14 +632,16 @@ describe('closing the server', () => {
   });
 
   test('whoever has not closed after closeTimeoutMs is cut', async () => {
+    const patient = serve({ closeTimeoutMs: 600_000 });
+    await rawPeer(patient);
     const server = serve({ closeTimeoutMs: 100 });
     const silent = await rawPeer(server);
     const halfway = await client(server.port);
     halfway.write('GET / HTTP/1.1\r\n');
-    const start = performance.now();
+    patient.close();
     server.close();
     await next(server, 'close');
-    expect(performance.now() - start).toBeLessThan(4_500);
+    expect(patient.clients.size).toBe(1);
     expect(parseServerFrames(await receiveAll(silent))[0]?.payload.readUInt16BE(0)).toBe(1001);
   });
 
