@@ -19,6 +19,11 @@ expectNoFdLeaks();
 const TIMEOUT_MS = 120_000;
 const TRIGGERS = ['level', 'edge'] as const;
 
+/** Have `subject` connect to `server`, itself if not given. Returns what came of it. */
+function talk(subject: Subject, server = subject): Promise<string[]> {
+  return subject.tell(`connect ${server.port}`, /(answer|failed|lost) (.*)\n/);
+}
+
 /** Three megabytes there and back. */
 async function echoesMuch(port: number): Promise<void> {
   const peer = await client(port);
@@ -193,10 +198,8 @@ describe('epoll_ctl', () => {
           new Subject(['libuv']).listening(),
         ]);
         await subject.attack([`epoll_ctl:error=${error}:when=1`]);
-        const talk = (): Promise<string[]> =>
-          subject.tell(`connect ${server.port}`, /(answer|failed|lost) (.*)\n/);
-        expect(await talk()).toEqual(['failed', `${error} epoll_ctl`]);
-        expect(await talk()).toEqual(['answer', 'hello']);
+        expect(await talk(subject, server)).toEqual(['failed', `${error} epoll_ctl`]);
+        expect(await talk(subject, server)).toEqual(['answer', 'hello']);
         await subject.isAtBase();
       },
       TIMEOUT_MS,
@@ -210,10 +213,8 @@ describe('connect', () => {
       `gives ${error} at once: the promise is rejected with it, and the next one works`,
       async () => {
         const subject = await new Subject([], [`connect:error=${error}:when=1`]).listening();
-        const talk = (): Promise<string[]> =>
-          subject.tell(`connect ${subject.port}`, /(answer|failed|lost) (.*)\n/);
-        expect(await talk()).toEqual(['failed', `${error} connect`]);
-        expect(await talk()).toEqual(['answer', 'hello']);
+        expect(await talk(subject)).toEqual(['failed', `${error} connect`]);
+        expect(await talk(subject)).toEqual(['answer', 'hello']);
         await subject.isAtBase();
       },
       TIMEOUT_MS,
@@ -224,9 +225,7 @@ describe('connect', () => {
     'is interrupted: it is asked again',
     async () => {
       const subject = await new Subject([], ['connect:error=EINTR:when=1']).listening();
-      const talk = (): Promise<string[]> =>
-        subject.tell(`connect ${subject.port}`, /(answer|failed|lost) (.*)\n/);
-      expect(await talk()).toEqual(['answer', 'hello']);
+      expect(await talk(subject)).toEqual(['answer', 'hello']);
       await subject.isAtBase();
     },
     TIMEOUT_MS,
