@@ -47,7 +47,6 @@ export {
   type AcceptTrigger,
   type AddressFamily,
   type CongestionState,
-  type ConnectionDuplexOptions,
   type ConnectionHandler,
   type ConnectionOptions,
   type ConnectOptions,
@@ -77,6 +76,8 @@ export {
   type ReceivedFds,
   type ReceiveFdsOptions,
   receiveFds,
+  type ShutdownOptions,
+  type ShutdownResult,
   type SocketOptions,
   StreamServer,
   type StreamServerEvents,
@@ -183,4 +184,5 @@ export {
   WebSocketServer,
   type WebSocketServerEvents,
   type WebSocketServerOptions,
+  type WebSocketShutdownOptions,
 } from './ws';

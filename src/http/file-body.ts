@@ -84,12 +84,12 @@ async function sendDirectly(
     };
     for (const part of parts) {
       if (typeof part === 'string') response.write(part, 'latin1');
-      else sendRange(socket, fd, part, onSent);
+      else queueRange(socket, fd, part, onSent);
     }
   });
 }
 
-function sendRange(
+function queueRange(
   socket: FdDuplex,
   fd: number,
   range: FileRange,

@@ -8,6 +8,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { parseOptions } from '../loop/options';
 import { errno, SystemError } from '../sys/errno';
 import { endResponse } from './file-body';
 import { openFile } from './regular-file';
@@ -63,13 +64,14 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
  * A listener for the `request` event of an `http.Server` that answers GET and HEAD with the files of
  * the folder `root`: with ranges, conditions, `index.html` for a folder, a redirect to "/name/" for
  * "/name" that is one. What is not served: names that begin with a dot, anything that leads out of
- * the root, and what is no regular file. Its true path is taken now: throws ENOENT or ENOTDIR.
+ * the root, and what is no regular file. The true path of the root is taken now.
  *
  * The listener's promise never rejects: it tells how the request was answered, and why not with a
- * file. See {@link FileOutcome}.
+ * file. See {@link FileOutcome}. Throws ENOENT or ENOTDIR of the root, and a TypeError that names a
+ * wrong option.
  */
 export function serveFiles(root: string, options: ServeFilesOptions = {}): FileListener {
-  const settings = schema.parse(options);
+  const settings = parseOptions('serveFiles', schema, options);
   if (!statSync(root).isDirectory()) {
     throw new SystemError('open', errno.ENOTDIR, { reason: `${root} is not a directory` });
   }

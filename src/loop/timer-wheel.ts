@@ -25,7 +25,7 @@ const SLOTS = 256;
 /** Ticks of one slot of each level: 10 ms, 2.56 s, 11 minutes, 46 hours. */
 const SPANS = [1, SLOTS, SLOTS ** 2, SLOTS ** 3];
 /** Longest delay, about 24 days: Node's timers go no further either. */
-const MAX_DELAY_MS = 0x7fff_ffff;
+export const MAX_DELAY_MS = 0x7fff_ffff;
 /** The list of what is being fired, behind those of the slots. */
 const DUE = SPANS.length * SLOTS;
 

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
+import { MAX_DELAY_MS } from '../loop/timer-wheel';
 import { outOfRange } from '../sys/check';
 import { type ConnectionOptions, connectionOptionFields } from './connection-options';
 import { type Endpoint, familyOf } from './endpoint';
@@ -55,7 +56,7 @@ const PORT_MAX = 65_535;
 
 const commonFields = {
   ...connectionOptionFields,
-  connectTimeoutMs: z.number().min(0).max(0x7fff_ffff).default(0),
+  connectTimeoutMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
   signal: z.instanceof(AbortSignal).optional(),
   loop: z.instanceof(EventLoop).optional(),
 };

@@ -22,15 +22,13 @@ import {
   familyOf,
   formatEndpoint,
 } from './endpoint';
-import { forgetConnection, isSelfConnected } from './self-connect';
+import { resetOnClose } from './reset-on-close';
+import { isSelfConnected } from './self-connect';
 import { TcpConnection } from './tcp-connection';
 
 const { EAGAIN, EALREADY, ECONNREFUSED, EINPROGRESS, EINTR, EISCONN } = errno;
 const { IPPROTO_IP, IPPROTO_TCP, IP_BIND_ADDRESS_NO_PORT, SOL_SOCKET, SO_REUSEADDR } = constants;
 const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY } = constants;
-
-/** A client's connections belong to nobody but their user. */
-const nobody = { onConnectionClose: () => {} };
 
 /**
  * Connect to an IP address and port, or to the path or abstract name of a unix socket.
@@ -53,7 +51,7 @@ export async function connect(options: ConnectOptions): Promise<TcpConnection> {
   const plan = connectPlan(options);
   plan.signal?.throwIfAborted();
   const loop = plan.loop ?? defaultLoop();
-  const settings = connectionSettings<TcpConnection>(plan, { loop, owner: nobody });
+  const settings = connectionSettings<TcpConnection>(plan, { loop });
   const { fd, isConnected } = openConnecting(plan);
   const { remote, connectTimeoutMs, signal } = plan;
   if (!isConnected) await finishConnect(fd, { loop, remote, connectTimeoutMs, signal });
@@ -97,7 +95,8 @@ function begin(fd: number, remote: Endpoint, remoteBytes: Uint8Array): boolean {
 
 /** Nobody else is at `remote` than this very socket: as good as nobody. */
 function refuseSelf(fd: number, remote: Endpoint): void {
-  forgetConnection(fd);
+  // It would stand in the server's way: see self-connect.ts.
+  resetOnClose(fd);
   const reason = `nobody listens at ${formatEndpoint(remote)}, the socket met itself`;
   throw errorAt(ECONNREFUSED, 'connect', remote, reason);
 }

@@ -14,11 +14,10 @@
  */
 import type { EventLoop } from '../loop/event-loop';
 import type { Timed } from '../loop/timer-lists';
+import { MAX_DELAY_MS } from '../loop/timer-wheel';
 import { invalidType, outOfRange } from '../sys/check';
 import { errno, SystemError } from '../sys/errno';
 
-/** Longest limit, about 24 days. */
-export const MAX_TIMEOUT_MS = 0x7fff_ffff;
 /** {@link ReadRate.windowMs} if it is not given. */
 export const DEFAULT_WINDOW_MS = 5_000;
 
@@ -285,11 +284,11 @@ export function deadlinesOf(loop: EventLoop): ConnectionDeadlines {
   return deadlines;
 }
 
-/** A limit in milliseconds: a number from 0 to {@link MAX_TIMEOUT_MS}. */
+/** A limit in milliseconds: a number from 0 to {@link MAX_DELAY_MS}. */
 export function checkLimit(name: string, value: unknown): void {
   if (typeof value !== 'number') throw invalidType(name, 'a number', value);
-  if (value >= 0 && value <= MAX_TIMEOUT_MS) return;
-  throw outOfRange(name, `>= 0 and <= ${MAX_TIMEOUT_MS}`, value);
+  if (value >= 0 && value <= MAX_DELAY_MS) return;
+  throw outOfRange(name, `>= 0 and <= ${MAX_DELAY_MS}`, value);
 }
 
 /** Why a connection without any bytes for `idleMs` is cut; `limit` names what was set. */

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import type { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
+import { MAX_DELAY_MS } from '../loop/timer-wheel';
 import {
   type ConnectionDeadlines,
   DEFAULT_WINDOW_MS,
   deadlinesOf,
-  MAX_TIMEOUT_MS,
   type ReadRate,
 } from './connection-deadlines';
 import { type ConnectionHandler, emitEvents } from './connection-handler';
@@ -63,7 +63,7 @@ function isHandler(value: unknown): boolean {
 
 const readRateSchema = z.strictObject({
   bytesPerSecond: z.number().positive(),
-  windowMs: z.number().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_WINDOW_MS),
+  windowMs: z.number().min(1).max(MAX_DELAY_MS).default(DEFAULT_WINDOW_MS),
 });
 
 /** Check a {@link ReadRate} that is set on a single connection. */
@@ -83,9 +83,9 @@ export const connectionOptionFields = {
     .int()
     .min(1)
     .default(16 * 1024 * 1024),
-  idleTimeoutMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
-  writeTimeoutMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
-  lifetimeMs: z.number().min(0).max(MAX_TIMEOUT_MS).default(0),
+  idleTimeoutMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
+  writeTimeoutMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
+  lifetimeMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
   minReadRate: readRateSchema.optional(),
   readQuantumBytes: z
     .int()
@@ -121,10 +121,13 @@ export interface ConnectionSettings<C> extends CheckedOptions {
   readonly sendsFirst: boolean;
 }
 
-/** The settings for connections of `owner` on `loop`, out of checked options. */
+/** The owner of a connection that belongs to nobody but its user: a client's, a stream's. */
+const nobody: ConnectionOwner<unknown> = { onConnectionClose: () => {} };
+
+/** The settings for connections on `loop`, out of checked options; of `owner`, if they have one. */
 export function connectionSettings<C>(
   options: CheckedOptions,
-  { loop, owner }: { loop: EventLoop; owner: ConnectionOwner<C> },
+  { loop, owner = nobody }: { loop: EventLoop; owner?: ConnectionOwner<C> },
 ): ConnectionSettings<C> {
   const { trigger, writeStrategy } = options;
   const sendsFirst = writeStrategy === 'send-first';

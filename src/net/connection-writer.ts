@@ -225,10 +225,10 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     const queue = this.#queue;
     // A callback that makes us come here again leaves the rest to the flush that called it.
     if (queue === null || queue.isSettling || this.#corks > 0 || this.#state === 'failed') return;
-    const { buffers, loop, writeQuantumBytes } = this.settings;
+    const { loop, writeQuantumBytes } = this.settings;
     let left = writeQuantumBytes;
     while (!queue.empty && !this.closed && left > 0) {
-      const count = sendQueued(this.#fd, queue, { scratch: buffers.gather, limit: left });
+      const count = sendQueued(this.#fd, queue, left);
       if (count instanceof Error) return this.#failSoon(count);
       if (count === FULL) break;
       left -= count;

@@ -22,8 +22,8 @@ export interface FdEnds {
   writeFd?: number;
 }
 
-/** Options of every {@link FdDuplex}. */
-export interface ConnectionDuplexOptions {
+/** Options of {@link FdDuplex}. */
+export interface FdDuplexOptions {
   /**
    * Keep our half open when the other side has ended, until `end` is called. True if not given, as
    * of `stream.Duplex`, and needed under TLS, whose last bytes may go after that. False does what
@@ -38,17 +38,13 @@ export interface ConnectionDuplexOptions {
   writableHighWaterMark?: number;
   /** Destroy the stream, with an AbortError, when this is aborted. */
   signal?: AbortSignal;
-}
-
-/** Options of an {@link FdDuplex} on fds. */
-export interface FdDuplexOptions extends ConnectionDuplexOptions {
   /**
-   * Close the fds with the stream; true if not given. Stdin, stdout and stderr (0 to 2) stay open
+   * For fds: close them with the stream; true if not given. Stdin, stdout and stderr (0 to 2) stay open
    * all the same: libuv ends the process when one of its own fds gets such a number. A socket's FIN
    * is sent, the end of a pipe comes with the end of the process.
    */
   ownsFd?: boolean;
-  /** The loop that does the work; this thread's default loop if not given. */
+  /** For fds: the loop that does the work; this thread's default loop if not given. */
   loop?: EventLoop;
 }
 

@@ -23,7 +23,6 @@ import { closedError } from './connection-writer';
 import { type PlacedRange, placeFor, takePortion, takeRange } from './duplex-chunks';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
-  type ConnectionDuplexOptions,
   type DuplexBase,
   duplexPlan,
   type FdDuplexOptions,
@@ -31,6 +30,7 @@ import {
   mayClose,
 } from './fd-duplex-options';
 import { checkFileRange, type FileRange } from './file-range';
+import { resetOnClose } from './reset-on-close';
 import { setSocketOption } from './socket-options';
 import { TcpConnection } from './tcp-connection';
 
@@ -41,9 +41,6 @@ type Channel = TcpConnection | FdChannel;
 
 /** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
-
-/** A socket made for a stream belongs to nobody but the stream. */
-const nobody = { onConnectionClose: () => {} };
 
 /**
  * Looks like a `net.Socket` to those who take one. `close` comes without the `hadError` of a
@@ -74,7 +71,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
    * regular file or directory, which is always ready and cannot be watched. Fds are left open then.
    * They are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
    */
-  constructor(connection: TcpConnection, options?: ConnectionDuplexOptions);
+  constructor(connection: TcpConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
   constructor(fds: number | FdEnds, options?: FdDuplexOptions);
   constructor(source: TcpConnection | number | FdEnds, options: FdDuplexOptions = {}) {
     const { base, stream, signal } = duplexPlan(source, options);
@@ -200,11 +197,11 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /**
    * Send a range of the regular file `fd` behind all that was written, by sendfile(2): see
-   * {@link TcpConnection.sendFile}. Returns what `write` returns. The fd is borrowed until `callback`,
-   * which is called once, also when the stream is destroyed. Of a
-   * connection only: other fds throw a {@link SystemError} ENOTSOCK.
+   * {@link TcpConnection.sendFile}. The fd is borrowed until `callback`, which is called once, also
+   * when the stream is destroyed. Returns what `write` returns. Throws a {@link SystemError}: EBADF,
+   * EINVAL (not a regular file), ENOTSOCK (the stream is on no connection).
    */
-  sendFile(fd: number, range: FileRange, callback: Callback): boolean {
+  sendFile(fd: number, range: FileRange, callback?: Callback): boolean {
     if (this.#channel instanceof FdChannel) {
       throw new SystemError('sendfile', ENOTSOCK, { reason: 'the stream is on no connection' });
     }
@@ -222,9 +219,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   /** Close at once, a TCP connection with a reset: the peer gets ECONNRESET. */
   resetAndDestroy(): this {
     const connection = this.#tcp;
-    if (connection !== null) {
-      setSocketOption(connection.fd, 'linger', { enabled: true, seconds: 0 });
-    }
+    if (connection !== null) resetOnClose(connection.fd);
     return this.destroy();
   }
 
@@ -318,8 +313,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     const fd = isOurs ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
     orClose(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
     const options = connectionOptionsSchema.parse({ handler: this });
-    const owned = { loop: loop ?? defaultLoop(), owner: nobody };
-    return new TcpConnection(fd, connectionSettings<TcpConnection>(options, owned));
+    const settings = connectionSettings<TcpConnection>(options, { loop: loop ?? defaultLoop() });
+    return new TcpConnection(fd, settings);
   }
 
   /**
@@ -337,7 +332,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
       chunks.length === 0
         ? callback
         : (error) => (error ? callback(error) : this.#send(chunks, callback));
-    if (range !== null) return sendRange(channel, range, done);
+    if (range !== null) return queueRange(channel, range, done);
     if (last === undefined) return void process.nextTick(done);
     channel.cork();
     for (const chunk of portion) channel.write(chunk);
@@ -346,7 +341,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 }
 
-function sendRange(channel: Channel, range: PlacedRange, done: Callback): void {
+function queueRange(channel: Channel, range: PlacedRange, done: Callback): void {
   try {
     (channel as TcpConnection).sendFile(range.fd, range, done);
   } catch (error) {

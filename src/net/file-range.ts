@@ -6,9 +6,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { checkFd, checkInteger, invalidType, outOfRange } from '../sys/check';
-import { SO_LINGER, SOL_SOCKET } from '../sys/constants';
 import { errno, errnoText, SystemError } from '../sys/errno';
-import { setsockopt } from '../sys/socket';
 import { sendfile } from '../sys/transfer';
 
 const { EBADF, EINTR, EINVAL } = errno;
@@ -65,12 +63,4 @@ export function rangeError(outcome: number, file: number, offset: number): Error
   }
   const text = `fd ${file} ended at offset ${offset}, before the range that was to be sent`;
   return Object.assign(new Error(text), { code: 'ERR_FILE_TRUNCATED', fd: file });
-}
-
-/**
- * Have the close of `socket` be a reset, where there is such a thing: a peer to whom a FIN is the end
- * of a body must not take half of it for the whole. See SO_LINGER in socket(7).
- */
-export function resetOnClose(socket: number): void {
-  setsockopt(socket, SOL_SOCKET, SO_LINGER, Int32Array.of(1, 0));
 }

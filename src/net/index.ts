@@ -16,7 +16,7 @@ export {
 export type { DroppedConnection, DropReason } from './dropped-connection';
 export type { AddressFamily, Endpoint } from './endpoint';
 export { FdDuplex } from './fd-duplex';
-export type { ConnectionDuplexOptions, FdDuplexOptions, FdEnds } from './fd-duplex-options';
+export type { FdDuplexOptions, FdEnds } from './fd-duplex-options';
 export {
   peerCredentials,
   type ReceivedFds,

@@ -11,7 +11,7 @@ import { ViewCache } from './view-cache';
 /** Bytes of one recv(2). More would cost the cache, less would cost calls. */
 export const READ_BYTES = 64 * 1024;
 /** Bytes gathered for one send(2). */
-export const GATHER_BYTES = 64 * 1024;
+const GATHER_BYTES = 64 * 1024;
 
 /** The buffers of one loop. */
 export class IoBuffers {
@@ -19,8 +19,6 @@ export class IoBuffers {
   readonly read: Buffer = allocate(READ_BYTES);
   /** Views of `read`, without an allocation for the small ones. */
   readonly views = new ViewCache(this.read);
-  /** Where a queue's small chunks are put together. */
-  readonly gather: Buffer = allocate(GATHER_BYTES);
   /** Where the writes of the connection whose events are being handled are put together. */
   readonly cork: Buffer = allocate(GATHER_BYTES);
   /** Whose events are being handled, and whose writes the next two are; null if nobody's. */

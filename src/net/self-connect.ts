@@ -8,7 +8,6 @@
  */
 import { ADDRESS_BYTES, decodeAddress } from '../sys/address';
 import { getpeername, getsockname } from '../sys/socket';
-import { setSocketOption } from './socket-options';
 
 /** Whether the connected TCP socket `fd` has itself for a peer; `port` is that of the server. */
 export function isSelfConnected(fd: number, port: number): boolean {
@@ -19,9 +18,4 @@ export function isSelfConnected(fd: number, port: number): boolean {
   const peer = new Uint8Array(ADDRESS_BYTES);
   const peerLength = getpeername(fd, peer);
   return peerLength === ownLength && Buffer.compare(own, peer) === 0;
-}
-
-/** Have the close of `fd` leave nothing of the connection: no TIME_WAIT that would hold the port. */
-export function forgetConnection(fd: number): void {
-  setSocketOption(fd, 'linger', { enabled: true, seconds: 0 });
 }

@@ -7,7 +7,8 @@ import { MSG_NOSIGNAL } from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
 import { send } from '../sys/socket';
 import { writev } from '../sys/vector';
-import { rangeError, resetOnClose, sendRange } from './file-range';
+import { rangeError, sendRange } from './file-range';
+import { resetOnClose } from './reset-on-close';
 import type { WriteQueue } from './write-queue';
 
 const { EAGAIN, EINTR } = errno;
@@ -25,18 +26,15 @@ export function sendBytes(fd: number, bytes: Uint8Array, length: number): number
 
 /** The parts of one call; empty between calls, so that it holds nobody's bytes. */
 const parts: Uint8Array[] = [];
+/** Where the small chunks of one call are put together. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
  * Send from the front of `queue` to the socket `fd`, about `limit` bytes at most, with one call:
- * sendfile(2), send(2), or writev(2) for several parts, where small chunks are put together in
- * `scratch`. Returns the bytes taken, of which the queue must be told; {@link FULL}; or an error,
- * after which the socket is to be closed.
+ * sendfile(2), send(2), or writev(2) for several parts. Returns the bytes taken, of which the queue
+ * must be told; {@link FULL}; or an error, after which the socket is to be closed.
  */
-export function sendQueued(
-  fd: number,
-  queue: WriteQueue,
-  { scratch, limit }: { scratch: Buffer; limit: number },
-): number | Error {
+export function sendQueued(fd: number, queue: WriteQueue, limit: number): number | Error {
   if (queue.file >= 0) return sendFileBytes(fd, queue, limit);
   const bytes = queue.collect(parts, scratch, limit);
   const [first] = parts;
@@ -62,6 +60,7 @@ function sendFileBytes(fd: number, queue: WriteQueue, limit: number): number | E
   if (fileLength === 0) return 0;
   const count = sendRange(fd, file, fileOffset, Math.min(fileLength, limit));
   if (count > 0 || count === FULL) return count;
+  // A peer to whom a FIN is the end of a body must not take half of it for the whole.
   resetOnClose(fd);
   return rangeError(count, file, fileOffset);
 }

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import type { EventLoop } from '../loop/event-loop';
-import { type TimerOwner, WheelTimer } from '../loop/timer-wheel';
+import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
+import { MAX_DELAY_MS } from '../loop/timer-wheel';
 import type { TcpConnection } from './tcp-connection';
 
 /** Options of {@link StreamServer.shutdown}. */
@@ -26,21 +27,20 @@ export interface ShutdownResult {
   cut: number;
 }
 
-const MAX_DEADLINE_MS = 0x7fff_ffff;
-
 /** The fields of {@link ShutdownOptions}. */
 export const shutdownOptionFields = {
-  deadlineMs: z.number().min(0).max(MAX_DEADLINE_MS).default(10_000),
+  deadlineMs: z.number().min(0).max(MAX_DELAY_MS).default(10_000),
   handedOver: z.boolean().default(false),
 };
 
 /** One shutdown, of all that is open. */
-export class ServerShutdown implements TimerOwner {
+export class ServerShutdown implements Timed {
+  /** For the timer wheel, which maintains it. */
+  timerIndex: number = UNSCHEDULED;
   /** Resolved by {@link finish}. */
   readonly result: Promise<ShutdownResult>;
   readonly #loop: EventLoop;
   readonly #connections: ReadonlySet<TcpConnection>;
-  readonly #deadline = new WheelTimer(this);
   #resolve: (result: ShutdownResult) => void = () => {};
   /** In the time of `performance.now()`. */
   #due = Infinity;
@@ -72,7 +72,7 @@ export class ServerShutdown implements TimerOwner {
     if (due >= this.#due) return;
     this.#due = due;
     this.#deadlineMs = deadlineMs;
-    this.#loop.timers.schedule(this.#deadline, deadlineMs);
+    this.#loop.timers.schedule(this, deadlineMs);
   }
 
   /** For the timer wheel: the deadline. */
@@ -97,7 +97,7 @@ export class ServerShutdown implements TimerOwner {
 
   /** The last connection is gone. */
   finish(): void {
-    this.#loop.timers.cancel(this.#deadline);
+    this.#loop.timers.cancel(this);
     this.#resolve({ ended: this.#gone - this.#cut, cut: this.#cut });
   }
 }

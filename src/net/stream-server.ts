@@ -150,8 +150,7 @@ export abstract class StreamServer
    */
   async shutdown(options: ShutdownOptions = {}): Promise<ShutdownResult> {
     const { deadlineMs, handedOver } = parseOptions('shutdown', shutdownSchema, options);
-    if (this.#shutdown === null) this.#beginShutdown(handedOver);
-    const shutdown = this.#shutdown as unknown as ServerShutdown;
+    const shutdown = this.#shutdown ?? this.#beginShutdown(handedOver);
     if (this.#state === 'closed') shutdown.finish();
     else shutdown.limit(deadlineMs);
     return shutdown.result;
@@ -247,7 +246,7 @@ export abstract class StreamServer
     this.emit('error', reason);
   }
 
-  #beginShutdown(handedOver: boolean): void {
+  #beginShutdown(handedOver: boolean): ServerShutdown {
     const shutdown = new ServerShutdown(this.loop, this.#connections);
     // First, as a listener of `connection` may ask for the same.
     this.#shutdown = shutdown;
@@ -255,6 +254,7 @@ export abstract class StreamServer
     else if (this.listening) this.#acceptor.takeAll();
     this.close();
     shutdown.begin();
+    return shutdown;
   }
 
   #open(fd: number, peer: PeerKey | null): void {

@@ -65,7 +65,7 @@ export const tcpServerOptionFields = {
   host: z
     .union([z.literal('localhost'), z.ipv4(), z.ipv6()], { error: 'expected an IP address' })
     .default('127.0.0.1'),
-  backlog: z.int().min(1).max(0x7fff_ffff).default(constants.SOMAXCONN),
+  backlog: z.int().min(1).max(INT32_MAX).default(constants.SOMAXCONN),
   acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
   reusePort: z.boolean().default(false),
   ipv6Only: z.boolean().default(false),

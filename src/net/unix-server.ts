@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
+import { INT32_MAX } from '../sys/check';
 import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
 import { orClose, own } from '../sys/ownership';
@@ -66,7 +67,7 @@ const commonFields = {
 const optionsSchema = z.strictObject({
   ...commonFields,
   path: z.string().min(1),
-  backlog: z.int().min(1).max(0x7fff_ffff).default(constants.SOMAXCONN),
+  backlog: z.int().min(1).max(INT32_MAX).default(constants.SOMAXCONN),
   fd: z.undefined().optional(),
   removeFile: z
     .undefined({ error: 'only with "fd": a file that is made here is removed always' })

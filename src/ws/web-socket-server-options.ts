@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
+import { MAX_DELAY_MS } from '../loop/timer-wheel';
 import { StreamServer } from '../net/stream-server';
 import { TcpServer, type TcpServerOptions } from '../net/tcp-server';
 import type { FrameLimits } from './frame-decoder';
@@ -61,7 +62,7 @@ export interface WebSocketServerOptions extends ListenOptions, Partial<FrameLimi
 /** The default of node:http's requestTimeout, which headersTimeout must not exceed. */
 const REQUEST_TIMEOUT_MS = 300_000;
 
-const timeoutMs = z.int().min(0).max(0x7fff_ffff);
+const timeoutMs = z.int().min(0).max(MAX_DELAY_MS);
 
 /** Passed on if given; {@link TcpServer} checks them, and has the defaults. */
 const LISTEN_OPTIONS = [

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Child, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { ask, sha, writeOld } from '../support/http';
+import { writeOld } from '../support/files';
+import { ask } from '../support/http-client';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
+import { sha } from '../support/sha';
 
 expectNoFdLeaks();
 

@@ -16,8 +16,11 @@ import { FdDuplex } from '../../src/net/fd-duplex';
 import { TcpServer } from '../../src/net/tcp-server';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { writeOld } from '../support/files';
 import { makeFolder } from '../support/folder';
-import { type Answer, ask, collect, openCount, sha, writeOld } from '../support/http';
+import { type Answer, ask, collect } from '../support/http-client';
+import { openCount } from '../support/open-fds';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();

@@ -10,8 +10,9 @@ import { serveHttp } from '../../src/http/serve-http';
 import { TcpServer } from '../../src/net/tcp-server';
 import { client, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { writeOld } from '../support/files';
 import { makeFolder } from '../support/folder';
-import { type Answer, ask, writeOld } from '../support/http';
+import { type Answer, ask } from '../support/http-client';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
 import { next, until } from '../support/until';
@@ -292,7 +293,7 @@ test('the listener tells how it answered, and why not with a file', async () => 
 test('a root that is none, and wrong options, are told at once', () => {
   expect(() => serveFiles(join(folder, 'missing'))).toThrow(/ENOENT/);
   expect(() => serveFiles(join(folder, 'secret'))).toThrow(/ENOTDIR: .*secret is not a directory/);
-  expect(() => serveFiles(root, { index: 'a/b' })).toThrow(/index/);
+  expect(() => serveFiles(root, { index: 'a/b' })).toThrow(/^Invalid option "index" of serveFiles/);
   expect(() => serveFiles(root, { dotfiles: 'deny' as never })).toThrow(/dotfiles/);
   expect(() => serveFiles(root, { indx: '' } as never)).toThrow(/indx/);
 });

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import {
   Agent,
@@ -10,6 +10,7 @@ import { serveHttp } from '../../src/http/serve-http';
 import { TcpServer } from '../../src/net/tcp-server';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -47,8 +48,6 @@ function ask(options: RequestOptions = {}, body?: Buffer | string): Promise<Answ
     request.end(body);
   });
 }
-
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 test('a request is answered', async () => {
   http.on('request', (request, response) => response.end(`${request.method} ${request.url}`));

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { getEventListeners } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, request } from 'node:http';
@@ -24,7 +24,9 @@ import { closeLater, counter, replace } from '../support/fds';
 import { makeFolder } from '../support/folder';
 import { silentPort } from '../support/full-listener';
 import { IN_NAMESPACE_WITH_SYSCTLS } from '../support/namespace';
+import { socketCount } from '../support/open-fds';
 import { testWith } from '../support/requires';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -92,17 +94,6 @@ async function failure(promise: Promise<unknown>): Promise<Record<string, unknow
   );
   return { ...error, name: error.name, message: error.message };
 }
-
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
-
-const sockets = (): number =>
-  readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
-    } catch {
-      return false;
-    }
-  }).length;
 
 describe.each([
   ['thread', {}],
@@ -330,7 +321,7 @@ describe('unix sockets', () => {
     const loop = ownLoop();
     const server = new UnixServer({ path, backlog: 1, loop });
     loop.unref();
-    const before = sockets();
+    const before = socketCount();
     const tries: Promise<TcpConnection>[] = [];
     for (let count = 0; count < 8; count += 1) tries.push(open({ path }));
     const last = tries.pop() as Promise<TcpConnection>;
@@ -344,7 +335,7 @@ describe('unix sockets', () => {
     expect(made).toBe('fulfilled');
     for (const one of toClose.splice(0)) one.destroy();
     server.destroy();
-    await until(() => sockets() <= before - 1);
+    await until(() => socketCount() <= before - 1);
   });
 });
 
@@ -356,15 +347,15 @@ describe('giving up', () => {
     const controller = new AbortController();
     const { signal } = controller;
     const loop = ownLoop();
-    const before = sockets();
+    const before = socketCount();
     const tries = Array.from({ length: 20 }, () =>
       connect({ port, signal, loop, connectTimeoutMs: 10_000 }).catch((error) => error),
     );
-    expect(sockets()).toBe(before + 20);
+    expect(socketCount()).toBe(before + 20);
     expect(loop.stats()).toMatchObject({ watched: 20, timers: 20 });
     controller.abort(reason);
     expect(new Set(await Promise.all(tries))).toEqual(new Set([reason]));
-    expect(sockets()).toBe(before);
+    expect(socketCount()).toBe(before);
     expect(loop.stats()).toMatchObject({ watched: 0, timers: 0 });
   });
 
@@ -382,13 +373,13 @@ describe('giving up', () => {
   test('a loop that is closed', async () => {
     const port = silentPort();
     const loop = ownLoop();
-    const before = sockets();
+    const before = socketCount();
     const pending = connect({ port, loop });
-    expect(sockets()).toBe(before + 1);
+    expect(socketCount()).toBe(before + 1);
     loop.close();
     await expect(pending).rejects.toMatchObject({ code: 'ERR_LOOP_CLOSED' });
     await expect(connect({ port, loop })).rejects.toMatchObject({ code: 'ERR_LOOP_CLOSED' });
-    expect(sockets()).toBe(before);
+    expect(socketCount()).toBe(before);
   });
 
   test('an fd that somebody else closed is told, and its successor is not closed', async () => {
@@ -467,7 +458,7 @@ describe('errors', () => {
     ['::1', '::1'],
     ['0.0.0.0', '127.0.0.1'],
   ])('a port of our own at which nobody listens is no server: %s', async (host, localAddress) => {
-    const [port, before, loop] = [await freePort(), sockets(), ownLoop()];
+    const [port, before, loop] = [await freePort(), socketCount(), ownLoop()];
     const toItself = { host, port, localAddress, localPort: port, loop };
     expect(await failure(connect(toItself))).toMatchObject({
       name: 'SystemError',
@@ -477,7 +468,7 @@ describe('errors', () => {
       port,
       message: `connect ECONNREFUSED: nobody listens at ${host}:${port}, the socket met itself`,
     });
-    expect([sockets(), loop.stats().watched]).toEqual([before, 0]);
+    expect([socketCount(), loop.stats().watched]).toEqual([before, 0]);
     // The port is free at once, also without SO_REUSEADDR: not even a TIME_WAIT is left there.
     const family = host.includes(':') ? AF_INET6 : AF_INET;
     const fd = closeLater(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -541,14 +532,14 @@ describe('in a worker thread', () => {
   });
 
   test('what is being connected ends with it', async () => {
-    const before = sockets();
+    const before = socketCount();
     const port = silentPort();
-    const used = sockets();
+    const used = socketCount();
     const worker = start({ port, count: 10 });
     expect(await next(worker, 'message')).toEqual(['connecting']);
-    expect(sockets()).toBe(used + 10);
+    expect(socketCount()).toBe(used + 10);
     await worker.terminate();
-    expect(sockets()).toBe(used);
+    expect(socketCount()).toBe(used);
     expect(used).toBeGreaterThan(before);
   });
 });

@@ -1,14 +1,5 @@
 import { createSocket } from 'node:dgram';
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -23,6 +14,7 @@ import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
+import { socketCount } from '../support/open-fds';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -46,16 +38,6 @@ function folder(): string {
   const made = mkdtempSync(join(tmpdir(), 'epoll-ffi-'));
   folders.push(made);
   return made;
-}
-
-function socketFds(): string[] {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** The texts of the messages as they come. */
@@ -361,10 +343,10 @@ describe('unix sockets', () => {
   test('a failed connect leaves neither file nor fd', () => {
     const path = join(folder(), 'socket');
     // Sockets alone: a waiter thread of an earlier test may be about to close its own fds.
-    const before = socketFds();
+    const before = socketCount();
     expect(() => open({ bind: { path }, connect: { path: '/no/such' } })).toThrow('connect ENOENT');
     expect(existsSync(path)).toBe(false);
-    expect(socketFds()).toEqual(before);
+    expect(socketCount()).toBe(before);
   });
 
   test('a sender without a name has no source', async () => {

@@ -30,6 +30,7 @@ import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../supp
 import { makeFolder } from '../support/folder';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -74,8 +75,6 @@ async function textOf(stream: FdDuplex): Promise<string> {
   for await (const chunk of stream.iterator({ destroyOnReturn: false })) text += chunk;
   return text;
 }
-
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 describe('pipes', () => {
   test('20 MB through two of them and back, byte exact, with the pipe full between', async () => {

@@ -3,13 +3,14 @@ import { Transform } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { connect } from '../../src/net/connect';
 import { FdDuplex } from '../../src/net/fd-duplex';
-import type { ConnectionDuplexOptions } from '../../src/net/fd-duplex-options';
+import type { FdDuplexOptions } from '../../src/net/fd-duplex-options';
 import { getSocketOption } from '../../src/net/socket-options';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -30,7 +31,7 @@ function serve(options: Partial<TcpServerOptions>): void {
 }
 
 async function connected(
-  options: ConnectionDuplexOptions = {},
+  options: FdDuplexOptions = {},
   peerOptions: { allowHalfOpen?: boolean } = {},
 ): Promise<{
   connection: TcpConnection;
@@ -54,8 +55,6 @@ function endings(stream: FdDuplex): string[] {
   }
   return heard;
 }
-
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 test('a stream can be piped into itself', async () => {
   const { stream, peer } = await connected();

@@ -1,5 +1,5 @@
 /** Ranges of files in the queue of a connection. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,13 +14,12 @@ import { clog, connected, connectedFd } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeNow } from '../support/fds';
 import { memoryFile, pipe, positionOf } from '../support/files';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
 
 const MIB = 1024 * 1024;
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
-
 /** A file in memory with random bytes. */
 function fileOf(size: number): { fd: number; content: Buffer } {
   const [fd, content] = [memoryFile(), randomBytes(size)];

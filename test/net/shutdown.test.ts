@@ -4,8 +4,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { EventLoop } from '../../src/loop/event-loop';
 import type { ConnectionHandler } from '../../src/net/connection-handler';
-import type { TcpConnection } from '../../src/net/tcp-connection';
-import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
+import type { TcpServer } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
 import { encodeAddress } from '../../src/sys/address';
 import * as c from '../../src/sys/constants';
@@ -13,6 +12,7 @@ import { errno } from '../../src/sys/errno';
 import { fcntl, setNonBlocking } from '../../src/sys/io';
 import { connect, recv, shutdown, socket } from '../../src/sys/socket';
 import { client, receive, receiveAll } from '../support/client';
+import { connectedTo, destroyLater, serve } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, put } from '../support/fds';
 import { makeFolder } from '../support/folder';
@@ -22,31 +22,11 @@ import { next, until } from '../support/until';
 expectNoFdLeaks();
 
 const LONG_MS = 60_000;
-const servers: { destroy(): void }[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.destroy();
-});
-
-function serve(options: Partial<TcpServerOptions> = {}): TcpServer {
-  const server = new TcpServer({ port: 0, ...options });
-  servers.push(server);
-  return server;
-}
 
 function echo(server: TcpServer): TcpServer {
   return server.on('connection', (connection) => {
     connection.on('data', (chunk) => connection.write(chunk));
   });
-}
-
-/** A client and the server's end of it. */
-async function connected(
-  server: TcpServer,
-  options: object = {},
-): Promise<{ peer: Socket; connection: TcpConnection }> {
-  const accepted = next<[TcpConnection]>(server, 'connection');
-  const peer = await client(server.port, options);
-  return { peer, connection: (await accepted)[0] };
 }
 
 /** Clients that are connected as far as they know, and have asked; the loop has not had a turn. */
@@ -121,7 +101,7 @@ describe('those who wait to be accepted', () => {
 describe('those who are connected', () => {
   test('get what is queued, and then the end', async () => {
     const server = serve();
-    const { peer, connection } = await connected(server);
+    const { peer, connection } = await connectedTo(server);
     peer.pause();
     const sent = Buffer.alloc(8_000_000, 'queued');
     connection.write(sent);
@@ -142,7 +122,7 @@ describe('those who are connected', () => {
       connection.on('shutdown', () => connection.write('last chance '));
     });
     for (const server of [serve({ handler }), byEvents]) {
-      const { peer } = await connected(server);
+      const { peer } = await connectedTo(server);
       const result = server.shutdown({ deadlineMs: LONG_MS });
       expect((await receive(peer, 12)).toString()).toBe('last chance ');
       peer.write('a question');
@@ -153,8 +133,8 @@ describe('those who are connected', () => {
 
   test('who does not end is cut at the deadline, with an error that says so', async () => {
     const server = serve();
-    const stays = await connected(server, { allowHalfOpen: true });
-    const goes = await connected(server);
+    const stays = await connectedTo(server, { allowHalfOpen: true });
+    const goes = await connectedTo(server);
     goes.peer.resume();
     const closed = next(stays.connection, 'close');
     // 'close' is told in the same tick as the promise is resolved.
@@ -173,7 +153,7 @@ describe('those who are connected', () => {
 
   test('destroy cuts in the middle of it, and is counted', async () => {
     const server = serve();
-    for (let count = 0; count < 3; count += 1) await connected(server, { allowHalfOpen: true });
+    for (let count = 0; count < 3; count += 1) await connectedTo(server, { allowHalfOpen: true });
     const result = server.shutdown({ deadlineMs: LONG_MS });
     server.destroy();
     expect(await result).toEqual({ ended: 0, cut: 3 });
@@ -186,7 +166,7 @@ describe('those who are connected', () => {
     const told = jest.fn();
     const peers: Socket[] = [];
     for (let count = 0; count < 3; count += 1) {
-      const { peer, connection } = await connected(server);
+      const { peer, connection } = await connectedTo(server);
       peers.push(peer);
       connection.on('shutdown', () => {
         told();
@@ -204,7 +184,7 @@ describe('those who are connected', () => {
 describe('may be called', () => {
   test('twice: the same result, and the earlier deadline holds', async () => {
     const server = serve();
-    await connected(server, { allowHalfOpen: true });
+    await connectedTo(server, { allowHalfOpen: true });
     const first = server.shutdown({ deadlineMs: LONG_MS });
     const second = server.shutdown({ deadlineMs: 0 });
     const third = server.shutdown({ deadlineMs: LONG_MS });
@@ -215,7 +195,7 @@ describe('may be called', () => {
 
   test('after close, and after everything has ended', async () => {
     const server = serve();
-    const { peer } = await connected(server);
+    const { peer } = await connectedTo(server);
     server.close();
     peer.resume();
     expect(await server.shutdown({ deadlineMs: LONG_MS })).toEqual({ ended: 1, cut: 0 });
@@ -262,7 +242,7 @@ describe('may be called', () => {
   test('on a server that does not hold the process', async () => {
     const server = serve();
     server.unref();
-    const { peer } = await connected(server);
+    const { peer } = await connectedTo(server);
     peer.resume();
     expect(await server.shutdown({ deadlineMs: LONG_MS })).toEqual({ ended: 1, cut: 0 });
   });
@@ -286,10 +266,9 @@ describe('may be called', () => {
 describe('handed over', () => {
   test('the file stays, who waits is left to the successor, and that one removes it', async () => {
     const path = join(makeFolder(), 'server');
-    const first = new UnixServer({ path });
+    const first = destroyLater(new UnixServer({ path }));
     const fd = fcntl(first.fd, c.F_DUPFD_CLOEXEC);
-    const second = new UnixServer({ fd, removeFile: true });
-    servers.push(first, second);
+    const second = destroyLater(new UnixServer({ fd, removeFile: true }));
     const accepted = next(second, 'connection');
     expect(await first.shutdown({ handedOver: true })).toEqual({ ended: 0, cut: 0 });
     expect([existsSync(path), second.path]).toEqual([true, path]);

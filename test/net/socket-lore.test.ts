@@ -1,5 +1,5 @@
 /** What one must know of sockets, shown with the raw calls: buffers, ends, bursts, dead clients. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Epoll } from '../../src/epoll/epoll';
 import { getSocketOption, setSocketOption } from '../../src/net/socket-options';
 import * as c from '../../src/sys/constants';
@@ -12,11 +12,11 @@ import { runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, pair, take, tcpPair } from '../support/fds';
 import { memoryFile, positionOf, textOf } from '../support/files';
+import { sha } from '../support/sha';
 
 expectNoFdLeaks();
 
 const EDGE = (c.EPOLLIN | c.EPOLLET) >>> 0;
-const sha = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const buffer = Buffer.alloc(64 * 1024);
 
 const epolls: Epoll[] = [];

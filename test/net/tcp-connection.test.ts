@@ -1,52 +1,16 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { EventLoop } from '../../src/loop/event-loop';
 import type { ConnectionHandler } from '../../src/net/connection-handler';
 import type { TcpConnection } from '../../src/net/tcp-connection';
-import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import * as sys from '../../src/sys';
 import { client, receive, receiveAll } from '../support/client';
+import { clog, connected, serve } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow } from '../support/fds';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
-
-const servers: TcpServer[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.destroy();
-});
-
-function serve(options: Partial<TcpServerOptions> = {}): TcpServer {
-  const server = new TcpServer({ port: 0, ...options });
-  servers.push(server);
-  return server;
-}
-
-/** A server that was just connected to, with both sides. */
-async function connected(options: Partial<TcpServerOptions> = {}): Promise<{
-  server: TcpServer;
-  connection: TcpConnection;
-  peer: Awaited<ReturnType<typeof client>>;
-}> {
-  const server = serve(options);
-  const accepted = next<[TcpConnection]>(server, 'connection');
-  const peer = await client(server.port);
-  const [connection] = await accepted;
-  return { server, connection, peer };
-}
-
-/** Write until the kernel takes no more and something is queued. */
-function clog(connection: TcpConnection): number {
-  const chunk = Buffer.alloc(256 * 1024, 'x');
-  let written = 0;
-  while (connection.queuedBytes === 0 && connection.writable) {
-    connection.write(chunk);
-    written += chunk.length;
-  }
-  return written;
-}
-
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
   test.each([1, 64, 1_460, 65_535, 65_536, 65_537, 3_000_000])(

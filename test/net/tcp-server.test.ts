@@ -4,22 +4,12 @@ import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import * as sys from '../../src/sys';
 import { runTs } from '../support/child';
 import { client, receive } from '../support/client';
+import { serve } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { listenerFd, watchedMask } from '../support/fdinfo';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
-
-const servers: TcpServer[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.destroy();
-});
-
-function serve(options: Partial<TcpServerOptions> = {}): TcpServer {
-  const server = new TcpServer({ port: 0, ...options });
-  servers.push(server);
-  return server;
-}
 
 describe('accepting', () => {
   test.each(['level', 'edge', 'oneshot'] as const)(

@@ -1,5 +1,5 @@
 /** When a write is tried, and when EPOLLOUT is watched for: one behaviour, other costs. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { EventLoop } from '../../src/loop/event-loop';
 import type { WriteStrategy } from '../../src/net/connection-options';
 import { EPOLLET, EPOLLIN, EPOLLOUT } from '../../src/sys/constants';
@@ -8,6 +8,7 @@ import { clog, connected, serve } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
 import { memoryFile } from '../support/files';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -22,8 +23,6 @@ function ownLoop(): EventLoop {
   loops.push(loop);
   return loop;
 }
-
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 interface Way {
   trigger: 'level' | 'edge';

@@ -1,5 +1,5 @@
 /** A server that was just connected to, with both sides; ended after the test. */
-import type { Socket } from 'node:net';
+import type { NetConnectOpts, Socket } from 'node:net';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import { encodeAddress } from '../../src/sys/address';
@@ -11,26 +11,38 @@ import { client } from './client';
 import { closeLater } from './fds';
 import { next } from './until';
 
-const servers: TcpServer[] = [];
+const servers: { destroy(): void }[] = [];
 afterEach(() => {
   for (const server of servers.splice(0)) server.destroy();
 });
 
-export function serve(options: Partial<TcpServerOptions> = {}): TcpServer {
-  const server = new TcpServer({ port: 0, ...options });
+/** Destroy `server` after the test. */
+export function destroyLater<S extends { destroy(): void }>(server: S): S {
   servers.push(server);
   return server;
 }
 
-/** With a client of node:net, which reads nothing until it is told to. */
+export function serve(options: Partial<TcpServerOptions> = {}): TcpServer {
+  return destroyLater(new TcpServer({ port: 0, ...options }));
+}
+
+/** A client of node:net, which reads nothing until it is told to, and the server's end of it. */
+export async function connectedTo(
+  server: TcpServer,
+  options: Partial<NetConnectOpts> = {},
+): Promise<{ connection: TcpConnection; peer: Socket }> {
+  const accepted = next<[TcpConnection]>(server, 'connection');
+  const peer = await client(server.port, options);
+  const [connection] = await accepted;
+  return { connection, peer };
+}
+
+/** As {@link connectedTo}, with a server of its own. */
 export async function connected(
   options: Partial<TcpServerOptions> = {},
 ): Promise<{ server: TcpServer; connection: TcpConnection; peer: Socket }> {
   const server = serve(options);
-  const accepted = next<[TcpConnection]>(server, 'connection');
-  const peer = await client(server.port);
-  const [connection] = await accepted;
-  return { server, connection, peer };
+  return { server, ...(await connectedTo(server)) };
 }
 
 /** With a bare non-blocking fd as the client, whose receive buffer is small if so told. */

@@ -1,5 +1,6 @@
-/** Files and pipes without a name, for the tests; closed when the test is over. */
-import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+/** Files and pipes for the tests; those without a name are closed when the test is over. */
+import { randomBytes } from 'node:crypto';
+import { fstatSync, ftruncateSync, readSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import * as constants from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';
 import { lseek, memfdCreate, pipe2 } from '../../src/sys/fds';
@@ -31,4 +32,12 @@ export function pipe(): { reader: number; writer: number } {
   const fds = new Int32Array(2);
   unwrap(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 'pipe2');
   return { reader: closeLater(fds[0] as number), writer: closeLater(fds[1] as number) };
+}
+
+/** A file with random bytes, which was written long ago. Returns the bytes. */
+export function writeOld(path: string, content: number | string): Buffer {
+  const bytes = typeof content === 'number' ? randomBytes(content) : Buffer.from(content);
+  writeFileSync(path, bytes);
+  utimesSync(path, 1_700_000_000, 1_700_000_000);
+  return bytes;
 }

@@ -20,14 +20,19 @@ export function ask(options: RequestOptions, body?: Buffer | string): Promise<An
 export function answerTo(request: ClientRequest): Promise<Answer> {
   return new Promise((resolve, reject) => {
     request.on('error', reject);
-    request.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () => {
-        const { statusCode: status, headers } = response;
-        resolve({ status, headers, body: Buffer.concat(chunks) });
-      });
+    request.on('response', (response) => collect(response).then(resolve, reject));
+  });
+}
+
+/** The whole of an answer that begins; rejects if it is cut short. */
+export function collect(response: IncomingMessage): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    response.on('error', reject);
+    response.on('end', () => {
+      const { statusCode: status, headers } = response;
+      resolve({ status, headers, body: Buffer.concat(chunks) });
     });
   });
 }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -16,6 +16,7 @@ import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { listenerFd, watchedMask } from '../support/fdinfo';
 import { makeFolder } from '../support/folder';
+import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 import {
   BINARY,
@@ -88,8 +89,6 @@ async function rawPeer(server: WebSocketServer, behind: Buffer = Buffer.alloc(0)
   expect(head).toMatch(/Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/);
   return peer;
 }
-
-const sha = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 describe('messages', () => {
   test.each([0, 1, 125, 126, 65_535, 65_536, 1_000_000])(
