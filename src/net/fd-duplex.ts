@@ -16,7 +16,7 @@ import { invalidType, outOfRange } from '../sys/check';
 import { F_DUPFD_CLOEXEC } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { fcntl, setNonBlocking } from '../sys/io';
-import { orClose } from '../sys/ownership';
+import { mayClose, orClose } from '../sys/ownership';
 import type { ConnectionHandler } from './connection-handler';
 import { connectionOptionsSchema, connectionSettings } from './connection-options';
 import { closedError } from './connection-writer';
@@ -27,7 +27,6 @@ import {
   duplexPlan,
   type FdDuplexOptions,
   type FdEnds,
-  mayClose,
 } from './fd-duplex-options';
 import { checkFileRange, type FileRange } from './file-range';
 import { resetOnClose } from './reset-on-close';

@@ -202,13 +202,23 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   onEvents(events: number): void {
     const { buffers } = this.settings;
     buffers.corkOwner = this;
+    try {
+      this.#handle(events);
+    } finally {
+      // Nothing is left but after an exception: it must not go out as the next connection's.
+      buffers.corkOwner = null;
+      buffers.corkedFirst = null;
+      buffers.corkedBytes = 0;
+    }
+  }
+
+  #handle(events: number): void {
     if ((events & EPOLLOUT) !== 0 && (events & EPOLLERR) === 0) this.flush();
     if ((events & READABLE) !== 0 && this.#reading === 'flowing') this.#read(events);
     this.flushGathered();
     // A write that failed has taken the error out of the socket, and tells of it.
     const isUntold = !this.closed && !this.failed;
     if ((events & EPOLLERR) !== 0 && isUntold) this.destroy(pendingError(this.fd));
-    buffers.corkOwner = null;
   }
 
   /** For the loop. */
