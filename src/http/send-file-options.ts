@@ -2,6 +2,7 @@
 import { extname } from 'node:path';
 import { contentType as typeOf } from 'mime-types';
 import { z } from 'zod';
+import { parseOptions } from '../loop/options';
 
 /** Options of {@link sendFile}, and of each file of {@link serveFiles}. */
 export interface SendFileOptions {
@@ -47,7 +48,7 @@ export interface FileSettings {
 
 /** Check `options` for a file of this path; null if it has none. */
 export function fileSettings(options: SendFileOptions, path: string | null): FileSettings {
-  const { contentType, ...rest } = schema.parse(options);
+  const { contentType, ...rest } = parseOptions('sendFile', schema, options);
   return { ...rest, contentType: contentType ?? typeOfPath(path) };
 }
 

@@ -30,7 +30,7 @@ export interface FileOutcome {
  * Resolves when the kernel has all bytes, and also when the client went away before: an ordinary
  * thing, and nobody has to listen. Rejects while nothing has been answered, so that you can: with
  * ENOENT, EACCES and so on, EISDIR for a directory, EINVAL for a FIFO or a device (neither is
- * opened), ERR_HTTP_HEADERS_SENT; with a ZodError for wrong options. A path is taken as it is: one
+ * opened), ERR_HTTP_HEADERS_SENT; with a TypeError that names a wrong option. A path is taken as it is: one
  * that strangers wrote belongs to {@link serveFiles}.
  */
 export async function sendFile(

@@ -8,6 +8,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { parseOptions } from '../loop/options';
 import { errno, SystemError } from '../sys/errno';
 import { endResponse } from './file-body';
 import { openFile } from './regular-file';
@@ -69,7 +70,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
  * file. See {@link FileOutcome}.
  */
 export function serveFiles(root: string, options: ServeFilesOptions = {}): FileListener {
-  const settings = schema.parse(options);
+  const settings = parseOptions('serveFiles', schema, options);
   if (!statSync(root).isDirectory()) {
     throw new SystemError('open', errno.ENOTDIR, { reason: `${root} is not a directory` });
   }
