@@ -32,6 +32,7 @@ const WRONG: Record<string, unknown[]> = {
   writeTimeoutMs: BAD_LIMIT,
   lifetimeMs: BAD_LIMIT,
   minReadRate: [1, null, {}, { bytesPerSecond: 0 }, { bytesPerSecond: 1, windowMs: 0 }],
+  urgentData: BAD_FLAG,
   readQuantumBytes: BAD_COUNT,
   writeQuantumBytes: BAD_COUNT,
   writeStrategy: ['never', 1],
