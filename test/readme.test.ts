@@ -28,7 +28,10 @@ test('the quick prototype of the README', async () => {
 const PREAMBLE = `
   import { openSync, readSync } from 'node:fs';
   import { spawn } from 'node:child_process';
+  import { createServer } from 'node:https';
   declare const fd: number, other: number, pid: number, value: Buffer;
+  declare function store(chunk: Buffer): Promise<void>;
+  const https = createServer();
 `;
 
 test('every piece of TypeScript in the README compiles', () => {

@@ -30,9 +30,15 @@ export function selectRanges(field: string, size: number): FileRange[] | 'whole'
   return chosen.length > 1 && total >= size ? 'whole' : chosen;
 }
 
-/** "The last N bytes" of a shorter file is all of it (14.1.2); the parser calls it unsatisfiable. */
+/**
+ * "The last N bytes" of a shorter file is all of it (14.1.2); the parser calls it unsatisfiable. The
+ * pattern begins at a separator: one that looked back for it took quadratic time over blanks.
+ */
 function clampSuffixes(field: string, size: number): string {
-  return field.replace(/(?<=[=,]\s*)-(\d+)/g, (_, digits) => `-${Math.min(Number(digits), size)}`);
+  return field.replace(
+    /([=,]\s*)-(\d+)/g,
+    (_, before, digits) => `${before}-${Math.min(Number(digits), size)}`,
+  );
 }
 
 /** The value of `Content-Range` for one range of `size` bytes. */

@@ -13,6 +13,11 @@ export interface ConnectionHandler {
   onData(connection: TcpConnection, chunk: Buffer): void;
   /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
   onEnd?(connection: TcpConnection): void;
+  /**
+   * An urgent byte came, if `urgentData` was asked for: it has overtaken the bytes before it, and is
+   * left out of them.
+   */
+  onUrgent?(connection: TcpConnection, byte: number): void;
   /** The queue is empty again after `write` returned false. */
   onDrain?(connection: TcpConnection): void;
   /**
@@ -30,6 +35,11 @@ export interface TcpConnectionEvents {
   data: [chunk: Buffer];
   /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
   end: [];
+  /**
+   * An urgent byte came, if `urgentData` was asked for: it has overtaken the bytes before it, and is
+   * left out of them.
+   */
+  urgent: [byte: number];
   /** The queue is empty again after `write` returned false. */
   drain: [];
   /**
@@ -50,6 +60,9 @@ export const emitEvents: Required<ConnectionHandler> = {
   },
   onEnd(connection) {
     connection.emit('end');
+  },
+  onUrgent(connection, byte) {
+    connection.emit('urgent', byte);
   },
   onDrain(connection) {
     connection.emit('drain');

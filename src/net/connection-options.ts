@@ -41,6 +41,11 @@ export interface ConnectionOptions {
    * nothing is owed.
    */
   minReadRate?: ReadRate;
+  /**
+   * Tell of urgent data, a byte that overtakes the others (MSG_OOB in send(2)), also while paused; see
+   * the event `urgent`. False if not given: then the byte is left out without a word.
+   */
+  urgentData?: boolean;
   /** Bytes read from one connection before the others have their turn; 262,144 if not given. */
   readQuantumBytes?: number;
   /** Bytes sent from one connection's queue before the others have their turn; 1 MiB if not given. */
@@ -87,6 +92,7 @@ export const connectionOptionFields = {
   writeTimeoutMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
   lifetimeMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
   minReadRate: readRateSchema.optional(),
+  urgentData: z.boolean().default(false),
   readQuantumBytes: z
     .int()
     .min(1)

@@ -6,6 +6,7 @@
  */
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
+import { isLent } from '../loop/lent-memory';
 import { invalidType } from '../sys/check';
 import { SHUT_WR } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
@@ -13,7 +14,7 @@ import { shutdown } from '../sys/socket';
 import type { TcpConnectionEvents } from './connection-handler';
 import type { ConnectionSettings } from './connection-options';
 import { checkFileRange, type FileRange } from './file-range';
-import { FULL, sendBytes, sendQueued } from './send-queued';
+import { FULL, lostBytesError, sendBytes, sendQueued } from './send-queued';
 import { type WriteCallback, WriteQueue } from './write-queue';
 
 const { isUint8Array } = types;
@@ -28,6 +29,13 @@ type WriteState = 'open' | 'finishing' | 'finished' | 'failed';
 
 /** A body up to this size is copied behind its head; a longer one is sent from where it is. */
 const COPY_LIMIT = 16 * 1024;
+
+/**
+ * Writes and ranges of files that may wait; one more, and the connection is cut. Each takes some 250
+ * bytes beside its own, for which `maxQueuedBytes` does not account: a peer that makes us answer with
+ * two bytes at a time, and never reads, could otherwise have a hundred times that limit.
+ */
+export const MAX_QUEUED_WRITES = 64 * 1024;
 
 /** Sends bytes to a non-blocking stream socket. */
 export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents> {
@@ -82,7 +90,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
 
   /**
    * Send `data`; a string as UTF-8. Bytes that must wait are kept by reference: do not change them
-   * before `callback`. Views given out by `data` are the exception, they are copied.
+   * before `callback`. Views given out for the time of a call are the exception, they are copied.
    *
    * Returns false when the queue has reached `highWaterMark` (then wait for `drain`), and when the
    * connection takes nothing any more. `callback` is called once, later: with nothing when the
@@ -149,6 +157,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     this.#queue ??= new WriteQueue();
     const isFirst = this.#queue.empty;
     this.#queue.pushFile(fd, range, { since: performance.now(), callback: later });
+    if (this.#queue.count > MAX_QUEUED_WRITES) return this.#overflow(`${MAX_QUEUED_WRITES} writes`);
     if (isFirst) this.#start();
     isCalling = false;
     if (!this.hasQueued) return true;
@@ -247,13 +256,12 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     const { buffers } = this.settings;
     if (buffers.corkOwner !== this) return;
     const { corkedFirst, corkedBytes } = buffers;
-    if (corkedFirst !== null) {
-      buffers.corkedFirst = null;
-      this.#send(corkedFirst, corkedFirst.byteLength, undefined);
-    } else if (corkedBytes > 0) {
-      buffers.corkedBytes = 0;
-      this.#send(buffers.cork, corkedBytes, undefined);
-    }
+    if (corkedBytes === 0) return;
+    const bytes = corkedFirst ?? buffers.cork;
+    buffers.corkedFirst = null;
+    buffers.corkedBytes = 0;
+    if (bytes.byteLength < corkedBytes) this.#failSoon(lostBytesError(this.#fd));
+    else this.#send(bytes, corkedBytes, undefined);
   }
 
   /** Give up the fd, and fail what is queued. The caller closes it. */
@@ -288,8 +296,9 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
       // UTF-8 takes at most three bytes for a UTF-16 unit.
       if (!this.#makeRoom(data.length * 3)) return false;
       buffers.corkedBytes += buffers.cork.write(data, buffers.corkedBytes);
-    } else if (buffers.corkedFirst === null && buffers.corkedBytes === 0) {
+    } else if (buffers.corkedBytes === 0) {
       buffers.corkedFirst = data;
+      buffers.corkedBytes = data.byteLength;
     } else {
       if (!this.#makeRoom(data.byteLength)) return false;
       buffers.cork.set(data, buffers.corkedBytes);
@@ -302,11 +311,11 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
   #makeRoom(bytes: number): boolean {
     const { buffers } = this.settings;
     const { corkedFirst, corkedBytes, cork } = buffers;
-    if (corkedFirst === null) return bytes <= cork.byteLength - corkedBytes;
-    if (corkedFirst.byteLength + bytes > cork.byteLength) return false;
-    cork.set(corkedFirst);
+    if (bytes > cork.byteLength - corkedBytes) return false;
+    if (corkedFirst === null) return true;
+    if (corkedFirst.byteLength < corkedBytes) return false;
+    cork.set(corkedFirst.subarray(0, corkedBytes));
     buffers.corkedFirst = null;
-    buffers.corkedBytes = corkedFirst.byteLength;
     return true;
   }
 
@@ -338,16 +347,20 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     const { highWaterMark, maxQueuedBytes } = this.settings;
     this.#queue ??= new WriteQueue();
     const isFirst = this.#queue.empty;
-    const kept = this.#isShared(bytes) ? Buffer.from(bytes) : bytes;
+    const kept = isLent(bytes) ? Buffer.from(bytes) : bytes;
     this.#queue.push(kept, { since: performance.now(), callback });
-    if (this.#queue.bytes > maxQueuedBytes) {
-      const reason = `more than ${maxQueuedBytes} bytes are queued, the peer does not read`;
-      this.#failSoon(new SystemError('write', ENOBUFS, { reason, fd: this.#fd }));
-      return false;
-    }
+    if (this.#queue.bytes > maxQueuedBytes) return this.#overflow(`${maxQueuedBytes} bytes`);
+    if (this.#queue.count > MAX_QUEUED_WRITES) return this.#overflow(`${MAX_QUEUED_WRITES} writes`);
     if (isFirst) this.onQueueChange();
     if (this.#queue.bytes < highWaterMark) return true;
     this.#drainWanted = true;
+    return false;
+  }
+
+  /** More waits than may: cut the connection. */
+  #overflow(limit: string): false {
+    const reason = `more than ${limit} are queued, the peer does not read`;
+    this.#failSoon(new SystemError('write', ENOBUFS, { reason, fd: this.#fd }));
     return false;
   }
 
@@ -372,12 +385,6 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
   #failSoon(error: Error): void {
     this.#state = 'failed';
     process.nextTick(() => this.destroy(error));
-  }
-
-  /** Whether `bytes` lie in a buffer that the next event overwrites. */
-  #isShared({ buffer }: Uint8Array): boolean {
-    const { buffers } = this.settings;
-    return buffer === buffers.read.buffer || buffer === buffers.cork.buffer;
   }
 }
 

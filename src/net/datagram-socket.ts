@@ -11,6 +11,7 @@ import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
+import { lend } from '../loop/lent-memory';
 import { parseOptions } from '../loop/options';
 import { type EventHandler, isFdGone, type Registration } from '../loop/registration';
 import { WheelTimer } from '../loop/timer-wheel';
@@ -110,6 +111,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     const { maxMessageBytes, messagesPerCall } = this.#settings;
     this.#loop = this.#settings.loop ?? defaultLoop();
     this.#received = new MessageBatch({ count: messagesPerCall, bytesPerMessage: maxMessageBytes });
+    lend(this.#received.room(0));
     this.#info = new DatagramInfo(this.#received);
     const { fd, file, family } = openDatagramSocket(this.#settings);
     this.#fd = fd;

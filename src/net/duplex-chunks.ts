@@ -11,6 +11,9 @@ export interface PlacedRange extends FileRange {
   readonly fd: number;
 }
 
+/** Chunks of a portion, at most: a channel takes many small ones for a peer that does not read. */
+const PORTION_CHUNKS = 1_024;
+
 const ranges = new WeakMap<Uint8Array, PlacedRange>();
 
 /** The chunk to write for a range. */
@@ -29,11 +32,14 @@ export function takeRange(chunks: Buffer[]): PlacedRange | null {
   return range;
 }
 
-/** Take what comes next from the end of `chunks`: at most `limit` bytes, no empty chunk, no range. */
+/**
+ * Take what comes next from the end of `chunks`: at most `limit` bytes and {@link PORTION_CHUNKS}
+ * chunks, no empty chunk, no range.
+ */
 export function takePortion(chunks: Buffer[], limit: number): Buffer[] {
   const portion: Buffer[] = [];
   let left = limit;
-  while (left > 0) {
+  while (left > 0 && portion.length < PORTION_CHUNKS) {
     const chunk = chunks.at(-1);
     if (chunk === undefined || ranges.has(chunk)) break;
     chunks.pop();

@@ -8,11 +8,11 @@ import type { EventLoop } from '../loop/event-loop';
 import { F_DUPFD_CLOEXEC, SHUT_WR } from '../sys/constants';
 import { unwrap } from '../sys/errno';
 import { fcntl } from '../sys/io';
-import { closeOwned } from '../sys/ownership';
+import { closeOwned, mayClose } from '../sys/ownership';
 import { shutdown } from '../sys/socket';
 import { FdReader } from '../watch/fd-reader';
 import { FdWriter } from '../watch/fd-writer';
-import { type FdEnds, mayClose } from './fd-duplex-options';
+import type { FdEnds } from './fd-duplex-options';
 import type { WriteCallback } from './write-queue';
 
 /** Who is told what happens. */

@@ -71,13 +71,6 @@ const endsSchema = z
   });
 
 /** The last of the standard fds. */
-const STDERR = 2;
-
-/** Whether the number `fd` may become free: see {@link FdDuplexOptions.ownsFd}. */
-export function mayClose(fd: number): boolean {
-  return fd > STDERR;
-}
-
 /** What the bytes go over. */
 export type DuplexBase =
   | { kind: 'connection'; connection: TcpConnection }

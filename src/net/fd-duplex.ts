@@ -16,7 +16,7 @@ import { invalidType, outOfRange } from '../sys/check';
 import { F_DUPFD_CLOEXEC } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { fcntl, setNonBlocking } from '../sys/io';
-import { orClose } from '../sys/ownership';
+import { mayClose, orClose } from '../sys/ownership';
 import type { ConnectionHandler } from './connection-handler';
 import { connectionOptionsSchema, connectionSettings } from './connection-options';
 import { closedError } from './connection-writer';
@@ -27,7 +27,6 @@ import {
   duplexPlan,
   type FdDuplexOptions,
   type FdEnds,
-  mayClose,
 } from './fd-duplex-options';
 import { checkFileRange, type FileRange } from './file-range';
 import { resetOnClose } from './reset-on-close';
@@ -260,8 +259,10 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     if (this.#channel === null || this.#channel.closed || timeout === 0) return;
     const { lastActivity } = this.#channel;
     const leftMs = lastActivity + timeout - performance.now();
+    const isTold = this.#silenceTold === lastActivity;
+    if (leftMs <= 0 && !isTold && this.#isMoving) return this.#loop.timers.schedule(this, 0);
     this.#loop.timers.schedule(this, leftMs > 0 ? leftMs : timeout);
-    if (leftMs > 0 || this.#silenceTold === lastActivity) return;
+    if (leftMs > 0 || isTold) return;
     this.#silenceTold = lastActivity;
     this.emit('timeout');
   }
@@ -288,6 +289,12 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     this.#loop.timers.cancel(this);
     this.#channel?.destroy();
     callback(error);
+  }
+
+  /** Whether bytes move with the next turn: then it is this thread that is late, and no silence. */
+  get #isMoving(): boolean {
+    const { connection } = this;
+    return connection !== null && (connection.hasUnread() || connection.willSend());
   }
 
   get #local(): SocketAddress | null {

@@ -6,6 +6,7 @@
  */
 import { markAsUntransferable } from 'node:worker_threads';
 import type { EventLoop } from '../loop/event-loop';
+import { lend } from '../loop/lent-memory';
 import { ViewCache } from './view-cache';
 
 /** Bytes of one recv(2). More would cost the cache, less would cost calls. */
@@ -25,7 +26,7 @@ export class IoBuffers {
   corkOwner: object | null = null;
   /** The first write, by reference: mostly it is the only one, and then never copied. */
   corkedFirst: Uint8Array | null = null;
-  /** How many bytes of `cork` are used, once there is a second write. */
+  /** How many bytes are gathered: of `corkedFirst` alone, or in `cork` once there is a second write. */
   corkedBytes = 0;
 }
 
@@ -33,6 +34,7 @@ export class IoBuffers {
 function allocate(bytes: number): Buffer {
   const buffer = Buffer.allocUnsafeSlow(bytes);
   markAsUntransferable(buffer.buffer);
+  lend(buffer);
   return buffer;
 }
 

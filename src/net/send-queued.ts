@@ -9,7 +9,7 @@ import { send } from '../sys/socket';
 import { writev } from '../sys/vector';
 import { rangeError, sendRange } from './file-range';
 import { resetOnClose } from './reset-on-close';
-import type { WriteQueue } from './write-queue';
+import { LOST, type WriteQueue } from './write-queue';
 
 const { EAGAIN, EINTR } = errno;
 
@@ -36,15 +36,32 @@ const scratch = Buffer.allocUnsafeSlow(64 * 1024);
  */
 export function sendQueued(fd: number, queue: WriteQueue, limit: number): number | Error {
   if (queue.file >= 0) return sendFileBytes(fd, queue, limit);
-  const bytes = queue.collect(parts, scratch, limit);
-  const [first] = parts;
-  const isOne = parts.length <= 1;
-  let count = 0;
-  if (!isOne) count = sendParts(fd);
-  else if (first !== undefined) count = sendBytes(fd, first, Math.min(bytes, limit));
-  parts.length = 0;
-  if (count >= 0 || count === FULL) return count;
-  return new SystemError(isOne ? 'send' : 'writev', count, { fd });
+  try {
+    const bytes = queue.collect(parts, scratch, limit);
+    if (bytes === LOST) return lostBytesError(fd);
+    const [first] = parts;
+    const isOne = parts.length <= 1;
+    let count = 0;
+    if (!isOne) count = sendParts(fd);
+    else if (first !== undefined) count = sendBytes(fd, first, Math.min(bytes, limit));
+    if (count >= 0 || count === FULL) return count;
+    return new SystemError(isOne ? 'send' : 'writev', count, { fd });
+  } catch (error) {
+    // A view that is none: tried again, it would only throw again.
+    return error as Error;
+  } finally {
+    parts.length = 0;
+  }
+}
+
+/**
+ * Bytes that were queued by reference are gone. Nothing may follow, and the close is a reset: what
+ * stands behind them must not take their place, nor what stands before them pass for the whole.
+ */
+export function lostBytesError(fd: number): Error {
+  resetOnClose(fd);
+  const text = 'bytes that were queued have been detached or shrunk before they were sent';
+  return Object.assign(new Error(text), { code: 'ERR_BYTES_LOST', fd });
 }
 
 /** There is no MSG_NOSIGNAL for writev(2) and sendfile(2); Node ignores SIGPIPE. */

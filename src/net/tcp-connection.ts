@@ -30,11 +30,14 @@ import { isReadyNow } from './ready-now';
 const { EAGAIN, EINTR } = errno;
 
 const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } = constants;
-const { IPPROTO_TCP, POLLIN, POLLOUT, SOL_SOCKET, SO_KEEPALIVE, TCP_NODELAY } = constants;
+const { IPPROTO_TCP, MSG_OOB, POLLIN, POLLOUT, SOL_SOCKET, SO_KEEPALIVE, TCP_NODELAY } = constants;
 /** What calls for recv(2): EPOLLHUP and EPOLLERR too, because data may stand before them. */
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 /** With one of these, a short read does not prove that the socket is empty. */
 const READ_ON = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
+
+/** The urgent byte, for the time of one call. */
+const urgent = new Uint8Array(1);
 
 /** `flowing`: delivered as it comes. `paused`: left in the kernel. `ended`: the FIN was delivered. */
 type ReadState = 'flowing' | 'paused' | 'ended';
@@ -202,13 +205,24 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   onEvents(events: number): void {
     const { buffers } = this.settings;
     buffers.corkOwner = this;
+    try {
+      this.#handle(events);
+    } finally {
+      // Nothing is left but after an exception: it must not go out as the next connection's.
+      buffers.corkOwner = null;
+      buffers.corkedFirst = null;
+      buffers.corkedBytes = 0;
+    }
+  }
+
+  #handle(events: number): void {
     if ((events & EPOLLOUT) !== 0 && (events & EPOLLERR) === 0) this.flush();
+    if ((events & EPOLLPRI) !== 0 && this.settings.urgentData) this.#readUrgent();
     if ((events & READABLE) !== 0 && this.#reading === 'flowing') this.#read(events);
     this.flushGathered();
     // A write that failed has taken the error out of the socket, and tells of it.
     const isUntold = !this.closed && !this.failed;
     if ((events & EPOLLERR) !== 0 && isUntold) this.destroy(pendingError(this.fd));
-    buffers.corkOwner = null;
   }
 
   /** For the loop. */
@@ -281,7 +295,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   }
 
   #read(events: number): void {
-    const { buffers, readQuantumBytes, loop } = this.settings;
+    const { buffers, readQuantumBytes, urgentData, loop } = this.settings;
     let taken = 0;
     while (this.#reading === 'flowing') {
       const count = recv(this.fd, buffers.read, READ_BYTES, 0);
@@ -297,13 +311,21 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
         loop.uncaught(error);
       }
       // A stream socket that gave less than was asked for is empty: see the last question in
-      // epoll(7). Not so at urgent data, and not if a FIN or an error waits behind the bytes.
-      if (count < READ_BYTES && (events & READ_ON) === 0) return;
+      // epoll(7). Not so at urgent data, of which the mark stays when the byte was taken, and not if a
+      // FIN or an error waits behind the bytes.
+      if (count < READ_BYTES && (events & READ_ON) === 0 && !urgentData) return;
       if (taken >= readQuantumBytes) break;
       // The answer may stand in the buffer that is read into next.
       this.flushGathered();
     }
     if (this.#reading === 'flowing' && this.#isEdge) this.#registration.requeue(events);
+  }
+
+  /** EPOLLPRI: the byte overtakes the others, and is told also while these are left in the kernel. */
+  #readUrgent(): void {
+    if (this.closed || recv(this.fd, urgent, 1, MSG_OOB) !== 1) return;
+    this.lastActivity = this.settings.loop.now;
+    this.#tell(() => this.#handler.onUrgent?.(this, urgent[0] as number));
   }
 
   /** recv(2) gave no bytes: nothing more now, the FIN, or an error. */
@@ -346,7 +368,8 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     if (isFlowing) mask |= EPOLLIN | EPOLLRDHUP;
     if (this.#isEdge || (!isFlowing && !isNaive)) mask |= EPOLLET;
     // Urgent data makes recv(2) stop short; the edge reader must know.
-    if (this.#isEdge && isFlowing) mask |= EPOLLPRI;
+    const wantsUrgent = this.settings.urgentData && this.#reading !== 'ended';
+    if (wantsUrgent || (this.#isEdge && isFlowing)) mask |= EPOLLPRI;
     return mask >>> 0;
   }
 

@@ -42,6 +42,9 @@ class PendingWrite {
  */
 export const COPY_BELOW = 4 * 1024;
 
+/** What {@link WriteQueue.collect} gives when the bytes that stand first are not there any more. */
+export const LOST = -1;
+
 /** A callback that throws must not upset the accounts: its error is raised a little later. */
 function settle(callback: WriteCallback | undefined, error?: Error): void {
   if (callback === undefined) return;
@@ -66,6 +69,7 @@ export class WriteQueue {
   #sent = 0;
   #bytes = 0;
   #fileBytes = 0;
+  #count = 0;
   /** When a file last moved: what waits behind one waits from then on. */
   #fileMoved = 0;
 
@@ -77,6 +81,11 @@ export class WriteQueue {
   /** Bytes of files that are queued; they take no memory. */
   get fileBytes(): number {
     return this.#fileBytes;
+  }
+
+  /** Writes and ranges that are queued, however short. */
+  get count(): number {
+    return this.#count;
   }
 
   /** Whether nothing is queued: no bytes, no range, and no callback of an empty write. */
@@ -134,8 +143,9 @@ export class WriteQueue {
   /**
    * Put the bytes to send next into the empty list `parts`, in order: large chunks as they are, runs
    * of small ones put together in `scratch`. Stops at a file, when there are `limit` bytes or more,
-   * at {@link IOV_MAX} parts, and when `scratch` is full. Returns the bytes; 0 only if none stand
-   * first.
+   * at {@link IOV_MAX} parts, when `scratch` is full, and at bytes whose memory was detached or made
+   * shorter meanwhile. Returns the bytes; 0 only if none stand first; {@link LOST}, with no parts, if
+   * such bytes do.
    */
   collect(parts: Uint8Array[], scratch: Buffer, limit: number): number {
     let total = 0;
@@ -151,8 +161,14 @@ export class WriteQueue {
     ) {
       const { bytes, length } = pending;
       if (bytes === null) break;
+      if (bytes.byteLength < length) {
+        if (pending === this.#first) return LOST;
+        break;
+      }
       const rest = length - skip;
-      const part = skip === 0 ? bytes : bytes.subarray(skip);
+      // To the end that was written: a view may have grown with its memory.
+      const isWhole = skip === 0 && bytes.byteLength === length;
+      const part = isWhole ? bytes : bytes.subarray(skip, length);
       if (rest < COPY_BELOW) {
         if (used + rest > scratch.byteLength) break;
         scratch.set(part, used);
@@ -186,6 +202,7 @@ export class WriteQueue {
       this.#sent += part;
       if (this.#sent < first.length) break;
       this.#sent = 0;
+      this.#count -= 1;
       first = first.next;
     }
     this.#first = first;
@@ -207,6 +224,7 @@ export class WriteQueue {
     this.#sent = 0;
     this.#bytes = 0;
     this.#fileBytes = 0;
+    this.#count = 0;
     for (; failed !== null; failed = failed.next) settle(failed.callback, error);
   }
 
@@ -214,6 +232,7 @@ export class WriteQueue {
     if (this.#last === null) this.#first = pending;
     else this.#last.next = pending;
     this.#last = pending;
+    this.#count += 1;
   }
 
   #settle(): void {

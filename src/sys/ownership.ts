@@ -6,6 +6,10 @@
  * for as long as the process lives. So in a worker each fd of ours is given to Node as a cleanup
  * hook, which is libc's own close(2) with the fd as its argument: no JavaScript has to run. In the
  * main thread the kernel does the same when the process ends, and none of this is done.
+ *
+ * Stdin, stdout and stderr, 0 to 2, are never closed, as little as `process.stdout` closes its own.
+ * A number that is free goes to whatever is opened next, and libuv ends the process when it closes an
+ * fd of its own with such a number (`assert(fd > STDERR_FILENO)`).
  */
 import { isMainThread } from 'node:worker_threads';
 import koffi from 'koffi';
@@ -27,13 +31,20 @@ const hooks = isMainThread
 /** Fds with a hook. Node aborts when the same hook is added twice, so this must be right. */
 const owned = new Set<number>();
 
+const STDERR = 2;
+
+/** Whether the number `fd` may become free: not that of stdin, stdout and stderr. */
+export function mayClose(fd: number): boolean {
+  return fd > STDERR;
+}
+
 /**
  * Have `fd`, which the caller has opened or taken over, closed when this thread ends. Returns `fd`.
  * From now on it must be closed by {@link closeOwned}, or given away by {@link disown}.
  */
 export function own(fd: number): number {
   checkFd(fd);
-  if (hooks === null || owned.has(fd)) return fd;
+  if (hooks === null || owned.has(fd) || !mayClose(fd)) return fd;
   owned.add(fd);
   hooks.add(hooks.env, hooks.close, fd);
   return fd;
@@ -46,10 +57,10 @@ export function disown(fd: number): void {
   hooks.remove(hooks.env, hooks.close, fd);
 }
 
-/** As {@link close}, for an fd that may be owned. */
+/** As {@link close}, for an fd that may be owned. Stdin, stdout and stderr (0 to 2) stay open: 0. */
 export function closeOwned(fd: number): number {
   disown(fd);
-  return close(fd);
+  return mayClose(fd) ? close(fd) : 0;
 }
 
 /** What `work` gives; `fd`, which nobody else has yet, is closed if it throws. */

@@ -25,7 +25,7 @@ const buffer = new Uint8Array(65_536);
 export class FdReader extends FdSource<'data', Buffer> {
   /**
    * Takes `fd` over, and sets O_NONBLOCK on its description (which everybody who has it by dup(2) or
-   * fork(2) shares). Throws EPERM for a regular file, EBADF, and a TypeError for a wrong option;
+   * fork(2) shares); stdin is not closed at the end, see {@link closeOwned}. Throws EPERM for a regular file, EBADF, and a TypeError for a wrong option;
    * `fd` is closed then too.
    */
   constructor(fd: number, options: FdSourceOptions = {}) {

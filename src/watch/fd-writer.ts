@@ -10,6 +10,7 @@ import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
+import { isLent } from '../loop/lent-memory';
 import { parseOptions } from '../loop/options';
 import { checkFd, invalidType } from '../sys/check';
 import { errno, SystemError, unwrap } from '../sys/errno';
@@ -17,7 +18,7 @@ import { setNonBlocking, write } from '../sys/io';
 import { closeOwned, orClose, own } from '../sys/ownership';
 import { FdWatcher } from './fd-watcher';
 
-const { EAGAIN, EINTR, EIO, ENOBUFS } = errno;
+const { EAGAIN, EFAULT, EINTR, EIO, ENOBUFS } = errno;
 
 /** Options of {@link FdWriter}. */
 export interface FdWriterOptions {
@@ -59,8 +60,14 @@ export type FdWriteCallback = (error?: Error) => void;
 
 interface Waiting {
   bytes: Uint8Array;
+  /** Of `bytes`, as they were when they had to wait. */
+  length: number;
   readonly callback: FdWriteCallback | undefined;
 }
+
+/** Writes that may wait, however short: what each takes beside its bytes counts for no other limit. */
+const MAX_QUEUED_WRITES = 64 * 1024;
+const LOST_BYTES = 'bytes that were queued have been detached or resized before they were written';
 
 /** Writes to one fd. */
 export class FdWriter extends EventEmitter<FdWriterEvents> {
@@ -78,7 +85,8 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   #failure: Error | null = null;
 
   /**
-   * Takes `fd` over, and sets O_NONBLOCK on its description. Throws EBADF, and a TypeError for a
+   * Takes `fd` over, and sets O_NONBLOCK on its description; stdout and stderr are not closed at the
+   * end, see {@link closeOwned}. Throws EBADF, and a TypeError for a
    * wrong option; `fd` is closed then too.
    */
   constructor(fd: number, options: FdWriterOptions = {}) {
@@ -123,7 +131,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   /**
    * Write `data`; a string as UTF-8. Bytes that must wait are kept by reference: do not change them
-   * before `callback`. Does not block.
+   * before `callback`. Views that are given out for the time of a call are copied. Does not block.
    *
    * Returns false when `highWaterMark` is reached (then wait for `drain`), and when the writer takes
    * nothing any more, which the callback is told.
@@ -137,7 +145,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
       return false;
     }
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-    const entry = { bytes, callback };
+    const entry = { bytes, length: bytes.byteLength, callback };
     if (this.#isEmpty && this.#writeOut(entry)) return true;
     return this.#enqueue(entry);
   }
@@ -182,14 +190,20 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   }
 
   #enqueue(entry: Waiting): boolean {
+    if (isLent(entry.bytes)) entry.bytes = Buffer.from(entry.bytes);
+    entry.length = entry.bytes.byteLength;
     this.#queue.push(entry);
-    this.#queuedBytes += entry.bytes.byteLength;
+    this.#queuedBytes += entry.length;
     // Its write has failed: it is told when the writer closes, with the others.
     if (!this.writable) return false;
     const { highWaterMark, maxQueuedBytes } = this.#settings;
     if (this.#queuedBytes > maxQueuedBytes) {
       const reason = `more than ${maxQueuedBytes} bytes are queued, nobody reads`;
       this.#failSoon(-ENOBUFS, reason);
+      return false;
+    }
+    if (this.#queue.length - this.#head > MAX_QUEUED_WRITES) {
+      this.#failSoon(-ENOBUFS, `more than ${MAX_QUEUED_WRITES} writes are queued, nobody reads`);
       return false;
     }
     this.#watch();
@@ -216,10 +230,12 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   #flush(): void {
     for (let first = this.#queue[this.#head]; first; first = this.#queue[this.#head]) {
-      const before = first.bytes.byteLength;
+      if (first.bytes.byteLength !== first.length) return this.#failSoon(-EFAULT, LOST_BYTES);
       const isWritten = this.#writeOut(first);
       if (this.#state === 'failed') return;
-      this.#queuedBytes -= isWritten ? before : before - first.bytes.byteLength;
+      const left = isWritten ? 0 : first.bytes.byteLength;
+      this.#queuedBytes -= first.length - left;
+      first.length = left;
       if (!isWritten) return;
       this.#shift();
     }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { MAX_DELAY_MS } from '../loop/timer-wheel';
+import type { ReadRate } from '../net/connection-deadlines';
 import { StreamServer } from '../net/stream-server';
 import { TcpServer, type TcpServerOptions } from '../net/tcp-server';
 import type { FrameLimits } from './frame-decoder';
@@ -26,6 +27,10 @@ type ListenOptions = Pick<
   | 'noDelay'
   | 'highWaterMark'
   | 'maxQueuedBytes'
+  | 'readQuantumBytes'
+  | 'writeQuantumBytes'
+  | 'idleTimeoutMs'
+  | 'lifetimeMs'
   | 'loop'
 >;
 
@@ -57,6 +62,11 @@ export interface WebSocketServerOptions extends ListenOptions, Partial<FrameLimi
   handshakeTimeoutMs?: number;
   /** Cut a connection of which a queued write waits for so long; 10,000 if not given. */
   writeTimeoutMs?: number;
+  /**
+   * Cut a client that sends its request more slowly; no minimum if not given. An open WebSocket owes
+   * nothing: see `pingIntervalMs`.
+   */
+  minReadRate?: ReadRate;
 }
 
 /** The default of node:http's requestTimeout, which headersTimeout must not exceed. */
@@ -79,6 +89,11 @@ const LISTEN_OPTIONS = [
   'noDelay',
   'highWaterMark',
   'maxQueuedBytes',
+  'readQuantumBytes',
+  'writeQuantumBytes',
+  'idleTimeoutMs',
+  'lifetimeMs',
+  'minReadRate',
   'writeTimeoutMs',
   'loop',
 ] as const satisfies (keyof TcpServerOptions)[];

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import type { FileOutcome } from '../../src/http/send-file';
 import { type ServeFilesOptions, serveFiles } from '../../src/http/serve-files';
 import { serveHttp } from '../../src/http/serve-http';
 import { TcpServer } from '../../src/net/tcp-server';
+import { Child, ROOT } from '../support/child';
 import { client, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { writeOld } from '../support/files';
@@ -241,6 +242,67 @@ testWith(findProgram('mkfifo'), 'mkfifo')(
   },
 );
 
+const isRoot = process.getuid?.() === 0;
+
+/** What the server of a process answers that may not do everything, or has no fds. */
+async function answersElsewhere(script: string): Promise<string> {
+  const source = join(ROOT, 'src');
+  const child = new Child(process.execPath, [
+    ...['-r', 'ts-node/register/transpile-only', '-e'],
+    `const { request } = require('node:http');
+     const { serveFiles, serveHttp, sys, TcpServer, constants } = require(${JSON.stringify(source)});
+     const tcp = new TcpServer({ port: 0 });
+     const listener = serveFiles(${JSON.stringify(root)});
+     serveHttp(tcp, {}, async (asked, response) => {
+       const { statusCode, complete, error } = await listener(asked, response);
+       console.log(statusCode, complete, error?.code);
+     });
+     const agent = new (require('node:http').Agent)({ keepAlive: true, maxSockets: 1 });
+     const get = (path) => new Promise((resolve, reject) => {
+       request({ port: tcp.port, host: '127.0.0.1', path, agent }, (answer) => {
+         answer.resume().on('end', () => setImmediate(resolve, answer.statusCode));
+       }).on('error', reject).end();
+     });
+     (async () => { ${script}; agent.destroy(); tcp.close(); })();`,
+  ]);
+  expect([await child.exit(), child.stderr]).toEqual([{ code: 0, signal: null }, '']);
+  return child.stdout;
+}
+
+test('a file that may not be read is a 403, and so is one in a folder that may not be entered', async () => {
+  mkdirSync(join(root, 'closed'));
+  writeOld(join(root, 'closed/file'), 'x');
+  chmodSync(join(root, 'page.html'), 0o200);
+  chmodSync(join(root, 'closed'), 0o600);
+  // Root may read everything: it becomes nobody, who must get to the folder.
+  const become = isRoot ? 'process.setgid(65534); process.setuid(65534);' : '';
+  chmodSync(folder, 0o755);
+  const script = `await get('/');${become} for (const path of ['/page.html', '/closed/file', '/docs/']) await get(path)`;
+  expect(await answersElsewhere(script)).toBe(
+    '200 true undefined\n403 true EACCES\n403 true EACCES\n200 true undefined\n',
+  );
+});
+
+test('without an fd for the file it is a 503, and the next one, with one, a 200', async () => {
+  const script = `
+    await get('/page.html');
+    const fds = [];
+    sys.prlimit(0, constants.RLIMIT_NOFILE, { soft: 100, hard: 100 }, null);
+    for (let fd = 0; fd >= 0; ) {
+      fd = sys.eventfd(0, constants.EFD_CLOEXEC);
+      if (fd >= 0) fds.push(fd);
+    }
+    await get('/page.html');
+    // One for the search, none for the file itself.
+    sys.close(fds.pop());
+    await get('/page.html');
+    for (const fd of fds) sys.close(fd);
+    await get('/page.html');`;
+  expect(await answersElsewhere(script)).toBe(
+    '200 true undefined\n503 true EMFILE\n503 true EMFILE\n200 true undefined\n',
+  );
+});
+
 test('other methods than GET and HEAD are a 405 that names these', async () => {
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
     const { status, headers } = await get('/page.html', {}, method);
@@ -293,7 +355,17 @@ test('the listener tells how it answered, and why not with a file', async () => 
 test('a root that is none, and wrong options, are told at once', () => {
   expect(() => serveFiles(join(folder, 'missing'))).toThrow(/ENOENT/);
   expect(() => serveFiles(join(folder, 'secret'))).toThrow(/ENOTDIR: .*secret is not a directory/);
-  expect(() => serveFiles(root, { index: 'a/b' })).toThrow(/^Invalid option "index" of serveFiles/);
-  expect(() => serveFiles(root, { dotfiles: 'deny' as never })).toThrow(/dotfiles/);
-  expect(() => serveFiles(root, { indx: '' } as never)).toThrow(/indx/);
+  const wrong: Record<string, unknown> = {
+    ...{ index: 'a/b', dotfiles: 'deny', cacheControl: '', indx: '', range: 1 },
+    ...{ etag: 'no quotes', lastModified: 'today', contentType: 'text/plain' },
+  };
+  for (const [name, value] of Object.entries(wrong)) {
+    expect(() => serveFiles(root, { [name]: value })).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: expect.stringMatching(new RegExp(`"${name}"|"${name}" of serveFiles`)),
+      }),
+    );
+  }
 });

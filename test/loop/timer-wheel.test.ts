@@ -40,7 +40,7 @@ test('a delay longer than one turn of the wheel waits for its own turn', async (
   const { timer: short, firedAt: shortFiredAt } = timer();
   wheel.schedule(short, 40);
   await until(() => firedAt.length === 1);
-  expect((shortFiredAt[0] as number) - start).toBeLessThan(2_000);
+  expect(shortFiredAt[0] as number).toBeLessThan(firedAt[0] as number);
   expect((firedAt[0] as number) - start).toBeGreaterThanOrEqual(2_600);
 });
 

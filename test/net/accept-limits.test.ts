@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { DroppedConnection } from '../../src/net/dropped-connection';
 import type { StreamServer } from '../../src/net/stream-server';
+import { tcpInfo } from '../../src/net/tcp-info';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../../src/sys/constants';
+import { errno, unwrap } from '../../src/sys/errno';
+import { connect, socket } from '../../src/sys/socket';
+import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { ROOT } from '../support/child';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { closeLater } from '../support/fds';
 import { makeFolder } from '../support/folder';
 import { next, until } from '../support/until';
 
@@ -85,13 +91,13 @@ test('one address that floods has its share, and another is served', async () =>
 test('dual stack: IPv4 clients are themselves there, and IPv6 ones their /64', async () => {
   const server = serve({ host: '::', maxConnectionsPerAddress: 1 });
   const hosts = ['127.0.0.2', '127.0.0.3', '::1'];
-  const connect = (address: string): Promise<Socket> =>
+  const dial = (address: string): Promise<Socket> =>
     client(server.port, {
       host: address.includes(':') ? '::1' : '127.0.0.1',
       localAddress: address,
     });
   const greeted = async (): Promise<boolean[]> =>
-    Promise.all(hosts.map(async (address) => isGreeted(await connect(address))));
+    Promise.all(hosts.map(async (address) => isGreeted(await dial(address))));
   expect(await greeted()).toEqual([true, true, true]);
   expect(await greeted()).toEqual([false, false, false]);
 });
@@ -105,6 +111,27 @@ test('a unix server has the same limits, by user', async () => {
     expect(await isGreeted(await client(0, { path } as never))).toBe(true);
     expect(await isGreeted(await client(0, { path } as never))).toBe(false);
     expect(await dropped).toEqual([{ reason: name }]);
+  }
+});
+
+test('backlog: so many wait at most to be accepted', async () => {
+  for (const backlog of [5, 50]) {
+    // For a socket that listens, the kernel tells the length of its queue here.
+    expect(tcpInfo(serve({ backlog }).fd).sacked).toBe(backlog);
+    const server = greet(new UnixServer({ path: `\0epoll-ffi-backlog-${process.pid}`, backlog }));
+    const peers: number[] = [];
+    let outcome = 0;
+    // In one turn, in which nobody is accepted.
+    while (outcome === 0 && peers.length < 200) {
+      const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+      const fd = closeLater(unwrap(socket(AF_UNIX, type, 0), 'socket'));
+      outcome = connect(fd, encodeUnixAddress({ path: server.path }));
+      peers.push(fd);
+    }
+    // The kernel lets one more in than it was told.
+    expect([outcome, peers.length - 1]).toEqual([-errno.EAGAIN, backlog + 1]);
+    await until(() => server.connections.size === backlog + 1);
+    server.destroy();
   }
 });
 

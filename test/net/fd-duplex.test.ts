@@ -10,6 +10,7 @@ import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { memoryFile } from '../support/files';
 import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
@@ -141,6 +142,44 @@ test('timeout is told when nothing moved for a while, and only then', async () =
   expect(silences[0]).toBeGreaterThanOrEqual(100);
   stream.setTimeout(0);
   expect(stream.destroyed).toBe(false);
+});
+
+/** Stand still, as a thread does that has too much to do. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+test('bytes that this thread was too late to read end a silence', async () => {
+  const { connection, stream, peer } = await connected();
+  const log: string[] = [];
+  stream.on('data', () => log.push('data'));
+  await until(() => connection.flowing);
+  stream.setTimeout(60, () => log.push('timeout'));
+  // So that the wheel's timer is surely set before the thread stands still.
+  await new Promise(setImmediate);
+  peer.write('x');
+  block(150);
+  await until(() => log.includes('timeout'));
+  expect(log).toEqual(['data', 'timeout']);
+});
+
+test('a long download is no silence: what is sent of a file counts', async () => {
+  const { connection, stream, peer } = await connected();
+  const timeout = jest.fn();
+  const file = memoryFile('', 200 * 1024 * 1024);
+  stream.sendFile(file, { offset: 0, length: 200 * 1024 * 1024 }, () => {});
+  stream.setTimeout(100, timeout);
+  for (let round = 0; round < 10; round += 1) {
+    const before = connection.lastActivity;
+    block(20);
+    await receive(peer, 8_000_000);
+    await until(() => connection.lastActivity > before);
+  }
+  // Nobody reads any more: that is one.
+  timeout.mockClear();
+  await until(() => timeout.mock.calls.length === 1);
+  expect(connection.queuedFileBytes).toBeGreaterThan(0);
+  stream.destroy();
 });
 
 test('release gives the connection back, with what was not read', async () => {

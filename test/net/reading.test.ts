@@ -218,6 +218,63 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     await until(() => text.endsWith('end'));
   });
 
+  test('urgent data that is asked for is told, and no byte beside it is lost', async () => {
+    const loop = new EventLoop();
+    loops.push(loop);
+    const { connection, fd } = await connectedFd({ trigger, loop, urgentData: true });
+    const told: number[] = [];
+    let text = '';
+    connection.on('urgent', (byte) => told.push(byte));
+    connection.on('data', (chunk) => {
+      text += chunk;
+    });
+    for (let round = 0; round < 50; round += 1) {
+      send(fd, Buffer.from('a'), 1, 0);
+      send(fd, Buffer.of(round), 1, MSG_OOB);
+      send(fd, Buffer.from('b'), 1, 0);
+      // The kernel keeps one; the next would make it a byte like any other.
+      await until(() => told.length === round + 1);
+    }
+    await until(() => text.length === 100);
+    expect(text).toBe('ab'.repeat(50));
+    expect(told).toEqual(Array.from({ length: 50 }, (_, round) => round));
+    // It overtakes what nobody reads.
+    connection.pause();
+    send(fd, Buffer.from('waits'), 5, 0);
+    send(fd, Buffer.from('!'), 1, MSG_OOB);
+    await until(() => told.length === 51);
+    expect([text.length, told.at(-1)]).toEqual([100, 33]);
+    connection.resume();
+    await until(() => text.endsWith('waits'));
+    await until(async () => {
+      const { events } = loop.stats();
+      await someTurns();
+      return loop.stats().events === events;
+    });
+  });
+
+  test('a listener of urgent data may close the connection, or throw', async () => {
+    for (const way of ['close', 'throw']) {
+      const { connection, fd } = await connectedFd({ trigger, urgentData: true });
+      const thrown = jest.spyOn(connection.loop, 'uncaught').mockImplementation(() => {});
+      let text = '';
+      connection.on('data', (chunk) => {
+        text += chunk;
+      });
+      connection.on('urgent', () => {
+        if (way === 'close') return connection.destroy();
+        throw new Error('in a listener');
+      });
+      send(fd, Buffer.from('!'), 1, MSG_OOB);
+      send(fd, Buffer.from('after'), 5, 0);
+      await until(() => connection.closed || text === 'after');
+      expect([connection.closed, thrown.mock.calls.length]).toEqual(
+        way === 'close' ? [true, 0] : [false, 1],
+      );
+      thrown.mockRestore();
+    }
+  });
+
   test('one turn reads no more than a quantum, and the rest is not forgotten', async () => {
     const quantum = 65_536;
     const { connection, fd } = await connectedFd({ trigger, readQuantumBytes: quantum });

@@ -6,18 +6,23 @@
  *   npm run soak -- --connections 20000 --seed 7
  *
  * First a warm-up, after which the base is taken: what is made once (buffers, compiled code, the
- * waiter thread) is no leak. Ends with 1 if something is not back at its base, or if an answer was
- * not what it must be.
+ * waiter thread) is no leak. Then, in this process, the churn: connections that are killed at random
+ * while others take their fd numbers, where no message may come to another. Ends with 1 if something
+ * is not back at its base, or if an answer was not what it must be.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { churn } from '../faults/churn';
 import type { Order, Places, Progress, ServerReport } from './messages';
 
 const MIB = 1024 * 1024;
 const PROCESSES = 2;
 const CONCURRENCY = 128;
 const WARM_UP = 2_000;
+/** A round of the churn makes about 18 connections, and 10 pairs of sockets. */
+const CONNECTIONS_PER_ROUND = 20;
 /** What may be more than at the base. Memory is no exact thing: pages are given back late, or never. */
 const HEAP_TOLERANCE_BYTES = 8 * MIB;
 const RSS_TOLERANCE_BYTES = 64 * MIB;
@@ -134,6 +139,27 @@ async function settled(server: ChildProcess, base: ServerReport | null): Promise
   }
 }
 
+/** Fd numbers with many owners, under both triggers. Returns what was wrong. */
+async function churnAll(): Promise<string[]> {
+  const found: string[] = [];
+  const rounds = Math.ceil(total / CONNECTIONS_PER_ROUND);
+  for (const trigger of ['level', 'edge'] as const) {
+    const openFds = (): number => readdirSync('/proc/self/fd').length;
+    const fds = openFds();
+    const report = await churn({ seed, rounds, trigger });
+    const { connections, pairs, reused, stale, messages, crossed, watched, timers } = report;
+    console.log(
+      `churn, ${trigger.padEnd(5)}  ${connections} connections, ${pairs} pairs, ${reused} numbers reused, ${stale} stale events dropped, ${messages} messages, ${crossed} crossed`,
+    );
+    const left = { crossed, watched, timers, fds: openFds() - fds };
+    for (const [name, count] of Object.entries(left)) {
+      if (count !== 0) found.push(`churn, ${trigger}: ${name} ${count}`);
+    }
+    if (reused < rounds || stale < rounds) found.push(`churn, ${trigger}: it was none`);
+  }
+  return found;
+}
+
 const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
 const list = (counts: Record<string, number>): string =>
   Object.entries(counts)
@@ -166,6 +192,7 @@ server        ${((now.cpuMs - base.cpuMs) / 1000).toFixed(1)} s of CPU, ${accept
   heap        ${mib(base.heapUsed + base.external).padEnd(10)}${mib(now.heapUsed + now.external)}
   RSS         ${mib(base.rss).padEnd(10)}${mib(now.rss)}
 `);
+  found.push(...(await churnAll()));
   if (now.errors['uncaught'] !== undefined)
     found.push(`uncaught exceptions: ${now.errors['uncaught']}`);
   if (Object.keys(wrong).length > 0) found.push(`wrong answers: ${list(wrong)}`);

@@ -21,6 +21,7 @@ test('2,000 connections of all kinds leave nothing behind', async () => {
   ]) {
     expect(child.stdout).toMatch(new RegExp(` ${kind} \\d`));
   }
+  expect(child.stdout).toMatch(/churn, level .* 0 crossed\nchurn, edge .* 0 crossed\n/);
   // Who never reads and who says nothing is cut by a deadline.
   expect(child.stdout).toMatch(/ETIMEDOUT \d/);
 }, 240_000);

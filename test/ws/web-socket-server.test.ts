@@ -253,6 +253,62 @@ describe('the lost pong: several messages in one segment', () => {
   });
 });
 
+describe('the pong is there, and it is we who have not read it', () => {
+  /** Stand still, as a thread does that has too much to do. */
+  function block(ms: number): void {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  }
+
+  /** A socket that is paused from the beginning, and its client, which was pinged. */
+  async function pinged(): Promise<{
+    server: WebSocketServer;
+    socket: WebSocketConnection;
+    peer: Socket;
+    timer: jest.SpyInstance;
+    log: string[];
+  }> {
+    const server = serve({ pingIntervalMs: 100 });
+    const opened = new Promise<{ socket: WebSocketConnection; timer: jest.SpyInstance }>((done) => {
+      server.once('connection', (socket) => {
+        socket.pause();
+        done({ socket, timer: jest.spyOn(socket, 'onTimer') });
+      });
+    });
+    const peer = await rawPeer(server);
+    const { socket, timer } = await opened;
+    const log: string[] = [];
+    socket.on('message', (data) => log.push(`message ${data}`));
+    socket.on('pong', () => log.push('pong'));
+    socket.on('error', (error) => log.push((error as Error & { code: string }).code));
+    expect(parseServerFrames(await receive(peer, 2))).toMatchObject([{ opcode: PING }]);
+    return { server, socket, peer, timer, log };
+  }
+
+  test('a paused socket is not cut, whose pong waits with the rest', async () => {
+    const { server, socket, peer, timer, log } = await pinged();
+    peer.write(Buffer.concat([clientFrame(PONG), clientFrame(TEXT, 'later')]));
+    // One ping, and then the time for its pong is over, twice.
+    await until(() => timer.mock.calls.length >= 3);
+    expect([log, server.clients.size]).toEqual([[], 1]);
+    socket.resume();
+    await until(() => log.length >= 2);
+    expect(log.slice(0, 2)).toEqual(['pong', 'message later']);
+    // It is heard again, and so it is cut when it falls silent.
+    await until(() => log.includes('ERR_PONG_TIMEOUT'));
+  });
+
+  test('a pong that this thread is late to read counts', async () => {
+    const { socket, peer, log } = await pinged();
+    // Before the timers' turn.
+    await new Promise(setImmediate);
+    socket.resume();
+    peer.write(clientFrame(PONG));
+    block(250);
+    await until(() => log.length >= 1);
+    expect(log[0]).toBe('pong');
+  });
+});
+
 describe('clients that never read', () => {
   test('are cut at the write deadline, while an honest one is served all the time', async () => {
     const CLIENTS = 100;
@@ -720,6 +776,44 @@ describe('the server under it', () => {
     await next(late, 'error');
     expect((await dropped)[0].reason).toBe('maxConnections');
     expect(server.server.dropped).toBe(1);
+  });
+
+  test('takes its deadlines too: a connection is cut, open or not, with the reason', async () => {
+    const limits = { idleTimeoutMs: 100, lifetimeMs: 100 };
+    for (const [name, limitMs] of Object.entries(limits)) {
+      const server = serve({ [name]: limitMs, pingIntervalMs: 0 });
+      const accepted = next<[WebSocketConnection]>(server, 'connection');
+      const peer = await rawPeer(server);
+      const [error] = await next<[Error]>((await accepted)[0], 'error');
+      expect(error).toMatchObject({
+        code: 'ETIMEDOUT',
+        message: expect.stringContaining(`${limitMs} ms (${name})`),
+      });
+      await receiveAll(peer);
+    }
+  });
+
+  test('minReadRate is for requests: half of one is cut, and an open socket owes nothing', async () => {
+    const minReadRate = { bytesPerSecond: 100, windowMs: 500 };
+    const server = echo(serve({ minReadRate, pingIntervalMs: 0, handshakeTimeoutMs: 300_000 }));
+    const open = await rawPeer(server);
+    for (let round = 0; round < 2; round += 1) {
+      const halfway = await client(server.port);
+      halfway.write('GET / HTTP/1.1\r\n');
+      expect(await receiveAll(halfway)).toHaveLength(0);
+    }
+    open.write(clientFrame(TEXT, 'still here'));
+    expect(parseServerFrames(await receive(open, 12))[0]?.payload.toString()).toBe('still here');
+  });
+
+  test('takes its quanta', () => {
+    const server = serve({ readQuantumBytes: 1_000, writeQuantumBytes: 2_000 });
+    expect(server.server.listening).toBe(true);
+    for (const name of ['readQuantumBytes', 'writeQuantumBytes', 'idleTimeoutMs', 'lifetimeMs']) {
+      expect(() => serve({ [name]: -1 })).toThrow(`option "${name}"`);
+    }
+    const minReadRate = { bytesPerSecond: 0 };
+    expect(() => serve({ minReadRate })).toThrow('option "minReadRate.bytesPerSecond"');
   });
 
   test('may be given: one on a unix socket', async () => {
