@@ -12,7 +12,7 @@ import { closedError } from '../net/connection-writer';
 import { FdDuplex } from '../net/fd-duplex';
 import { type FileRange, rangeError } from '../net/file-range';
 import type { BodyPart } from './byte-ranges';
-import { comes } from './response-events';
+import { comes, itsTurn } from './response-events';
 
 const readAsync = promisify(read);
 
@@ -71,7 +71,7 @@ async function sendDirectly(
   fd: number,
   parts: readonly BodyPart[],
 ): Promise<Error | undefined> {
-  if (response.socket === null && !(await comes(response, 'socket'))) return closedError();
+  if (!(await itsTurn(response))) return closedError();
   if (!socket.writable) return closedError();
   const rangeCount = parts.filter((part) => typeof part !== 'string').length;
   return new Promise((resolve) => {

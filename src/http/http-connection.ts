@@ -57,12 +57,24 @@ function idleConnections(http: Server): HttpConnection[] {
   return found;
 }
 
+/**
+ * Requests of one connection that wait for their answers, from which on no more are read. Not a matter
+ * of the protocol: node:http stops reading by the bytes of the answers that wait, and an answer that
+ * is not made yet has none.
+ */
+const MAX_WAITING = 128;
+
 /** One connection. */
 export class HttpConnection extends FdDuplex {
   readonly #all: HttpConnections;
   /** The response to the latest request; null before the first. */
   #response: ServerResponse | null = null;
   #isLeaving = false;
+  #waiting = 0;
+  readonly #onAnswered = (): void => {
+    this.#waiting -= 1;
+    if (this.#waiting === MAX_WAITING) super._read();
+  };
 
   constructor(connection: TcpConnection, all: HttpConnections) {
     super(connection);
@@ -72,6 +84,9 @@ export class HttpConnection extends FdDuplex {
   /** A request came: `response` is the answer to be. */
   onRequest(response: ServerResponse): void {
     this.#response = response;
+    this.#waiting += 1;
+    response.once('close', this.#onAnswered);
+    if (this.#waiting > MAX_WAITING) this.connection?.pause();
     if (this.#isLeaving) this.#makeLast(response);
   }
 
@@ -92,6 +107,10 @@ export class HttpConnection extends FdDuplex {
     if (collected === null) return super.destroy(error);
     collected.push(this);
     return this;
+  }
+
+  override _read(): void {
+    if (this.#waiting <= MAX_WAITING) super._read();
   }
 
   get #isAnswering(): boolean {

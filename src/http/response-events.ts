@@ -2,8 +2,10 @@
  * Waiting for a response's events, and for its client to go away: a response that waits for its turn
  * among pipelined ones has no socket yet, and hears nothing when the connection closes.
  */
-import type { ServerResponse } from 'node:http';
+import { ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { FdDuplex } from '../net/fd-duplex';
 
 /** One listener for each connection, however many responses wait on it. */
 const watchers = new WeakMap<Duplex, Set<() => void>>();
@@ -32,6 +34,19 @@ export function comes(
     response.once('close', onClose);
     callbacks.add(onClose);
   });
+}
+
+/**
+ * Resolves to true when `response` is the one that is sent next or now, to false when the connection
+ * closes before. What costs more than memory, such as an open file, should wait for that: a client can
+ * send thousands of requests in one segment, and read none of the answers.
+ */
+export function itsTurn(response: ServerResponse): Promise<boolean> | true {
+  // Of anything else we do not know whether it will ever have a socket.
+  if (!(response instanceof ServerResponse)) return true;
+  const { socket } = response.req;
+  if (!(socket instanceof FdDuplex || socket instanceof Socket)) return true;
+  return response.socket !== null || comes(response, 'socket');
 }
 
 function callbacksOf(socket: Duplex): Set<() => void> {

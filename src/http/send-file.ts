@@ -6,10 +6,12 @@
 import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
+import { closedError } from '../net/connection-writer';
 import { invalidType } from '../sys/check';
 import { answerFile } from './file-answer';
 import { endResponse, sendBody } from './file-body';
 import { borrowFile, openFile, type RegularFile } from './regular-file';
+import { itsTurn } from './response-events';
 import { type FileSettings, fileSettings, type SendFileOptions } from './send-file-options';
 
 /** How an answer went. */
@@ -40,8 +42,9 @@ export async function sendFile(
 ): Promise<FileOutcome> {
   const settings = fileSettings(options, pathText(file));
   checkUnanswered(response);
-  const opened = typeof file === 'number' ? borrowFile(file) : await openFile(file);
-  return sendOpenFile(response, opened, settings);
+  if (typeof file === 'number') return sendOpenFile(response, borrowFile(file), settings);
+  if (!(await itsTurn(response))) return unsent(response);
+  return sendOpenFile(response, await openFile(file), settings);
 }
 
 /** As {@link sendFile}, with a file that is open, and is closed here in every case. */
@@ -63,6 +66,11 @@ export async function sendOpenFile(
   } finally {
     file.close();
   }
+}
+
+/** The client went away before the turn of its request came. */
+export function unsent({ statusCode }: ServerResponse): FileOutcome {
+  return { statusCode, complete: false, error: closedError() };
 }
 
 function checkUnanswered(response: ServerResponse): void {

@@ -13,7 +13,8 @@ import { errno, SystemError } from '../sys/errno';
 import { endResponse } from './file-body';
 import { openFile } from './regular-file';
 import { parseRequestPath, queryOf } from './request-path';
-import { type FileOutcome, sendOpenFile } from './send-file';
+import { itsTurn } from './response-events';
+import { type FileOutcome, sendOpenFile, unsent } from './send-file';
 import { type SendFileOptions, sendFileOptionFields, typeOfPath } from './send-file-options';
 
 /** Options of {@link serveFiles}. */
@@ -112,6 +113,7 @@ async function sendBeneath(
   names: string[],
   { cacheControl, range, etag, lastModified }: Settings,
 ): Promise<FileOutcome> {
+  if (!(await itsTurn(response))) return unsent(response);
   const file = await openFile(join(root, ...names), rootBytes(root));
   if (cacheControl !== undefined) response.setHeader('Cache-Control', cacheControl);
   const contentType = typeOfPath(names.at(-1) ?? null);

@@ -1,8 +1,9 @@
 /**
  * What the chunks of a stream become on its channel: portions of bytes, and ranges of files.
  *
- * A range stands among a stream's chunks as an empty one, which takes its place: so the order, the
- * corks and the end are the stream's own. Pure but for that; nothing is sent here.
+ * A range stands among a stream's chunks as a chunk of zeros, which takes its place: so the order, the
+ * corks and the end are the stream's own, and its back-pressure too. Were it empty, a peer that does
+ * not read a file could go on sending requests. Pure but for that; nothing is sent here.
  */
 import type { FileRange } from './file-range';
 
@@ -16,9 +17,12 @@ const PORTION_CHUNKS = 1_024;
 
 const ranges = new WeakMap<Uint8Array, PlacedRange>();
 
-/** The chunk to write for a range. */
+/** What places are views of; never sent. Longer than the usual high-water mark. */
+const zeros = Buffer.alloc(64 * 1024);
+
+/** The chunk to write for a range: as long, but for a longest one. */
 export function placeFor(range: PlacedRange): Buffer {
-  const place = Buffer.alloc(0);
+  const place = zeros.subarray(0, Math.min(range.length, zeros.byteLength));
   ranges.set(place, range);
   return place;
 }
@@ -26,7 +30,7 @@ export function placeFor(range: PlacedRange): Buffer {
 /** Take the range that stands at the end of `chunks`; null if bytes do, or nothing. */
 export function takeRange(chunks: Buffer[]): PlacedRange | null {
   const last = chunks.at(-1);
-  const range = last?.byteLength === 0 ? ranges.get(last) : undefined;
+  const range = last?.buffer === zeros.buffer ? ranges.get(last) : undefined;
   if (range === undefined) return null;
   chunks.pop();
   return range;
