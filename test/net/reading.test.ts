@@ -2,12 +2,23 @@
 import { randomBytes } from 'node:crypto';
 import { EventLoop } from '../../src/loop/event-loop';
 import type { TcpConnection } from '../../src/net/tcp-connection';
-import { MSG_OOB, SHUT_WR, SO_LINGER, SOL_SOCKET } from '../../src/sys/constants';
-import { write } from '../../src/sys/io';
-import { recv, send, setsockopt, shutdown } from '../../src/sys/socket';
+import { UnixServer } from '../../src/net/unix-server';
+import {
+  AF_UNIX,
+  MSG_OOB,
+  SHUT_WR,
+  SO_LINGER,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from '../../src/sys/constants';
+import { unwrap } from '../../src/sys/errno';
+import { setNonBlocking, write } from '../../src/sys/io';
+import { connect, recv, send, setsockopt, shutdown, socket } from '../../src/sys/socket';
+import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { clog, connectedFd } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { closeNow } from '../support/fds';
+import { closeLater, closeNow } from '../support/fds';
 import { memoryFile } from '../support/files';
 import { next, until } from '../support/until';
 
@@ -189,6 +200,31 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     expect(log).toEqual(['end', 'close undefined']);
   });
 
+  test('where there is both room and bytes, first the queue is sent, then the bytes are told', async () => {
+    // Of a unix socket, because what is read there is room on the other side at once.
+    const server = new UnixServer({
+      path: `\0epoll-ffi-reading-${process.pid}-${trigger}`,
+      trigger,
+    });
+    const accepted = next<[TcpConnection]>(server, 'connection');
+    const fd = closeLater(unwrap(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
+    unwrap(connect(fd, encodeUnixAddress({ path: server.path })), 'connect');
+    setNonBlocking(fd);
+    const [connection] = await accepted;
+    clog(connection);
+    await someTurns();
+    const { bytesWritten } = connection;
+    const sent: number[] = [];
+    connection.on('data', () => sent.push(connection.bytesWritten - bytesWritten));
+    // In one turn, so that one event tells of both.
+    const sink = Buffer.allocUnsafe(1_000_000);
+    while (recv(fd, sink, sink.length, 0) > 0);
+    write(fd, Buffer.from('x'));
+    await until(() => sent.length === 1);
+    expect(sent[0]).toBeGreaterThan(0);
+    server.destroy();
+  });
+
   test('urgent data: no other byte is lost, and the loop comes to rest', async () => {
     const loop = new EventLoop();
     loops.push(loop);
@@ -244,8 +280,9 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     send(fd, Buffer.from('!'), 1, MSG_OOB);
     await until(() => told.length === 51);
     expect([text.length, told.at(-1)]).toEqual([100, 33]);
+    send(fd, Buffer.from('more'), 4, 0);
     connection.resume();
-    await until(() => text.endsWith('waits'));
+    await until(() => text.endsWith('waitsmore'));
     await until(async () => {
       const { events } = loop.stats();
       await someTurns();
