@@ -149,6 +149,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     this.setTimeout(0);
     this.#channel = null;
     connection.pause();
+    // Flowing, a stream would give its first chunk only.
+    this.pause();
     return { connection, rest: (this.read() as Buffer | null) ?? Buffer.alloc(0) };
   }
 

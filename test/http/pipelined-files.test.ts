@@ -7,8 +7,9 @@ import { serveHttp } from '../../src/http/serve-http';
 import { TcpServer } from '../../src/net/tcp-server';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { writeOld } from '../support/files';
 import { makeFolder } from '../support/folder';
-import { openCount, writeOld } from '../support/http';
+import { openCount } from '../support/open-fds';
 import { until } from '../support/until';
 
 expectNoFdLeaks();

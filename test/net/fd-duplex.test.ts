@@ -204,6 +204,19 @@ test('release gives the connection back, with what was not read', async () => {
   expect(stream.release()).toBeNull();
 });
 
+test('release gives all that was not read, also of a stream that is to flow', async () => {
+  const { stream, peer } = await connected();
+  peer.write('one');
+  await until(() => stream.readableLength === 3);
+  stream.read(0);
+  peer.write('two');
+  await until(() => stream.readableLength === 6);
+  stream.resume();
+  const released = stream.release();
+  expect(released?.rest.toString()).toBe('onetwo');
+  released?.connection.destroy();
+});
+
 test('what is asked of a released stream fails, and harms nobody', async () => {
   const { stream } = await connected();
   stream.release()?.connection.destroy();
