@@ -140,7 +140,7 @@ const CASES: Record<string, Case> = {
   },
   FdDuplex: {
     file: 'net/fd-duplex-options.ts',
-    interfaces: ['ConnectionDuplexOptions', 'FdDuplexOptions'],
+    interfaces: ['FdDuplexOptions'],
     take: (options) => new FdDuplex(pair()[0], options as never),
     wrong: { highWaterMark: [-1, 1.5, '5'] },
   },
