@@ -250,19 +250,30 @@ async function answersElsewhere(script: string): Promise<string> {
   const child = new Child(process.execPath, [
     ...['-r', 'ts-node/register/transpile-only', '-e'],
     `const { request } = require('node:http');
-     const { serveFiles, serveHttp, sys, TcpServer, constants } = require(${JSON.stringify(source)});
-     const tcp = new TcpServer({ port: 0 });
+     const lib = require(${JSON.stringify(source)});
+     const { serveFiles, serveHttp, sys, TcpServer, EventLoop, constants } = lib;
+     // No thread of ours opens an fd, or gives one back, when they are counted.
+     const tcp = new TcpServer({ port: 0, loop: new EventLoop({ waiter: 'libuv' }) });
      const listener = serveFiles(${JSON.stringify(root)});
-     serveHttp(tcp, {}, async (asked, response) => {
-       const { statusCode, complete, error } = await listener(asked, response);
+     serveHttp(tcp, {}, async (incoming, response) => {
+       const { statusCode, complete, error } = await listener(incoming, response);
        console.log(statusCode, complete, error?.code);
+       answered += 1;
      });
+     let [asked, answered] = [0, 0];
      const agent = new (require('node:http').Agent)({ keepAlive: true, maxSockets: 1 });
-     const get = (path) => new Promise((resolve, reject) => {
-       request({ port: tcp.port, host: '127.0.0.1', path, agent }, (answer) => {
-         answer.resume().on('end', () => setImmediate(resolve, answer.statusCode));
-       }).on('error', reject).end();
-     });
+     const get = async (path) => {
+       asked += 1;
+       await new Promise((resolve, reject) => {
+         request({ port: tcp.port, host: '127.0.0.1', path, agent }, (answer) => {
+           answer.resume().on('end', resolve);
+         }).on('error', reject).end();
+       });
+       // The file is closed, and the connection free for the next request.
+       while (answered < asked || Object.keys(agent.freeSockets).length === 0) {
+         await new Promise(setImmediate);
+       }
+     };
      (async () => { ${script}; agent.destroy(); tcp.close(); })();`,
   ]);
   expect([await child.exit(), child.stderr]).toEqual([{ code: 0, signal: null }, '']);

@@ -169,7 +169,6 @@ test('a long download is no silence: what is sent of a file counts', async () =>
   const timeout = jest.fn();
   const file = memoryFile('', 200 * 1024 * 1024);
   stream.sendFile(file, { offset: 0, length: 200 * 1024 * 1024 }, () => {});
-  stream.setTimeout(100, timeout);
   for (let round = 0; round < 10; round += 1) {
     const before = connection.lastActivity;
     block(20);
@@ -177,7 +176,7 @@ test('a long download is no silence: what is sent of a file counts', async () =>
     await until(() => connection.lastActivity > before);
   }
   // Nobody reads any more: that is one.
-  timeout.mockClear();
+  stream.setTimeout(100, timeout);
   await until(() => timeout.mock.calls.length === 1);
   expect(connection.queuedFileBytes).toBeGreaterThan(0);
   stream.destroy();
