@@ -114,10 +114,11 @@ describe('the suite net', () => {
     const { rows, ratios } = await report('net', '1000 idle');
     expect(contenders(rows)).toEqual(['ours', 'ours, edge', 'node:net']);
     for (const { heapBytes, residentBytes } of rows) {
-      expect(heapBytes).toBeGreaterThan(0);
-      expect(Number.isFinite(residentBytes)).toBe(true);
+      expect([heapBytes, residentBytes].every(Number.isFinite)).toBe(true);
     }
-    expect(ratios['1000 idle connections heap bytes ours/node:net']).toBeGreaterThan(0);
+    // Ours are so small that what the process does meanwhile may outweigh a thousand of them.
+    expect(rows.at(-1)?.heapBytes).toBeGreaterThan(500);
+    expect(ratios['1000 idle connections heap bytes ours/node:net']).toBeDefined();
   }, 300_000);
 });
 

@@ -5,9 +5,16 @@
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import koffi from 'koffi';
 
-const LOOK_AGAIN_MS = 5;
+const LOOK_AGAIN_MS = 20;
+/**
+ * A thread that starts, or a compiler at work, holds memory that it will give back: look until two
+ * looks agree so well, or so often.
+ */
+const SETTLED_BYTES = 1_024;
+const MAX_LOOKS = 100;
 /** One collection leaves what finalizers and weak references held. */
 const COLLECTIONS = 4;
 
@@ -31,20 +38,27 @@ export function answerMemory(connections: () => number): void {
   const collect = globalThis.gc;
   if (collect === undefined) return;
   const mallocInfo = bindMallocInfo();
-  const answer = (count: number): void => {
-    if (connections() !== count) {
-      setTimeout(answer, LOOK_AGAIN_MS, count);
-      return;
-    }
+  const heldBytes = (): number => {
     for (let each = 0; each < COLLECTIONS; each += 1) collect();
     const { heapUsed, external } = process.memoryUsage();
     const malloc = mallocInfo?.();
     // Array buffers (external) are made by malloc.
-    const outside = malloc === undefined ? external : malloc.uordblks + malloc.hblkhd;
-    const held = { heapBytes: heapUsed + outside, residentBytes: privateDirty() };
-    console.log(JSON.stringify(held));
+    return heapUsed + (malloc === undefined ? external : malloc.uordblks + malloc.hblkhd);
   };
-  createInterface({ input: process.stdin }).on('line', (line) => answer(Number(line)));
+  const settle = async (): Promise<number> => {
+    let [before, now] = [Infinity, heldBytes()];
+    for (let look = 0; look < MAX_LOOKS && Math.abs(now - before) > SETTLED_BYTES; look += 1) {
+      await pause(LOOK_AGAIN_MS);
+      [before, now] = [now, heldBytes()];
+    }
+    return now;
+  };
+  const answer = async (count: number): Promise<void> => {
+    while (connections() !== count) await pause(LOOK_AGAIN_MS);
+    const heapBytes = await settle();
+    console.log(JSON.stringify({ heapBytes, residentBytes: privateDirty() }));
+  };
+  createInterface({ input: process.stdin }).on('line', (line) => void answer(Number(line)));
 }
 
 function bindMallocInfo(): (() => MallocInfo) | null {
