@@ -46,7 +46,7 @@ export interface ConnectionOptions {
    * the event `urgent`. False if not given: then the byte is left out without a word.
    */
   urgentData?: boolean;
-  /** Bytes read from one connection before the others have their turn; 262,144 if not given. */
+  /** Bytes read from one connection before the others have their turn; 65,536 if not given. */
   readQuantumBytes?: number;
   /** Bytes sent from one connection's queue before the others have their turn; 1 MiB if not given. */
   writeQuantumBytes?: number;
@@ -96,7 +96,7 @@ export const connectionOptionFields = {
   readQuantumBytes: z
     .int()
     .min(1)
-    .default(256 * 1024),
+    .default(64 * 1024),
   writeQuantumBytes: z
     .int()
     .min(1)
