@@ -46,7 +46,10 @@ export interface ConnectionOptions {
    * the event `urgent`. False if not given: then the byte is left out without a word.
    */
   urgentData?: boolean;
-  /** Bytes read from one connection before the others have their turn; 65,536 if not given. */
+  /**
+   * Bytes read from one connection before the others have their turn; 65,536 if not given. Looked at
+   * after each recv(2), of which one takes up to 65,536: less is as good as that.
+   */
   readQuantumBytes?: number;
   /** Bytes sent from one connection's queue before the others have their turn; 1 MiB if not given. */
   writeQuantumBytes?: number;
