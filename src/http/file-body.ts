@@ -10,30 +10,36 @@ import { ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { closedError } from '../net/connection-writer';
 import { FdDuplex } from '../net/fd-duplex';
-import { type FileRange, rangeError } from '../net/file-range';
+import { type HeldRange, rangeError } from '../net/file-range';
+import { errno } from '../sys/errno';
 import type { BodyPart } from './byte-ranges';
+import type { RegularFile } from './regular-file';
 import { comes, itsTurn } from './response-events';
 
+const { EBADF } = errno;
+
 const readAsync = promisify(read);
+
+/** Text between ranges, or a range. */
+type HeldPart = string | HeldRange;
 
 /** Bytes of one read(2) where the file cannot go directly. */
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Send `parts` of the file `fd`, of which the head has been written, and end the response. Resolves
- * when the kernel has all bytes: with nothing, or with the error that ended the connection. The fd is
- * not used any more then.
+ * Send `parts` of `file`, of which the head has been written, and end the response. Resolves
+ * when the kernel has all bytes: with nothing, or with the error that ended the connection. The file
+ * is not used any more then.
  */
 export async function sendBody(
   response: ServerResponse,
-  fd: number,
+  file: RegularFile,
   parts: readonly BodyPart[],
 ): Promise<Error | undefined> {
   const socket = directSocket(response);
+  const held = parts.map((part) => (typeof part === 'string' ? part : file.hold(part)));
   const error =
-    socket === null
-      ? await copy(response, fd, parts)
-      : await sendDirectly(response, socket, fd, parts);
+    socket === null ? await copy(response, held) : await sendDirectly(response, socket, held);
   if (error !== undefined) {
     // Half a body, of which nothing but the end of the connection tells.
     response.destroy();
@@ -68,8 +74,7 @@ function directSocket(response: ServerResponse): FdDuplex | null {
 async function sendDirectly(
   response: ServerResponse,
   socket: FdDuplex,
-  fd: number,
-  parts: readonly BodyPart[],
+  parts: readonly HeldPart[],
 ): Promise<Error | undefined> {
   if (!(await itsTurn(response))) return closedError();
   if (!socket.writable) return closedError();
@@ -84,19 +89,18 @@ async function sendDirectly(
     };
     for (const part of parts) {
       if (typeof part === 'string') response.write(part, 'latin1');
-      else queueRange(socket, fd, part, onSent);
+      else queueRange(socket, part, onSent);
     }
   });
 }
 
 function queueRange(
   socket: FdDuplex,
-  fd: number,
-  range: FileRange,
+  range: HeldRange,
   onSent: (error?: Error | null) => void,
 ): void {
   try {
-    socket.sendFile(fd, range, onSent);
+    socket.sendFile(range.fd, range, onSent);
   } catch (error) {
     // The caller has closed his fd before our turn came.
     socket.destroy(error as Error);
@@ -107,35 +111,44 @@ function queueRange(
 /** Read and write, one chunk at a time. No read is under way when this is over. */
 async function copy(
   response: ServerResponse,
-  fd: number,
-  parts: readonly BodyPart[],
+  parts: readonly HeldPart[],
 ): Promise<Error | undefined> {
   for (const part of parts) {
-    const end = typeof part === 'string' ? 0 : part.offset + part.length;
-    let position = typeof part === 'string' ? 0 : part.offset;
-    if (typeof part === 'string' && !(await write(response, part))) return closedError();
-    while (position < end) {
-      const chunk = await readChunk(fd, position, Math.min(end - position, CHUNK_BYTES));
-      if (chunk instanceof Error) return chunk;
-      if (!(await write(response, chunk))) return closedError();
-      position += chunk.byteLength;
-    }
+    const error =
+      typeof part === 'string' ? await write(response, part) : await copyRange(response, part);
+    if (error !== undefined) return error;
   }
   return undefined;
 }
 
-async function readChunk(fd: number, position: number, length: number): Promise<Buffer | Error> {
+async function copyRange(response: ServerResponse, range: HeldRange): Promise<Error | undefined> {
+  for (let sent = 0; sent < range.length; ) {
+    const chunk = await readChunk(range, sent);
+    if (chunk instanceof Error) return chunk;
+    const error = await write(response, chunk);
+    if (error !== undefined) return error;
+    sent += chunk.byteLength;
+  }
+  return undefined;
+}
+
+/** What comes next of `range`, of which `sent` bytes have been read. */
+async function readChunk(range: HeldRange, sent: number): Promise<Buffer | Error> {
+  const { fd } = range;
+  const position = range.offset + sent;
   try {
-    const buffer = Buffer.allocUnsafe(length);
-    const { bytesRead } = await readAsync(fd, buffer, 0, length, position);
+    if (!range.isOpen) return rangeError(-EBADF, fd, position);
+    const buffer = Buffer.allocUnsafe(Math.min(range.length - sent, CHUNK_BYTES));
+    const { bytesRead } = await readAsync(fd, buffer, 0, buffer.byteLength, position);
     return bytesRead > 0 ? buffer.subarray(0, bytesRead) : rangeError(0, fd, position);
   } catch (error) {
     return error as Error;
   }
 }
 
-/** Returns false when the client has gone. */
-async function write(response: ServerResponse, data: string | Buffer): Promise<boolean> {
-  if (response.destroyed || response.req.socket.destroyed) return false;
-  return response.write(data, 'latin1') || comes(response, 'drain');
+/** Resolves when more may be written; with an error when the client has gone. */
+async function write(response: ServerResponse, data: string | Buffer): Promise<Error | undefined> {
+  if (response.destroyed || response.req.socket.destroyed) return closedError();
+  if (response.write(data, 'latin1')) return undefined;
+  return (await comes(response, 'drain')) ? undefined : closedError();
 }

@@ -18,6 +18,7 @@ import {
   readlinkSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
+import { type FileRange, HeldRange } from '../net/file-range';
 import { checkFd } from '../sys/check';
 import * as constants from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
@@ -40,6 +41,8 @@ export interface RegularFile {
   readonly modifiedMs: number;
   /** A text without quotes that changes when the file does. */
   readonly tag: string;
+  /** A range of it that may have to wait: see {@link HeldRange}. */
+  hold(range: FileRange): HeldRange;
   close(): void;
 }
 
@@ -87,10 +90,11 @@ function checkRegular(stats: BigIntStats, name: string): BigIntStats {
   throw new SystemError('open', EINVAL, { reason: `${name} is no regular file` });
 }
 
-function describe(fd: number, stats: BigIntStats, onClose: () => void): RegularFile {
+function describe(fd: number, stats: BigIntStats, close: () => void): RegularFile {
   const { size, mtimeMs, mtimeNs, ino, dev } = stats;
   // Hashed: an inode's number is nobody's business.
   const hash = createHash('sha256').update(`${size} ${mtimeNs} ${ino} ${dev}`);
   const tag = hash.digest('base64url').slice(0, 22);
-  return { fd, size: Number(size), modifiedMs: Number(mtimeMs), tag, close: onClose };
+  const hold = (range: FileRange): HeldRange => new HeldRange(fd, stats, range);
+  return { fd, size: Number(size), modifiedMs: Number(mtimeMs), tag, hold, close };
 }

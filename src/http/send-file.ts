@@ -61,7 +61,7 @@ export async function sendOpenFile(
     response.writeHead(statusCode);
     if (parts.length > 0) response.flushHeaders();
     const error =
-      parts.length > 0 ? await sendBody(response, file.fd, parts) : await endResponse(response);
+      parts.length > 0 ? await sendBody(response, file, parts) : await endResponse(response);
     return { statusCode, complete: error === undefined, error };
   } finally {
     file.close();

@@ -13,7 +13,7 @@ import { errno, SystemError, unwrap } from '../sys/errno';
 import { shutdown } from '../sys/socket';
 import type { TcpConnectionEvents } from './connection-handler';
 import type { ConnectionSettings } from './connection-options';
-import { checkFileRange, type FileRange } from './file-range';
+import { type FileRange, holdRange } from './file-range';
 import { FULL, lostBytesError, sendBytes, sendQueued } from './send-queued';
 import { type WriteCallback, WriteQueue } from './write-queue';
 
@@ -141,12 +141,12 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
    * deadline it does, from the last time some of it was taken.
    *
    * A file that ends before the range does (it became shorter) closes the connection with the code
-   * ERR_FILE_TRUNCATED, and one that cannot be read with the error of sendfile(2); both by a reset,
-   * so that no peer takes a part for the whole. Throws a {@link SystemError}, with nothing changed:
+   * ERR_FILE_TRUNCATED, and one that cannot be read, or was closed too early, with the error of
+   * sendfile(2); all by a reset, so that no peer takes a part for the whole. Throws a {@link SystemError}, with nothing changed:
    * EBADF (not open), EINVAL (not a regular file). May wait for the disk, but not for the peer.
    */
   sendFile(fd: number, range: FileRange, callback?: WriteCallback): boolean {
-    checkFileRange(fd, range);
+    const held = holdRange(fd, range);
     this.flushGathered();
     if (!this.writable) return this.#refuse(callback);
     let isCalling = true;
@@ -156,7 +156,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     };
     this.#queue ??= new WriteQueue();
     const isFirst = this.#queue.empty;
-    this.#queue.pushFile(fd, range, { since: performance.now(), callback: later });
+    this.#queue.pushRange(held, { since: performance.now(), callback: later });
     if (this.#queue.count > MAX_QUEUED_WRITES) return this.#overflow(`${MAX_QUEUED_WRITES} writes`);
     if (isFirst) this.#start();
     isCalling = false;

@@ -5,30 +5,25 @@
  * corks and the end are the stream's own, and its back-pressure too. Were it empty, a peer that does
  * not read a file could go on sending requests. Pure but for that; nothing is sent here.
  */
-import type { FileRange } from './file-range';
-
-/** A range, with the fd of its file. */
-export interface PlacedRange extends FileRange {
-  readonly fd: number;
-}
+import type { HeldRange } from './file-range';
 
 /** Chunks of a portion, at most: a channel takes many small ones for a peer that does not read. */
 const PORTION_CHUNKS = 1_024;
 
-const ranges = new WeakMap<Uint8Array, PlacedRange>();
+const ranges = new WeakMap<Uint8Array, HeldRange>();
 
 /** What places are views of; never sent. Longer than the usual high-water mark. */
 const zeros = Buffer.alloc(64 * 1024);
 
 /** The chunk to write for a range: as long, but for a longest one. */
-export function placeFor(range: PlacedRange): Buffer {
+export function placeFor(range: HeldRange): Buffer {
   const place = zeros.subarray(0, Math.min(range.length, zeros.byteLength));
   ranges.set(place, range);
   return place;
 }
 
 /** Take the range that stands at the end of `chunks`; null if bytes do, or nothing. */
-export function takeRange(chunks: Buffer[]): PlacedRange | null {
+export function takeRange(chunks: Buffer[]): HeldRange | null {
   const last = chunks.at(-1);
   const range = last?.buffer === zeros.buffer ? ranges.get(last) : undefined;
   if (range === undefined) return null;

@@ -20,7 +20,7 @@ import { mayClose, orClose } from '../sys/ownership';
 import type { ConnectionHandler } from './connection-handler';
 import { connectionOptionsSchema, connectionSettings } from './connection-options';
 import { closedError } from './connection-writer';
-import { type PlacedRange, placeFor, takePortion, takeRange } from './duplex-chunks';
+import { placeFor, takePortion, takeRange } from './duplex-chunks';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
   type DuplexBase,
@@ -28,7 +28,7 @@ import {
   type FdDuplexOptions,
   type FdEnds,
 } from './fd-duplex-options';
-import { checkFileRange, type FileRange } from './file-range';
+import { type FileRange, type HeldRange, holdRange } from './file-range';
 import { resetOnClose } from './reset-on-close';
 import { setSocketOption } from './socket-options';
 import { TcpConnection } from './tcp-connection';
@@ -206,8 +206,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     if (this.#channel instanceof FdChannel) {
       throw new SystemError('sendfile', ENOTSOCK, { reason: 'the stream is on no connection' });
     }
-    checkFileRange(fd, range);
-    return this.write(placeFor({ fd, offset: range.offset, length: range.length }), callback);
+    return this.write(placeFor(holdRange(fd, range)), callback);
   }
 
   /** Finish what is being written, then close. */
@@ -350,7 +349,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 }
 
-function queueRange(channel: Channel, range: PlacedRange, done: Callback): void {
+function queueRange(channel: Channel, range: HeldRange, done: Callback): void {
   try {
     (channel as TcpConnection).sendFile(range.fd, range, done);
   } catch (error) {

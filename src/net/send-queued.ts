@@ -7,7 +7,7 @@ import { MSG_NOSIGNAL } from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
 import { send } from '../sys/socket';
 import { writev } from '../sys/vector';
-import { rangeError, sendRange } from './file-range';
+import { type HeldRange, rangeError, sendRange } from './file-range';
 import { resetOnClose } from './reset-on-close';
 import { LOST, type WriteQueue } from './write-queue';
 
@@ -35,7 +35,7 @@ const scratch = Buffer.allocUnsafeSlow(64 * 1024);
  * must be told; {@link FULL}; or an error, after which the socket is to be closed.
  */
 export function sendQueued(fd: number, queue: WriteQueue, limit: number): number | Error {
-  if (queue.file >= 0) return sendFileBytes(fd, queue, limit);
+  if (queue.range !== null) return sendFileBytes(fd, queue.range, queue.sentOfFirst, limit);
   try {
     const bytes = queue.collect(parts, scratch, limit);
     if (bytes === LOST) return lostBytesError(fd);
@@ -72,12 +72,14 @@ function sendParts(fd: number): number {
   }
 }
 
-function sendFileBytes(fd: number, queue: WriteQueue, limit: number): number | Error {
-  const { file, fileOffset, fileLength } = queue;
-  if (fileLength === 0) return 0;
-  const count = sendRange(fd, file, fileOffset, Math.min(fileLength, limit));
+/** The rest of `range`, of which `sent` bytes are sent. */
+function sendFileBytes(fd: number, range: HeldRange, sent: number, limit: number): number | Error {
+  const offset = range.offset + sent;
+  const left = range.length - sent;
+  if (left === 0) return 0;
+  const count = sendRange(fd, range, offset, Math.min(left, limit));
   if (count > 0 || count === FULL) return count;
   // A peer to whom a FIN is the end of a body must not take half of it for the whole.
   resetOnClose(fd);
-  return rangeError(count, file, fileOffset);
+  return rangeError(count, range.fd, offset);
 }

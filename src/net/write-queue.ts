@@ -7,7 +7,7 @@
  * write, send, end and destroy.
  */
 import { IOV_MAX } from '../sys/vector';
-import type { FileRange } from './file-range';
+import type { HeldRange } from './file-range';
 
 /** Called once for a write: with nothing when the kernel has all its bytes, or with the error. */
 export type WriteCallback = (error?: Error) => void;
@@ -23,9 +23,7 @@ class PendingWrite {
   next: PendingWrite | null = null;
   /** Null for a range of a file. */
   bytes: Uint8Array | null = null;
-  /** The file, or -1. */
-  file = -1;
-  offset = 0;
+  range: HeldRange | null = null;
   length = 0;
   readonly since: number;
   readonly callback: WriteCallback | undefined;
@@ -65,7 +63,6 @@ export class WriteQueue {
   /** Sent, and not called back yet: from here to `#first`. */
   #unsettled: PendingWrite | null = null;
   #isSettling = false;
-  /** Bytes of the first that were sent already. */
   #sent = 0;
   #bytes = 0;
   #fileBytes = 0;
@@ -115,29 +112,23 @@ export class WriteQueue {
     this.#bytes += bytes.byteLength;
   }
 
-  /** Queue a range of `file`, an fd. */
-  pushFile(file: number, range: FileRange, waiting: Waiting): void {
+  /** Queue a range of a file. */
+  pushRange(range: HeldRange, waiting: Waiting): void {
     const pending = new PendingWrite(waiting);
-    pending.file = file;
-    pending.offset = range.offset;
+    pending.range = range;
     pending.length = range.length;
     this.#append(pending);
     this.#fileBytes += range.length;
   }
 
-  /** The file whose range is to be sent next, or -1 if it is bytes. */
-  get file(): number {
-    return this.#first?.file ?? -1;
+  /** The range of which the rest is to be sent next; null if it is bytes, or nothing. */
+  get range(): HeldRange | null {
+    return this.#first?.range ?? null;
   }
 
-  /** Where the rest of that range begins. */
-  get fileOffset(): number {
-    return (this.#first?.offset ?? 0) + this.#sent;
-  }
-
-  /** How long the rest of that range is. */
-  get fileLength(): number {
-    return (this.#first?.length ?? 0) - this.#sent;
+  /** Bytes of the first that were sent already. */
+  get sentOfFirst(): number {
+    return this.#sent;
   }
 
   /**

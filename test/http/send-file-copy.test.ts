@@ -14,6 +14,8 @@ import { type FileOutcome, sendFile } from '../../src/http/send-file';
 import { serveHttp } from '../../src/http/serve-http';
 import { FdDuplex } from '../../src/net/fd-duplex';
 import { TcpServer } from '../../src/net/tcp-server';
+import { unwrap } from '../../src/sys/errno';
+import { dup3 } from '../../src/sys/fds';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { writeOld } from '../support/files';
@@ -144,6 +146,26 @@ describe('on a server of node:net', () => {
     await until(() => outcomes.length === 22);
     expect(outcomes.slice(2).every(({ complete, error }) => !complete && error)).toBe(true);
     await until(() => openCount(path) === 0);
+  });
+
+  test('an fd that is another file by now breaks the connection', async () => {
+    const [path, other] = ['a', 'secret'].map((name) => join(folder, name)) as [string, string];
+    closeSync(openSync(path, 'w'));
+    truncateSync(path, 200 * MIB);
+    writeOld(other, 's'.repeat(10 * MIB));
+    const [fd, secret] = [openSync(path, 'r'), openSync(other, 'r')];
+    server.removeAllListeners('request');
+    server.on('request', async (_request, response) => {
+      outcomes.push(await sendFile(response, fd));
+    });
+    const peer = await client(port);
+    peer.write(requestOf('/'));
+    await receive(peer, 1_000);
+    unwrap(dup3(secret, fd, 0), 'dup3');
+    expect((await receiveAll(peer)).includes('ss')).toBe(false);
+    await until(() => outcomes.length === 1);
+    expect(outcomes[0]).toMatchObject({ complete: false, error: { code: 'EBADF' } });
+    for (const each of [fd, secret]) closeSync(each);
   });
 
   test('a file that becomes shorter breaks the connection', async () => {

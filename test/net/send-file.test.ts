@@ -7,7 +7,8 @@ import { connect } from '../../src/net/connect';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { UnixServer } from '../../src/net/unix-server';
 import { MSG_TRUNC } from '../../src/sys/constants';
-import { errno } from '../../src/sys/errno';
+import { errno, unwrap } from '../../src/sys/errno';
+import { dup3 } from '../../src/sys/fds';
 import { recv } from '../../src/sys/socket';
 import { client, receive, receiveAll } from '../support/client';
 import { clog, connected, connectedFd } from '../support/connections';
@@ -132,6 +133,38 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     while (count > 0) count = recv(peer, sink, sink.length, MSG_TRUNC);
     expect(count).toBe(-errno.ECONNRESET);
   });
+
+  test.each(['another file', 'a pipe'])(
+    'an fd that is %s when its turn comes: nothing more is sent, and the peer gets a reset',
+    async (replacement) => {
+      const { connection, fd: peer } = await connectedFd({ trigger });
+      const file = memoryFile('', 20 * MIB);
+      const outcomes: unknown[] = [];
+      const note = (error?: Error): void => void outcomes.push(error);
+      const closed = next<[Error]>(connection, 'close');
+      connection.sendFile(file, { offset: 0, length: 20 * MIB }, note);
+      connection.sendFile(file, { offset: 0, length: 10 }, note);
+      // What happens when the owner closes it and the number is given to the next.
+      const other = replacement === 'a pipe' ? pipe().reader : memoryFile('s'.repeat(20 * MIB));
+      unwrap(dup3(other, file, 0), 'dup3');
+      const sink = Buffer.alloc(MIB);
+      let strange = 0;
+      let count = 0;
+      await until(() => {
+        count = recv(peer, sink, sink.length, 0);
+        strange += count > 0 && sink.subarray(0, count).includes('s') ? 1 : 0;
+        return count === -errno.ECONNRESET;
+      });
+      const [error] = await closed;
+      expect(strange).toBe(0);
+      expect(error).toMatchObject({
+        code: 'EBADF',
+        message: expect.stringContaining(`fd ${file} was closed while a range of its file`),
+      });
+      expect(outcomes).toEqual([error, error]);
+      expect(connection.bytesWritten).toBeLessThan(20 * MIB);
+    },
+  );
 
   test('a peer that goes away in the middle', async () => {
     const { connection, peer } = await connected({ trigger });

@@ -1,3 +1,4 @@
+import { type FileRange, HeldRange } from '../../src/net/file-range';
 import { WriteQueue } from '../../src/net/write-queue';
 
 const scratch = Buffer.alloc(64 * 1024);
@@ -20,6 +21,10 @@ function drain(queue: WriteQueue, size: number): Buffer {
     queue.sent(count, 0);
   }
   return Buffer.concat(sent);
+}
+
+function rangeOf(fd: number, range: FileRange): HeldRange {
+  return new HeldRange(fd, { dev: 1, ino: 1 }, range);
 }
 
 function random(length: number): Buffer {
@@ -133,27 +138,27 @@ test('a range of a file stands in order, and its rest is what was not sent', () 
     callback: () => called.push(name),
   });
   queue.push(Buffer.from('head'), waiting('head'));
-  queue.pushFile(7, { offset: 1_000, length: 50 }, waiting('file'));
-  queue.pushFile(7, { offset: 0, length: 0 }, waiting('empty'));
+  queue.pushRange(rangeOf(7, { offset: 1_000, length: 50 }), waiting('file'));
+  queue.pushRange(rangeOf(7, { offset: 0, length: 0 }), waiting('empty'));
   queue.push(Buffer.from('tail'), waiting('tail'));
-  expect([queue.bytes, queue.fileBytes, queue.file]).toEqual([8, 50, -1]);
+  expect([queue.bytes, queue.fileBytes, queue.range]).toEqual([8, 50, null]);
   // What is put together ends before the file.
   expect(ahead(queue).bytes.toString()).toBe('head');
   queue.sent(4, 1);
-  expect([queue.file, queue.fileOffset, queue.fileLength]).toEqual([7, 1_000, 50]);
+  expect([queue.range?.offset, queue.sentOfFirst]).toEqual([1_000, 0]);
   expect(ahead(queue).count).toBe(0);
   queue.sent(20, 2);
-  expect([queue.file, queue.fileOffset, queue.fileLength]).toEqual([7, 1_020, 30]);
+  expect([queue.range?.offset, queue.sentOfFirst]).toEqual([1_000, 20]);
   expect([queue.bytes, queue.fileBytes]).toEqual([4, 30]);
   queue.sent(30, 3);
   expect(called).toEqual(['head', 'file', 'empty']);
-  expect([queue.file, queue.fileBytes]).toEqual([-1, 0]);
+  expect([queue.range, queue.fileBytes]).toEqual([null, 0]);
   expect(ahead(queue).bytes.toString()).toBe('tail');
 });
 
 test('a range waits since it last moved, and so does what stands behind it', () => {
   const queue = new WriteQueue();
-  queue.pushFile(7, { offset: 0, length: 50 }, { since: 10 });
+  queue.pushRange(rangeOf(7, { offset: 0, length: 50 }), { since: 10 });
   queue.push(Buffer.from('tail'), { since: 11 });
   expect(queue.waitingSince).toBe(10);
   queue.sent(1, 5_000);
