@@ -10,7 +10,7 @@ import { parseOptions } from '../loop/options';
 import { isFdGone } from '../loop/registration';
 import { SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
-import { closeOwned, disown, own } from '../sys/ownership';
+import { closeOwned, disown, own, vacate } from '../sys/ownership';
 import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
 import { checkLimit, idleError, type ReadRate } from './connection-deadlines';
 import {
@@ -160,7 +160,7 @@ export abstract class StreamServer
   close(): void {
     if (this.#state !== 'listening') return;
     this.#stopListening();
-    unwrap(closeOwned(this.#fd), 'close', { fd: this.#fd });
+    unwrap(vacate(this.#fd), 'close', { fd: this.#fd });
   }
 
   /** As {@link close}, and cut every connection. */

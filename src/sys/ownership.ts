@@ -7,13 +7,16 @@
  * hook, which is libc's own close(2) with the fd as its argument: no JavaScript has to run. In the
  * main thread the kernel does the same when the process ends, and none of this is done.
  *
- * Stdin, stdout and stderr, 0 to 2, are never closed, as little as `process.stdout` closes its own.
- * A number that is free goes to whatever is opened next, and libuv ends the process when it closes an
- * fd of its own with such a number (`assert(fd > STDERR_FILENO)`).
+ * Stdin, stdout and stderr, 0 to 2, are not closed, as little as `process.stdout` closes its own. A
+ * number that is free goes to whatever is opened next, and libuv ends the process when it closes an
+ * fd of its own with such a number (`assert(fd > STDERR_FILENO)`). A listener that was passed as one
+ * of these must end all the same: see {@link vacate}.
  */
+import { openSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import koffi from 'koffi';
 import { checkFd } from './check';
+import { dup3 } from './fds';
 import { close } from './io';
 import { addressOf, declareOptional } from './libc';
 
@@ -61,6 +64,19 @@ export function disown(fd: number): void {
 export function closeOwned(fd: number): number {
   disown(fd);
   return mayClose(fd) ? close(fd) : 0;
+}
+
+/**
+ * As {@link closeOwned}, for an fd that nobody but its owner uses, whatever its number: what stdin,
+ * stdout or stderr stands for is closed too, and /dev/null put in its place, so that the number is
+ * not free. Returns 0 or -errno; an Error of open(2), EMFILE, if there is no room to open that.
+ */
+export function vacate(fd: number): number {
+  if (mayClose(fd)) return closeOwned(fd);
+  const nothing = openSync('/dev/null', 'r+');
+  const outcome = dup3(nothing, fd, 0);
+  close(nothing);
+  return Math.min(outcome, 0);
 }
 
 /** What `work` gives; `fd`, which nobody else has yet, is closed if it throws. */

@@ -200,6 +200,32 @@ describe('the option fd', () => {
   });
 });
 
+test('a listener that was passed as stdin ends with its server, and the process does not', async () => {
+  const fd = tcpListener();
+  const probe = new TcpServer({ fd });
+  const { port } = probe;
+  const script = `
+    const { TcpServer } = require('./src/net/tcp-server');
+    const { openSync } = require('node:fs');
+    const server = new TcpServer({ fd: 0 });
+    server.close();
+    console.log(openSync('/dev/null', 'r'));
+    process.on('disconnect', () => process.exit());`;
+  const args = ['-r', 'ts-node/register/transpile-only', '-e', script];
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    stdio: [fd, 'pipe', 'inherit', 'ipc'],
+  });
+  probe.close();
+  const [opened] = await next<[Buffer]>(child.stdout as NodeJS.EventEmitter, 'data');
+  // The number was not free for what was opened next.
+  expect(Number(opened)).toBeGreaterThan(2);
+  await expect(client(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  const gone = next(child, 'exit');
+  child.disconnect();
+  expect(await gone).toEqual([0, null]);
+});
+
 describe('a listener that somebody who shares it has shut down', () => {
   test.each([
     ['TCP', () => tcpListener(), (fd: number) => new TcpServer({ fd })],
