@@ -6,9 +6,10 @@ import type { Socket } from 'node:net';
 import { EventLoop } from '../../src/loop/event-loop';
 import { Acceptor, type AcceptTrigger } from '../../src/net/acceptor';
 import { FIRST_REST_MS } from '../../src/net/exhaustion';
+import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import * as constants from '../../src/sys/constants';
-import { errno, type SystemError } from '../../src/sys/errno';
+import { errno, SystemError } from '../../src/sys/errno';
 import type * as socketCalls from '../../src/sys/socket';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
@@ -268,6 +269,41 @@ test('a listener of drop that throws, or closes the server, with the table full'
   expect(await dial()).toBe(false);
   await closed;
   expect([drops.length, loop.timers.size]).toEqual([2, 0]);
+});
+
+test('one who was cut is a shortage, also if there is nobody else: the listener rests', async () => {
+  serve();
+  isEndless = true;
+  failWith('EMFILE');
+  expect(await dial()).toBe(false);
+  await until(() => rests.length === 1);
+  expect([drops, errors.length]).toEqual([['noFds'], 1]);
+});
+
+test('a connection that cannot be watched: those behind it are left where they are', async () => {
+  serve();
+  isEndless = true;
+  const leaver = await served();
+  answer = () => -errno.ENOMEM;
+  const waiting = await Promise.all([client(server.port), client(server.port)]);
+  await until(() => rests.length === 1);
+  let calls = 0;
+  answer = (real) => {
+    calls += 1;
+    return real();
+  };
+  const add = jest.spyOn(loop, 'add').mockImplementation(() => {
+    throw new SystemError('epoll_ctl', errno.ENOSPC);
+  });
+  leaver.destroy();
+  const [lost, left] = waiting.map(isGreeted);
+  expect(await lost).toBe(false);
+  await until(() => rests.length === 2);
+  expect([calls, server.connections.size]).toEqual([1, 0]);
+  add.mockRestore();
+  // Nobody is there who could leave: as if the hour had passed.
+  server.onConnectionClose({} as TcpConnection);
+  expect(await left).toBe(true);
 });
 
 test('a connection that was taken makes the next rest a short one again', async () => {

@@ -9,6 +9,7 @@ import { DatagramSocket } from '../../src/net/datagram-socket';
 import { setSocketOption } from '../../src/net/socket-options';
 import { encodeAddress, type SocketAddress } from '../../src/sys/address';
 import * as c from '../../src/sys/constants';
+import type { SystemError } from '../../src/sys/errno';
 import { bind, shutdown, socket } from '../../src/sys/socket';
 import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { ROOT } from '../support/child';
@@ -235,6 +236,59 @@ describe('errors', () => {
       return texts.length > 0;
     });
     expect(texts[0]).toBe('now?');
+  });
+
+  test.each(['send', 'sendMany'] as const)(
+    '%s that meets the error of an earlier message sends, and tells of it after it',
+    async (way) => {
+      const gone = open();
+      const to = here(gone);
+      gone.close();
+      const one = open({ connect: to });
+      const errors: SystemError[] = [];
+      one.on('error', (error) => errors.push(error as SystemError));
+      const send = (): unknown =>
+        way === 'send' ? one.send('x') : one.sendMany([{ bytes: Buffer.from('x') }]);
+      // On this machine the answer to the first is there before the second.
+      expect([send(), send(), errors]).toEqual([
+        way === 'send' ? true : 1,
+        way === 'send' ? true : 1,
+        [],
+      ]);
+      await new Promise<void>((resolve) => process.nextTick(resolve));
+      const syscall = 'sendto';
+      expect(errors).toEqual([expect.objectContaining({ code: 'ECONNREFUSED', syscall })]);
+      // The second was answered too, which is nobody's call.
+      await until(() => errors.length === 2);
+      expect(errors[1]).toMatchObject({ code: 'ECONNREFUSED' });
+    },
+  );
+
+  test('an error that is thrown is not told as well', async () => {
+    const one = open({ family: 'unix' });
+    const told = jest.fn();
+    one.on('error', told);
+    const to = { path: '\0epoll-ffi-nobody' };
+    expect(() => one.send('x', to)).toThrow('ECONNREFUSED');
+    expect(() => one.sendMany([{ bytes: Buffer.from('x'), to }])).toThrow('ECONNREFUSED');
+    await new Promise(setImmediate);
+    expect(told).not.toHaveBeenCalled();
+  });
+
+  test('a listener of error may throw: the socket goes on, and so do the others', async () => {
+    const gone = open();
+    const to = here(gone);
+    gone.close();
+    const one = open({ connect: to });
+    const uncaught = jest.spyOn(EventLoop.prototype, 'uncaught').mockImplementation(() => {});
+    one.on('error', () => {
+      throw new Error('mine');
+    });
+    one.send('x');
+    one.send('x');
+    await until(() => uncaught.mock.calls.length === 2);
+    uncaught.mockRestore();
+    expect([one.closed, one.send('x')]).toEqual([false, true]);
   });
 
   test('nobody need listen to it', async () => {

@@ -14,7 +14,13 @@ import { encodeAddress } from '../../src/sys/address';
 import * as constants from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';
 import { read, write } from '../../src/sys/io';
-import { connect as connectSocket, shutdown, socket, socketpair } from '../../src/sys/socket';
+import {
+  connect as connectSocket,
+  send as sendSocket,
+  shutdown,
+  socket,
+  socketpair,
+} from '../../src/sys/socket';
 import { client } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater } from '../support/fds';
@@ -23,11 +29,11 @@ import { next, until } from '../support/until';
 expectNoFdLeaks();
 jest.setTimeout(120_000);
 
-const { AF_INET, AF_UNIX, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
+const { AF_INET, AF_UNIX, MSG_OOB, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 
 let loop: EventLoop;
 /** The connections that were closed, in that order, and why. */
-let ends: { connection: TcpConnection; error: Error | undefined }[];
+let ends: { connection: TcpConnection; error: Error | undefined; at: number }[];
 const open = new Set<TcpConnection>();
 
 beforeEach(() => {
@@ -47,7 +53,7 @@ function opened(options: ConnectionOptions = {}): { connection: TcpConnection; p
   const settings = connectionSettings<TcpConnection>(checked, { loop, owner });
   const connection = new TcpConnection(fds[0] as number, settings);
   open.add(connection);
-  connection.on('close', (error) => ends.push({ connection, error }));
+  connection.on('close', (error) => ends.push({ connection, error, at: performance.now() }));
   return { connection, peer: closeLater(fds[1] as number) };
 }
 
@@ -157,6 +163,70 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
       return written;
     });
     expect(ends).toEqual([]);
+  });
+});
+
+describe('nobody is cut before the time has passed', () => {
+  const LIMIT_MS = 80;
+  /** Activity is noted in whole milliseconds. */
+  const ROUNDING_MS = 1;
+
+  /** Wait for the end, and expect that it came no sooner than the limit after `from`. */
+  async function endsLate(connection: TcpConnection, from: number): Promise<void> {
+    await endOf(connection);
+    const at = ends.find((end) => end.connection === connection)?.at ?? 0;
+    expect(at - from).toBeGreaterThanOrEqual(LIMIT_MS - ROUNDING_MS);
+  }
+
+  test.each<[string, ConnectionOptions]>([
+    ['idleTimeoutMs', { idleTimeoutMs: LIMIT_MS }],
+    ['lifetimeMs', { lifetimeMs: LIMIT_MS }],
+    ['writeTimeoutMs', { writeTimeoutMs: LIMIT_MS }],
+    ['minReadRate', { minReadRate: { bytesPerSecond: 1, windowMs: LIMIT_MS } }],
+  ])('%s, from the opening', async (name, options) => {
+    const from = performance.now();
+    const { connection } = opened(options);
+    if (name === 'writeTimeoutMs') clog(connection);
+    await endsLate(connection, from);
+  });
+
+  test.each<[string, (connection: TcpConnection) => void]>([
+    ['setIdleTimeout', (connection) => connection.setIdleTimeout(LIMIT_MS)],
+    ['setLifetime', (connection) => connection.setLifetime(LIMIT_MS)],
+    [
+      'setMinReadRate',
+      (connection) => connection.setMinReadRate({ bytesPerSecond: 1, windowMs: LIMIT_MS }),
+    ],
+  ])('%s, from when it was called', async (_, set) => {
+    const { connection } = opened();
+    block(LIMIT_MS + 20);
+    const from = performance.now();
+    set(connection);
+    await endsLate(connection, from);
+  });
+
+  test.each<[string, Partial<ConnectionOptions>, (connection: TcpConnection) => void]>([
+    ['what is received', {}, (connection) => void connection],
+    ['what is sent', {}, (connection) => void connection.write('x')],
+    ['an urgent byte', { urgentData: true }, (connection) => void connection],
+  ])('idleTimeoutMs, from %s', async (what, options, write) => {
+    const server = new TcpServer({ port: 0, loop, idleTimeoutMs: LIMIT_MS, ...options });
+    const accepted = next<[TcpConnection]>(server, 'connection');
+    const peer = closeLater(unwrap(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
+    unwrap(connectSocket(peer, encodeAddress(server.address)), 'connect');
+    const [connection] = await accepted;
+    open.add(connection);
+    connection.on('close', (error) => ends.push({ connection, error, at: performance.now() }));
+    const { lastActivity } = connection;
+    let from = 0;
+    // As soon as a later time can be told from the opening's.
+    await until(() => performance.now() >= lastActivity + 2);
+    from = performance.now();
+    const flags = what === 'an urgent byte' ? MSG_OOB : 0;
+    if (what !== 'what is sent') unwrap(sendSocket(peer, Buffer.from('!'), 1, flags), 'send');
+    write(connection);
+    await endsLate(connection, from);
+    server.destroy();
   });
 });
 
@@ -325,7 +395,7 @@ test('a sweep cuts those who are idle for so long, and leaves the others', async
   const connections: TcpConnection[] = [];
   server.on('connection', (connection) => {
     connections.push(connection);
-    connection.on('close', (error) => ends.push({ connection, error }));
+    connection.on('close', (error) => ends.push({ connection, error, at: performance.now() }));
   });
   await client(server.port);
   await until(() => connections.length === 1);

@@ -312,6 +312,62 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     }
   });
 
+  test('a listener that pauses gets no more, be it bytes or the end, before it resumes', async () => {
+    const readQuantumBytes = 2 ** 20;
+    const { connection, fd } = await connectedFd({ trigger, readQuantumBytes });
+    const log: number[] = [];
+    let ended = false;
+    connection.on('data', (chunk) => {
+      log.push(chunk.length);
+      connection.pause();
+    });
+    connection.on('end', () => {
+      ended = true;
+    });
+    connection.pause();
+    let sent = 0;
+    for (let count = 1; count > 0; sent += Math.max(count, 0))
+      count = write(fd, Buffer.alloc(65_536));
+    shutdown(fd, SHUT_WR);
+    expect(sent).toBeGreaterThan(3 * 65_536);
+    let received = 0;
+    for (let chunks = 1; received < sent; chunks += 1) {
+      connection.resume();
+      await until(() => log.length === chunks);
+      await someTurns();
+      expect([log.length, ended]).toEqual([chunks, false]);
+      received += log.at(-1) as number;
+    }
+    connection.resume();
+    await until(() => connection.closed);
+    expect([received, ended]).toEqual([sent, true]);
+  });
+
+  test('a write callback that closes the connection: nothing that came with the room is told', async () => {
+    const { connection, fd } = await connectedFd({ trigger, urgentData: true });
+    const uncaught = jest.spyOn(connection.loop, 'uncaught').mockImplementation(() => {});
+    const log = record(connection);
+    connection.on('urgent', () => log.push('urgent'));
+    clog(connection);
+    connection.write('last', () => {
+      log.push('written');
+      connection.destroy();
+    });
+    await someTurns();
+    const sink = Buffer.allocUnsafe(1_000_000);
+    // In one turn, so that one event tells of room, of the urgent byte and of the other one.
+    while (recv(fd, sink, sink.length, 0) > 0);
+    send(fd, Buffer.from('!'), 1, MSG_OOB);
+    send(fd, Buffer.from('x'), 1, 0);
+    await until(() => {
+      while (recv(fd, sink, sink.length, 0) > 0);
+      return connection.closed;
+    });
+    await someTurns();
+    expect(log.slice(log.indexOf('written'))).toEqual(['written', 'close undefined']);
+    expect(uncaught).not.toHaveBeenCalled();
+  });
+
   test('one turn reads no more than a quantum, and the rest is not forgotten', async () => {
     const quantum = 65_536;
     const { connection, fd } = await connectedFd({ trigger, readQuantumBytes: quantum });
