@@ -205,6 +205,16 @@ describe('nobody is cut before the time has passed', () => {
     await endsLate(connection, from);
   });
 
+  test('minReadRate, from the end of a pause', async () => {
+    const minReadRate = { bytesPerSecond: 1, windowMs: LIMIT_MS };
+    const { connection } = opened({ minReadRate });
+    connection.pause();
+    block(LIMIT_MS - 20);
+    const from = performance.now();
+    connection.resume();
+    await endsLate(connection, from);
+  });
+
   test.each<[string, Partial<ConnectionOptions>, (connection: TcpConnection) => void]>([
     ['what is received', {}, (connection) => void connection],
     ['what is sent', {}, (connection) => void connection.write('x')],
@@ -251,10 +261,17 @@ describe('the read rate', () => {
     const paused = opened({ minReadRate });
     const ended = opened({ minReadRate, allowHalfOpen: true });
     const resting = opened({ minReadRate });
+    const rested = opened({ minReadRate: { bytesPerSecond: 1_000, windowMs: 100 } });
     const freed = opened({ minReadRate });
     paused.connection.pause();
     send(paused.peer, 1);
     resting.connection.expectBytes(false);
+    // Neither the bytes of the last message nor a pause make it owe some.
+    send(rested.peer, 5);
+    await until(() => rested.connection.bytesRead === 5);
+    rested.connection.expectBytes(false);
+    rested.connection.pause();
+    rested.connection.resume();
     freed.connection.setMinReadRate(null);
     shutdown(ended.peer, SHUT_WR);
     await next(ended.connection, 'end');
@@ -268,7 +285,20 @@ describe('the read rate', () => {
     resting.connection.expectBytes(true);
     expect(await endOf(paused.connection)).toContain('(minReadRate)');
     expect(await endOf(resting.connection)).toContain('0 bytes in 100 ms');
-    expect([ended.connection.closed, freed.connection.closed]).toEqual([false, false]);
+    expect([ended, freed, rested].map(({ connection }) => connection.closed)).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test('who owes bytes does not owe them later for being told so again', async () => {
+    const { connection } = opened({ minReadRate });
+    await until(() => {
+      connection.expectBytes(true);
+      return connection.closed;
+    }, 20_000);
+    expect(await endOf(connection)).toContain('(minReadRate)');
   });
 
   test('after a whole message, the first byte of the next one begins to count', async () => {
@@ -387,6 +417,21 @@ describe('a connection that is being made', () => {
     expect(loop.stats().timers).toBe(0);
     connection.destroy();
     server.destroy();
+  });
+
+  test('is refused, and not cut, if this thread was too late to see that', async () => {
+    const server = new TcpServer({ port: 0, loop });
+    const { port } = server;
+    server.destroy();
+    const schedule = jest.spyOn(loop.timers, 'schedule');
+    const pending = connect({ port, loop, connectTimeoutMs: 600_000 });
+    const failed = expect(pending).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    const [attempt] = schedule.mock.calls[0] ?? [];
+    schedule.mockRestore();
+    // On this machine the refusal is there; the timer comes before the event.
+    attempt?.onTimer();
+    await failed;
+    expect(loop.stats()).toMatchObject({ timers: 0, watched: 0 });
   });
 });
 
