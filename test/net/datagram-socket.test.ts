@@ -10,11 +10,12 @@ import { setSocketOption } from '../../src/net/socket-options';
 import { encodeAddress, type SocketAddress } from '../../src/sys/address';
 import * as c from '../../src/sys/constants';
 import type { SystemError } from '../../src/sys/errno';
-import { bind, shutdown, socket } from '../../src/sys/socket';
+import { bind, recv, shutdown, socket } from '../../src/sys/socket';
 import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
+import { closeLater } from '../support/fds';
 import { socketCount } from '../support/open-fds';
 import { next, until } from '../support/until';
 
@@ -172,7 +173,60 @@ describe('many at once', () => {
   });
 });
 
+test('many, of which one cannot be sent: those before it are, then drain, then the error', async () => {
+  const [one, other] = [open(), open()];
+  const texts = collect(other);
+  const to = here(other);
+  const all = [Buffer.from('a'), Buffer.alloc(65_520), Buffer.from('b')];
+  const datagrams = all.map((bytes) => ({ bytes, to }));
+  const drained = next(one, 'drain');
+  expect(one.sendMany(datagrams)).toBe(1);
+  await drained;
+  expect(() => one.sendMany(datagrams.slice(1))).toThrow(
+    expect.objectContaining({ code: 'EMSGSIZE', syscall: 'sendmmsg' }),
+  );
+  expect(one.sendMany(datagrams.slice(2))).toBe(1);
+  await until(() => texts.length === 2);
+  expect(texts).toEqual(['a', 'b']);
+});
+
 describe('a full receiver', () => {
+  test.each([
+    ['send', 'connected'],
+    ['send', 'addressed'],
+    ['sendMany', 'connected'],
+    ['sendMany', 'addressed'],
+  ])(
+    '%s to one that is %s: watched for room, or tried again by the clock, and no longer than that',
+    async (way, how) => {
+      const path = abstract();
+      const loop = new EventLoop({ waiter: 'libuv' });
+      const other = closeLater(socket(c.AF_UNIX, c.SOCK_DGRAM | c.SOCK_CLOEXEC, 0));
+      bind(other, encodeUnixAddress({ path }));
+      const one = open(
+        how === 'connected' ? { connect: { path }, loop } : { family: 'unix', loop },
+      );
+      const to = how === 'connected' ? undefined : { path };
+      const bytes = Buffer.from('x');
+      const send = (): boolean =>
+        way === 'send' ? one.send(bytes, to) : one.sendMany([to ? { bytes, to } : { bytes }]) === 1;
+      const watchesRoom = (): boolean => ((watchedMask(loop, one.fd) as number) & c.EPOLLOUT) !== 0;
+      while (send());
+      expect([watchesRoom(), loop.timers.size]).toEqual(
+        how === 'connected' ? [true, 0] : [false, 1],
+      );
+      const drained = next(one, 'drain');
+      const sink = new Uint8Array(1);
+      expect(recv(other, sink, 1, c.MSG_DONTWAIT)).toBe(1);
+      await drained;
+      expect([watchesRoom(), loop.timers.size]).toEqual([false, 0]);
+      while (send());
+      one.close();
+      expect(loop.timers.size).toBe(0);
+      loop.close();
+    },
+  );
+
   test.each(['connected', 'addressed'])('send says false, and drain follows: %s', async (way) => {
     const path = abstract();
     const other = open({ bind: { path } });
@@ -289,6 +343,22 @@ describe('errors', () => {
     await until(() => uncaught.mock.calls.length === 2);
     uncaught.mockRestore();
     expect([one.closed, one.send('x')]).toEqual([false, true]);
+  });
+
+  test('a listener of error may close the socket: what waits behind it is not told', async () => {
+    const gone = open();
+    const one = open({ connect: here(gone), bind: LOCAL });
+    const texts = collect(one);
+    const uncaught = jest.spyOn(EventLoop.prototype, 'uncaught').mockImplementation(() => {});
+    one.on('error', () => one.close());
+    // In one turn, so that one event tells of both.
+    gone.send('waits', here(one));
+    gone.close();
+    one.send('x');
+    await next(one, 'close');
+    await new Promise(setImmediate);
+    expect([texts, uncaught.mock.calls]).toEqual([[], []]);
+    uncaught.mockRestore();
   });
 
   test('nobody need listen to it', async () => {

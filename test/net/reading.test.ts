@@ -368,6 +368,32 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     expect(uncaught).not.toHaveBeenCalled();
   });
 
+  test('a turn of many reads: each answer is sent as it was, also by a listener that throws', async () => {
+    // What is answered with is the view itself, whose memory is read into again.
+    const { connection, fd } = await connectedFd({ trigger, readQuantumBytes: 2 ** 20 });
+    const uncaught = jest.spyOn(connection.loop, 'uncaught').mockImplementation(() => {});
+    connection.on('data', (chunk) => {
+      connection.write(chunk);
+      throw new Error('behind the answer');
+    });
+    connection.pause();
+    const bytes = randomBytes(400_000);
+    const sent = write(fd, bytes);
+    expect(sent).toBeGreaterThan(2 * 65_536);
+    connection.resume();
+    const answer: Buffer[] = [];
+    let received = 0;
+    await until(() => {
+      const chunk = Buffer.alloc(65_536);
+      const count = recv(fd, chunk, chunk.length, 0);
+      if (count > 0) answer.push(chunk.subarray(0, count));
+      received += Math.max(count, 0);
+      return received === sent;
+    });
+    expect(Buffer.concat(answer).equals(bytes.subarray(0, sent))).toBe(true);
+    expect(uncaught).toHaveBeenCalled();
+  });
+
   test('one turn reads no more than a quantum, and the rest is not forgotten', async () => {
     const quantum = 65_536;
     const { connection, fd } = await connectedFd({ trigger, readQuantumBytes: quantum });
