@@ -10,6 +10,7 @@ import { setSocketOption } from '../../src/net/socket-options';
 import { encodeAddress, type SocketAddress } from '../../src/sys/address';
 import * as c from '../../src/sys/constants';
 import type { SystemError } from '../../src/sys/errno';
+import { fcntl } from '../../src/sys/io';
 import { bind, recv, shutdown, socket } from '../../src/sys/socket';
 import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { ROOT } from '../support/child';
@@ -245,6 +246,19 @@ describe('a full receiver', () => {
     await until(() => texts.at(-1) === 'y');
   });
 
+  test('a sender that goes on trying is told of room all the same', async () => {
+    const path = abstract();
+    open({ bind: { path } });
+    const one = open({ family: 'unix' });
+    while (one.send('x', { path }));
+    const drained = jest.fn();
+    one.once('drain', drained);
+    await until(() => {
+      if (drained.mock.calls.length === 0) one.send('x', { path });
+      return drained.mock.calls.length > 0;
+    });
+  });
+
   test('an addressed sender does not spin while the receiver does not read', async () => {
     const path = abstract();
     const loop = new EventLoop();
@@ -345,19 +359,39 @@ describe('errors', () => {
     expect([one.closed, one.send('x')]).toEqual([false, true]);
   });
 
+  test('an error that a send has met in the same batch is not told again', async () => {
+    const gone = open();
+    const to = here(gone);
+    gone.close();
+    const both = [open({ connect: to }), open({ connect: to })];
+    const codes: (string | undefined)[] = [];
+    for (const [index, one] of both.entries()) {
+      one.once('error', (error) => {
+        codes.push((error as NodeJS.ErrnoException).code);
+        // It takes the error out of the other socket, whose event is in this batch.
+        both[1 - index]?.send('x');
+      });
+      one.on('error', (error) => codes.push((error as NodeJS.ErrnoException).code));
+    }
+    for (const one of both) one.send('x');
+    await until(() => codes.length >= 6);
+    expect(new Set(codes)).toEqual(new Set(['ECONNREFUSED']));
+  });
+
   test('a listener of error may close the socket: what waits behind it is not told', async () => {
     const gone = open();
     const one = open({ connect: here(gone), bind: LOCAL });
     const texts = collect(one);
     const uncaught = jest.spyOn(EventLoop.prototype, 'uncaught').mockImplementation(() => {});
-    one.on('error', () => one.close());
+    const told = jest.fn(() => one.close());
+    one.on('error', told);
     // In one turn, so that one event tells of both.
     gone.send('waits', here(one));
     gone.close();
     one.send('x');
     await next(one, 'close');
     await new Promise(setImmediate);
-    expect([texts, uncaught.mock.calls]).toEqual([[], []]);
+    expect([texts, told.mock.calls.length, uncaught.mock.calls]).toEqual([[], 1, []]);
     uncaught.mockRestore();
   });
 
@@ -538,6 +572,15 @@ describe('life', () => {
     loop.close();
     await next(one, 'close');
     expect(() => open({ bind: LOCAL, loop })).toThrow('the event loop is closed');
+  });
+
+  test('at one port with others, by reuseAddress, and beside those of IPv4, by ipv6Only', () => {
+    const first = open({ bind: LOCAL, reuseAddress: true });
+    const { port } = here(first);
+    expect(here(open({ bind: here(first), reuseAddress: true })).port).toBe(port);
+    expect(() => open({ bind: { address: '::', port } })).toThrow('EADDRINUSE');
+    expect(here(open({ bind: { address: '::', port }, ipv6Only: true })).port).toBe(port);
+    expect(fcntl(first.fd, c.F_GETFD)).toBe(c.FD_CLOEXEC);
   });
 
   test('several at one port with reusePort', async () => {
