@@ -10,6 +10,7 @@ import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import * as constants from '../../src/sys/constants';
 import { errno, SystemError } from '../../src/sys/errno';
+import type * as ioCalls from '../../src/sys/io';
 import type * as socketCalls from '../../src/sys/socket';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
@@ -25,6 +26,16 @@ jest.mock('../../src/sys/socket', () => {
   const accept4 = (fd: number, flags: number, address?: Uint8Array | null): number =>
     answer(() => actual.accept4(fd, flags, address));
   return { ...actual, accept4 };
+});
+
+/** Whether another thread takes what we give up: then there is no spare fd to be had. */
+let isTaken = false;
+
+jest.mock('../../src/sys/io', () => {
+  const actual = jest.requireActual<typeof ioCalls>('../../src/sys/io');
+  const eventfd = (value: number, flags: number): number =>
+    isTaken ? -errno.EMFILE : actual.eventfd(value, flags);
+  return { ...actual, eventfd };
 });
 
 expectNoFdLeaks();
@@ -51,7 +62,7 @@ let isEndless: boolean;
 
 beforeEach(() => {
   answer = (real) => real();
-  [errors, drops, rests, isEndless] = [[], [], [], false];
+  [errors, drops, rests, isEndless, isTaken] = [[], [], [], false, false];
   loop = new EventLoop({ waiter: 'libuv' });
   const schedule = loop.timers.schedule.bind(loop.timers);
   jest.spyOn(loop.timers, 'schedule').mockImplementation((timer, delayMs) => {
@@ -278,6 +289,21 @@ test('one who was cut is a shortage, also if there is nobody else: the listener 
   expect(await dial()).toBe(false);
   await until(() => rests.length === 1);
   expect([drops, errors.length]).toEqual([['noFds'], 1]);
+});
+
+test('a spare fd that another thread took is there again after the rest', async () => {
+  serve();
+  const leaver = await served();
+  isEndless = true;
+  fillTable('EMFILE');
+  isTaken = true;
+  expect(await dial()).toBe(false);
+  await until(() => rests.length === 1);
+  isTaken = false;
+  fillTable('EMFILE');
+  leaver.destroy();
+  expect(await dial()).toBe(false);
+  expect(drops).toEqual(['noFds', 'noFds']);
 });
 
 test('a connection that cannot be watched: those behind it are left where they are', async () => {
