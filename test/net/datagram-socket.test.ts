@@ -14,6 +14,7 @@ import { fcntl } from '../../src/sys/io';
 import { bind, recv, shutdown, socket } from '../../src/sys/socket';
 import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { ROOT } from '../support/child';
+import { clog, connectedFd } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
 import { closeLater } from '../support/fds';
@@ -131,6 +132,30 @@ describe('messages', () => {
     await until(() => kept.length === 2);
     expect(kept.map(String)).toEqual(['later', 'later']);
   });
+});
+
+test('a message that is queued on a connection is copied: the next one takes its place', async () => {
+  const { connection, fd } = await connectedFd();
+  const [one, other] = [open(), open()];
+  other.on('message', (bytes) => connection.write(bytes));
+  const clogged = clog(connection);
+  const texts = ['first', 'other', 'third'];
+  for (const text of texts) {
+    const queued = connection.queuedBytes;
+    one.send(text, here(other));
+    await until(() => connection.queuedBytes > queued);
+  }
+  connection.end();
+  const buffer = Buffer.allocUnsafe(1_000_000);
+  let [received, count, tail] = [0, 1, ''];
+  await until(() => {
+    count = recv(fd, buffer, buffer.length, c.MSG_DONTWAIT);
+    if (count > 0)
+      tail = (tail + buffer.toString('latin1', Math.max(0, count - 15), count)).slice(-15);
+    received += Math.max(count, 0);
+    return count === 0;
+  });
+  expect([received, tail]).toEqual([clogged + 15, texts.join('')]);
 });
 
 describe('many at once', () => {

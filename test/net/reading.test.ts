@@ -179,6 +179,28 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     expect(log).toEqual(['data one', 'data two', 'end', 'close undefined']);
   });
 
+  test.each(['paused', 'half closed by the peer', 'paused, then half closed', 'queueing'])(
+    'the loop comes to rest while a connection is %s',
+    async (state) => {
+      const loop = new EventLoop({ waiter: 'libuv' });
+      loops.push(loop);
+      const { connection, fd } = await connectedFd({ trigger, loop, allowHalfOpen: true });
+      if (state.startsWith('paused')) {
+        connection.pause();
+        write(fd, Buffer.from('unread'));
+      }
+      if (state.endsWith('half closed') || state.startsWith('half')) shutdown(fd, SHUT_WR);
+      if (state.startsWith('half')) await next(connection, 'end');
+      if (state === 'queueing') clog(connection);
+      await until(async () => {
+        const { events } = loop.stats();
+        await someTurns();
+        return loop.stats().events === events;
+      });
+      expect(connection.closed).toBe(false);
+    },
+  );
+
   test('the peer ends, and we go on writing', async () => {
     const { connection, fd } = await connectedFd({ trigger, allowHalfOpen: true });
     const log = record(connection);
