@@ -11,6 +11,7 @@ import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import * as constants from '../../src/sys/constants';
 import { errno, SystemError } from '../../src/sys/errno';
 import type * as ioCalls from '../../src/sys/io';
+import { fcntl } from '../../src/sys/io';
 import type * as socketCalls from '../../src/sys/socket';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
@@ -41,6 +42,7 @@ jest.mock('../../src/sys/io', () => {
 expectNoFdLeaks();
 
 const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT } = constants;
+const { FD_CLOEXEC, F_GETFD, F_GETFL, O_NONBLOCK } = constants;
 const ALWAYS = EPOLLERR | EPOLLHUP;
 const MASKS: Record<AcceptTrigger, number> = {
   level: EPOLLIN | ALWAYS,
@@ -227,6 +229,26 @@ describe.each(['level', 'edge', 'oneshot'] as const)('%s-triggered', (acceptTrig
     };
     expect((await Promise.all(flood.map(isGreeted))).every(Boolean)).toBe(true);
     expect(Math.max(...rounds)).toBe(ROUND);
+  });
+
+  test('a listener of connection that throws costs neither its round nor the next one', async () => {
+    serve({ acceptTrigger });
+    const uncaught = jest.spyOn(loop, 'uncaught').mockImplementation(() => {});
+    server.on('connection', () => {
+      throw new Error('in a listener');
+    });
+    expect(await Promise.all([dial(), dial()])).toEqual([true, true]);
+    expect(await dial()).toBe(true);
+    expect(uncaught).toHaveBeenCalledTimes(3);
+  });
+
+  test('what is taken is non-blocking, and not for children', async () => {
+    serve({ acceptTrigger });
+    await served();
+    const [connection] = server.connections;
+    const fd = connection?.fd as number;
+    expect(fcntl(fd, F_GETFD)).toBe(FD_CLOEXEC);
+    expect(fcntl(fd, F_GETFL) & O_NONBLOCK).toBe(O_NONBLOCK);
   });
 
   test('a listener of connection closes the server: nobody else is taken', async () => {

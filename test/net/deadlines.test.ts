@@ -459,6 +459,24 @@ test('a sweep cuts those who are idle for so long, and leaves the others', async
   server.destroy();
 });
 
+test.each<[string, ConnectionOptions]>([
+  ['idleTimeoutMs', { idleTimeoutMs: 60 }],
+  ['writeTimeoutMs', { writeTimeoutMs: 60 }],
+  ['lifetimeMs', { lifetimeMs: 60 }],
+  ['minReadRate', { minReadRate: { bytesPerSecond: 1_000, windowMs: 60 } }],
+])('of several deadlines the first one counts: %s', async (name, first) => {
+  const longMs = 600_000;
+  const { connection } = opened({
+    idleTimeoutMs: longMs,
+    writeTimeoutMs: longMs,
+    lifetimeMs: longMs,
+    minReadRate: { bytesPerSecond: 1, windowMs: longMs },
+    ...first,
+  });
+  clog(connection);
+  expect(await endOf(connection)).toContain(`(${name})`);
+});
+
 test('all deadlines at once close a connection once', async () => {
   const { connection } = opened({ idleTimeoutMs: 60, lifetimeMs: 60, writeTimeoutMs: 60 });
   clog(connection);
