@@ -164,8 +164,7 @@ export class Acceptor implements EventHandler {
   }
 
   onRevoked(reason: Error): void {
-    this.#loop.timers.cancel(this.#rest);
-    this.#spare.give();
+    this.close();
     this.#handler.onRevoked(reason);
   }
 

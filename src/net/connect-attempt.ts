@@ -9,18 +9,17 @@
 import type { EventLoop } from '../loop/event-loop';
 import { type EventHandler, isFdGone, type Registration } from '../loop/registration';
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import { ADDRESS_BYTES } from '../sys/address';
 import * as constants from '../sys/constants';
 import { errno, unwrap } from '../sys/errno';
 import { closeOwned, disown } from '../sys/ownership';
-import { getpeername, getsockopt } from '../sys/socket';
+import { getsockopt } from '../sys/socket';
 import { type Endpoint, errorAt, formatEndpoint } from './endpoint';
+import { isReadyNow } from './ready-now';
 
-const { EPOLLOUT, SOL_SOCKET, SO_ERROR } = constants;
+const { EPOLLOUT, POLLOUT, SOL_SOCKET, SO_ERROR } = constants;
 const { ETIMEDOUT } = errno;
 
 const socketError = new Int32Array(1);
-const peer = new Uint8Array(ADDRESS_BYTES);
 
 /** What a {@link ConnectAttempt} has to know. */
 interface AttemptSetup {
@@ -98,8 +97,8 @@ class ConnectAttempt implements EventHandler, Timed {
   /** For the timer wheel. */
   onTimer(): void {
     const { remote, connectTimeoutMs } = this.#setup;
-    // Connected, and this thread is too late to have seen it.
-    if (getpeername(this.#fd, peer) >= 0) return this.onEvents();
+    // Connected or refused, and this thread is too late to have seen it.
+    if (isReadyNow(this.#fd, POLLOUT)) return this.onEvents();
     const reason = `no answer of ${formatEndpoint(remote)} for ${connectTimeoutMs} ms (connectTimeoutMs)`;
     this.#fail(errorAt(ETIMEDOUT, 'connect', remote, reason));
   }

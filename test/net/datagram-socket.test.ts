@@ -6,14 +6,18 @@ import { Worker } from 'node:worker_threads';
 import { EventLoop } from '../../src/loop/event-loop';
 import type { DatagramSocketOptions } from '../../src/net/datagram-options';
 import { DatagramSocket } from '../../src/net/datagram-socket';
-import { setSocketOption } from '../../src/net/socket-options';
+import { getSocketOption, setSocketOption } from '../../src/net/socket-options';
 import { encodeAddress, type SocketAddress } from '../../src/sys/address';
 import * as c from '../../src/sys/constants';
-import { bind, shutdown, socket } from '../../src/sys/socket';
+import { errno, type SystemError } from '../../src/sys/errno';
+import { fcntl } from '../../src/sys/io';
+import { bind, recv, shutdown, socket } from '../../src/sys/socket';
 import { encodeUnixAddress } from '../../src/sys/unix-address';
 import { ROOT } from '../support/child';
+import { clog, connectedFd } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
+import { closeLater } from '../support/fds';
 import { socketCount } from '../support/open-fds';
 import { next, until } from '../support/until';
 
@@ -130,6 +134,30 @@ describe('messages', () => {
   });
 });
 
+test('a message that is queued on a connection is copied: the next one takes its place', async () => {
+  const { connection, fd } = await connectedFd();
+  const [one, other] = [open(), open()];
+  other.on('message', (bytes) => connection.write(bytes));
+  const clogged = clog(connection);
+  const texts = ['first', 'other', 'third'];
+  for (const text of texts) {
+    const queued = connection.queuedBytes;
+    one.send(text, here(other));
+    await until(() => connection.queuedBytes > queued);
+  }
+  connection.end();
+  const buffer = Buffer.allocUnsafe(1_000_000);
+  let [received, count, tail] = [0, 1, ''];
+  await until(() => {
+    count = recv(fd, buffer, buffer.length, c.MSG_DONTWAIT);
+    if (count > 0)
+      tail = (tail + buffer.toString('latin1', Math.max(0, count - 15), count)).slice(-15);
+    received += Math.max(count, 0);
+    return count === 0;
+  });
+  expect([received, tail]).toEqual([clogged + 15, texts.join('')]);
+});
+
 describe('many at once', () => {
   test('all are sent, in batches, to many', async () => {
     const one = open({ bind: LOCAL, messagesPerCall: 8 });
@@ -171,7 +199,60 @@ describe('many at once', () => {
   });
 });
 
+test('many, of which one cannot be sent: those before it are, then drain, then the error', async () => {
+  const [one, other] = [open(), open()];
+  const texts = collect(other);
+  const to = here(other);
+  const all = [Buffer.from('a'), Buffer.alloc(65_520), Buffer.from('b')];
+  const datagrams = all.map((bytes) => ({ bytes, to }));
+  const drained = next(one, 'drain');
+  expect(one.sendMany(datagrams)).toBe(1);
+  await drained;
+  expect(() => one.sendMany(datagrams.slice(1))).toThrow(
+    expect.objectContaining({ code: 'EMSGSIZE', syscall: 'sendmmsg' }),
+  );
+  expect(one.sendMany(datagrams.slice(2))).toBe(1);
+  await until(() => texts.length === 2);
+  expect(texts).toEqual(['a', 'b']);
+});
+
 describe('a full receiver', () => {
+  test.each([
+    ['send', 'connected'],
+    ['send', 'addressed'],
+    ['sendMany', 'connected'],
+    ['sendMany', 'addressed'],
+  ])(
+    '%s to one that is %s: watched for room, or tried again by the clock, and no longer than that',
+    async (way, how) => {
+      const path = abstract();
+      const loop = new EventLoop({ waiter: 'libuv' });
+      const other = closeLater(socket(c.AF_UNIX, c.SOCK_DGRAM | c.SOCK_CLOEXEC, 0));
+      bind(other, encodeUnixAddress({ path }));
+      const one = open(
+        how === 'connected' ? { connect: { path }, loop } : { family: 'unix', loop },
+      );
+      const to = how === 'connected' ? undefined : { path };
+      const bytes = Buffer.from('x');
+      const send = (): boolean =>
+        way === 'send' ? one.send(bytes, to) : one.sendMany([to ? { bytes, to } : { bytes }]) === 1;
+      const watchesRoom = (): boolean => ((watchedMask(loop, one.fd) as number) & c.EPOLLOUT) !== 0;
+      while (send());
+      expect([watchesRoom(), loop.timers.size]).toEqual(
+        how === 'connected' ? [true, 0] : [false, 1],
+      );
+      const drained = next(one, 'drain');
+      const sink = new Uint8Array(1);
+      expect(recv(other, sink, 1, c.MSG_DONTWAIT)).toBe(1);
+      await drained;
+      expect([watchesRoom(), loop.timers.size]).toEqual([false, 0]);
+      while (send());
+      one.close();
+      expect(loop.timers.size).toBe(0);
+      loop.close();
+    },
+  );
+
   test.each(['connected', 'addressed'])('send says false, and drain follows: %s', async (way) => {
     const path = abstract();
     const other = open({ bind: { path } });
@@ -188,6 +269,21 @@ describe('a full receiver', () => {
     await until(() => drains > 0 && texts.length === sent);
     expect(one.send('y', to)).toBe(true);
     await until(() => texts.at(-1) === 'y');
+  });
+
+  test('a sender that goes on trying is told of room all the same', async () => {
+    const path = abstract();
+    // It never reads.
+    const other = closeLater(socket(c.AF_UNIX, c.SOCK_DGRAM | c.SOCK_CLOEXEC, 0));
+    bind(other, encodeUnixAddress({ path }));
+    const one = open({ family: 'unix' });
+    while (one.send('x', { path }));
+    const drained = jest.fn();
+    one.once('drain', drained);
+    await until(() => {
+      if (drained.mock.calls.length === 0) one.send('x', { path });
+      return drained.mock.calls.length > 0;
+    });
   });
 
   test('an addressed sender does not spin while the receiver does not read', async () => {
@@ -235,6 +331,97 @@ describe('errors', () => {
       return texts.length > 0;
     });
     expect(texts[0]).toBe('now?');
+  });
+
+  test.each(['send', 'sendMany'] as const)(
+    '%s that meets the error of an earlier message sends, and tells of it after it',
+    async (way) => {
+      const gone = open();
+      const to = here(gone);
+      gone.close();
+      const one = open({ connect: to });
+      const errors: SystemError[] = [];
+      one.on('error', (error) => errors.push(error as SystemError));
+      const send = (): unknown =>
+        way === 'send' ? one.send('x') : one.sendMany([{ bytes: Buffer.from('x') }]);
+      // On this machine the answer to the first is there before the second.
+      expect([send(), send(), errors]).toEqual([
+        way === 'send' ? true : 1,
+        way === 'send' ? true : 1,
+        [],
+      ]);
+      await new Promise<void>((resolve) => process.nextTick(resolve));
+      const syscall = 'sendto';
+      expect(errors).toEqual([expect.objectContaining({ code: 'ECONNREFUSED', syscall })]);
+      // The second was answered too, which is nobody's call.
+      await until(() => errors.length === 2);
+      expect(errors[1]).toMatchObject({ code: 'ECONNREFUSED' });
+    },
+  );
+
+  test('an error that is thrown is not told as well', async () => {
+    const one = open({ family: 'unix' });
+    const told = jest.fn();
+    one.on('error', told);
+    const to = { path: '\0epoll-ffi-nobody' };
+    expect(() => one.send('x', to)).toThrow('ECONNREFUSED');
+    expect(() => one.sendMany([{ bytes: Buffer.from('x'), to }])).toThrow('ECONNREFUSED');
+    await new Promise(setImmediate);
+    expect(told).not.toHaveBeenCalled();
+  });
+
+  test('a listener of error may throw: the socket goes on, and so do the others', async () => {
+    const gone = open();
+    const to = here(gone);
+    gone.close();
+    const one = open({ connect: to });
+    const uncaught = jest.spyOn(EventLoop.prototype, 'uncaught').mockImplementation(() => {});
+    one.on('error', () => {
+      throw new Error('mine');
+    });
+    one.send('x');
+    one.send('x');
+    await until(() => uncaught.mock.calls.length === 2);
+    uncaught.mockRestore();
+    expect([one.closed, one.send('x')]).toEqual([false, true]);
+  });
+
+  test('an error that was taken in the same batch is not told again', async () => {
+    const gone = open();
+    const to = here(gone);
+    gone.close();
+    const both = [open({ connect: to }), open({ connect: to })];
+    const codes: (string | undefined)[] = [];
+    for (const [index, one] of both.entries()) {
+      one.on('error', (error) => {
+        codes.push((error as NodeJS.ErrnoException).code);
+        // The event of the other one is fetched already.
+        expect(getSocketOption((both[1 - index] as DatagramSocket).fd, 'error')).toBe(
+          errno.ECONNREFUSED,
+        );
+      });
+      one.send('x');
+    }
+    await until(() => codes.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(codes).toEqual(['ECONNREFUSED']);
+  });
+
+  test('a listener of error may close the socket: what waits behind it is not told', async () => {
+    const gone = open();
+    const one = open({ connect: here(gone), bind: LOCAL });
+    const texts = collect(one);
+    const uncaught = jest.spyOn(EventLoop.prototype, 'uncaught').mockImplementation(() => {});
+    const told = jest.fn(() => one.close());
+    one.on('error', told);
+    // In one turn, so that one event tells of both.
+    gone.send('waits', here(one));
+    gone.close();
+    one.send('x');
+    await next(one, 'close');
+    await new Promise(setImmediate);
+    expect([texts, told.mock.calls.length, uncaught.mock.calls]).toEqual([[], 1, []]);
+    uncaught.mockRestore();
   });
 
   test('nobody need listen to it', async () => {
@@ -414,6 +601,15 @@ describe('life', () => {
     loop.close();
     await next(one, 'close');
     expect(() => open({ bind: LOCAL, loop })).toThrow('the event loop is closed');
+  });
+
+  test('at one port with others, by reuseAddress, and beside those of IPv4, by ipv6Only', () => {
+    const first = open({ bind: LOCAL, reuseAddress: true });
+    const { port } = here(first);
+    expect(here(open({ bind: here(first), reuseAddress: true })).port).toBe(port);
+    expect(() => open({ bind: { address: '::', port } })).toThrow('EADDRINUSE');
+    expect(here(open({ bind: { address: '::', port }, ipv6Only: true })).port).toBe(port);
+    expect(fcntl(first.fd, c.F_GETFD)).toBe(c.FD_CLOEXEC);
   });
 
   test('several at one port with reusePort', async () => {

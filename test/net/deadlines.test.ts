@@ -14,7 +14,13 @@ import { encodeAddress } from '../../src/sys/address';
 import * as constants from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';
 import { read, write } from '../../src/sys/io';
-import { connect as connectSocket, shutdown, socket, socketpair } from '../../src/sys/socket';
+import {
+  connect as connectSocket,
+  send as sendSocket,
+  shutdown,
+  socket,
+  socketpair,
+} from '../../src/sys/socket';
 import { client } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater } from '../support/fds';
@@ -23,11 +29,11 @@ import { next, until } from '../support/until';
 expectNoFdLeaks();
 jest.setTimeout(120_000);
 
-const { AF_INET, AF_UNIX, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
+const { AF_INET, AF_UNIX, MSG_OOB, SHUT_WR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 
 let loop: EventLoop;
 /** The connections that were closed, in that order, and why. */
-let ends: { connection: TcpConnection; error: Error | undefined }[];
+let ends: { connection: TcpConnection; error: Error | undefined; at: number }[];
 const open = new Set<TcpConnection>();
 
 beforeEach(() => {
@@ -47,7 +53,7 @@ function opened(options: ConnectionOptions = {}): { connection: TcpConnection; p
   const settings = connectionSettings<TcpConnection>(checked, { loop, owner });
   const connection = new TcpConnection(fds[0] as number, settings);
   open.add(connection);
-  connection.on('close', (error) => ends.push({ connection, error }));
+  connection.on('close', (error) => ends.push({ connection, error, at: performance.now() }));
   return { connection, peer: closeLater(fds[1] as number) };
 }
 
@@ -160,6 +166,80 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
   });
 });
 
+describe('nobody is cut before the time has passed', () => {
+  const LIMIT_MS = 80;
+  /** Activity is noted in whole milliseconds. */
+  const ROUNDING_MS = 1;
+
+  /** Wait for the end, and expect that it came no sooner than the limit after `from`. */
+  async function endsLate(connection: TcpConnection, from: number): Promise<void> {
+    await endOf(connection);
+    const at = ends.find((end) => end.connection === connection)?.at ?? 0;
+    expect(at - from).toBeGreaterThanOrEqual(LIMIT_MS - ROUNDING_MS);
+  }
+
+  test.each<[string, ConnectionOptions]>([
+    ['idleTimeoutMs', { idleTimeoutMs: LIMIT_MS }],
+    ['lifetimeMs', { lifetimeMs: LIMIT_MS }],
+    ['writeTimeoutMs', { writeTimeoutMs: LIMIT_MS }],
+    ['minReadRate', { minReadRate: { bytesPerSecond: 1, windowMs: LIMIT_MS } }],
+  ])('%s, from the opening', async (name, options) => {
+    const from = performance.now();
+    const { connection } = opened(options);
+    if (name === 'writeTimeoutMs') clog(connection);
+    await endsLate(connection, from);
+  });
+
+  test.each<[string, (connection: TcpConnection) => void]>([
+    ['setIdleTimeout', (connection) => connection.setIdleTimeout(LIMIT_MS)],
+    ['setLifetime', (connection) => connection.setLifetime(LIMIT_MS)],
+    [
+      'setMinReadRate',
+      (connection) => connection.setMinReadRate({ bytesPerSecond: 1, windowMs: LIMIT_MS }),
+    ],
+  ])('%s, from when it was called', async (_, set) => {
+    const { connection } = opened();
+    block(LIMIT_MS + 20);
+    const from = performance.now();
+    set(connection);
+    await endsLate(connection, from);
+  });
+
+  test('minReadRate, from the end of a pause', async () => {
+    const minReadRate = { bytesPerSecond: 1, windowMs: LIMIT_MS };
+    const { connection } = opened({ minReadRate });
+    connection.pause();
+    block(LIMIT_MS - 20);
+    const from = performance.now();
+    connection.resume();
+    await endsLate(connection, from);
+  });
+
+  test.each([
+    ['data', 0],
+    ['urgent', MSG_OOB],
+    ['sent', 0],
+  ] as const)('the idle time begins anew with each byte: %s', async (what, flags) => {
+    const server = new TcpServer({ port: 0, loop, urgentData: true });
+    const accepted = next<[TcpConnection]>(server, 'connection');
+    const peer = closeLater(unwrap(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
+    unwrap(connectSocket(peer, encodeAddress(server.address)), 'connect');
+    const [connection] = await accepted;
+    // A later time can be told from the opening's.
+    block(5);
+    const from = Math.floor(performance.now());
+    if (what === 'sent') {
+      connection.write('x');
+    } else {
+      const told = next(connection, what);
+      unwrap(sendSocket(peer, Buffer.from('!'), 1, flags), 'send');
+      await told;
+    }
+    expect(connection.lastActivity).toBeGreaterThanOrEqual(from);
+    server.destroy();
+  });
+});
+
 describe('the read rate', () => {
   const minReadRate = { bytesPerSecond: 1_000, windowMs: 100 };
 
@@ -181,10 +261,17 @@ describe('the read rate', () => {
     const paused = opened({ minReadRate });
     const ended = opened({ minReadRate, allowHalfOpen: true });
     const resting = opened({ minReadRate });
+    const rested = opened({ minReadRate: { bytesPerSecond: 1_000, windowMs: 100 } });
     const freed = opened({ minReadRate });
     paused.connection.pause();
     send(paused.peer, 1);
     resting.connection.expectBytes(false);
+    // Neither the bytes of the last message nor a pause make it owe some.
+    send(rested.peer, 5);
+    await until(() => rested.connection.bytesRead === 5);
+    rested.connection.expectBytes(false);
+    rested.connection.pause();
+    rested.connection.resume();
     freed.connection.setMinReadRate(null);
     shutdown(ended.peer, SHUT_WR);
     await next(ended.connection, 'end');
@@ -198,7 +285,20 @@ describe('the read rate', () => {
     resting.connection.expectBytes(true);
     expect(await endOf(paused.connection)).toContain('(minReadRate)');
     expect(await endOf(resting.connection)).toContain('0 bytes in 100 ms');
-    expect([ended.connection.closed, freed.connection.closed]).toEqual([false, false]);
+    expect([ended, freed, rested].map(({ connection }) => connection.closed)).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test('who owes bytes does not owe them later for being told so again', async () => {
+    const { connection } = opened({ minReadRate });
+    await until(() => {
+      connection.expectBytes(true);
+      return connection.closed;
+    }, 20_000);
+    expect(await endOf(connection)).toContain('(minReadRate)');
   });
 
   test('after a whole message, the first byte of the next one begins to count', async () => {
@@ -318,6 +418,21 @@ describe('a connection that is being made', () => {
     connection.destroy();
     server.destroy();
   });
+
+  test('is refused, and not cut, if this thread was too late to see that', async () => {
+    const server = new TcpServer({ port: 0, loop });
+    const { port } = server;
+    server.destroy();
+    const schedule = jest.spyOn(loop.timers, 'schedule');
+    const pending = connect({ port, loop, connectTimeoutMs: 600_000 });
+    const failed = expect(pending).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    const [attempt] = schedule.mock.calls[0] ?? [];
+    schedule.mockRestore();
+    // On this machine the refusal is there; the timer comes before the event.
+    attempt?.onTimer();
+    await failed;
+    expect(loop.stats()).toMatchObject({ timers: 0, watched: 0 });
+  });
 });
 
 test('a sweep cuts those who are idle for so long, and leaves the others', async () => {
@@ -325,7 +440,7 @@ test('a sweep cuts those who are idle for so long, and leaves the others', async
   const connections: TcpConnection[] = [];
   server.on('connection', (connection) => {
     connections.push(connection);
-    connection.on('close', (error) => ends.push({ connection, error }));
+    connection.on('close', (error) => ends.push({ connection, error, at: performance.now() }));
   });
   await client(server.port);
   await until(() => connections.length === 1);
@@ -342,6 +457,24 @@ test('a sweep cuts those who are idle for so long, and leaves the others', async
   expect(await endOf(first)).toBe('read ETIMEDOUT: no bytes for 25 ms (sweep)');
   expect(() => server.sweep(-1)).toThrow(/"idleMs"/);
   server.destroy();
+});
+
+test.each<[string, ConnectionOptions]>([
+  ['idleTimeoutMs', { idleTimeoutMs: 60 }],
+  ['writeTimeoutMs', { writeTimeoutMs: 60 }],
+  ['lifetimeMs', { lifetimeMs: 60 }],
+  ['minReadRate', { minReadRate: { bytesPerSecond: 1_000, windowMs: 60 } }],
+])('of several deadlines the first one counts: %s', async (name, first) => {
+  const longMs = 600_000;
+  const { connection } = opened({
+    idleTimeoutMs: longMs,
+    writeTimeoutMs: longMs,
+    lifetimeMs: longMs,
+    minReadRate: { bytesPerSecond: 1, windowMs: longMs },
+    ...first,
+  });
+  clog(connection);
+  expect(await endOf(connection)).toContain(`(${name})`);
 });
 
 test('all deadlines at once close a connection once', async () => {

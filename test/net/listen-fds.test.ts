@@ -227,17 +227,17 @@ test('a listener that was passed as stdin ends with its server, and the process 
 });
 
 describe('a listener that somebody who shares it has shut down', () => {
-  test.each([
-    ['TCP', () => tcpListener(), (fd: number) => new TcpServer({ fd })],
-    [
-      'unix',
-      () => unixListener(join(makeFolder(), 'socket')),
-      (fd: number) => new UnixServer({ fd }),
-    ],
-  ] as const)('is told as an error, and is not ready for ever: %s', async (_name, open, serve) => {
-    const fd = open();
+  test.each(
+    (['level', 'edge', 'oneshot'] as const).flatMap((trigger) => [
+      { kind: 'TCP', trigger },
+      { kind: 'unix', trigger },
+    ]),
+  )('is told as an error, and is not ready for ever: $kind, $trigger', async (which) => {
+    const { kind, trigger: acceptTrigger } = which;
+    const fd = kind === 'TCP' ? tcpListener() : unixListener(join(makeFolder(), 'socket'));
     const shared = closeLater(fcntl(fd, c.F_DUPFD_CLOEXEC));
-    const server = serve(fd);
+    const Server = kind === 'TCP' ? TcpServer : UnixServer;
+    const server = new Server({ fd, acceptTrigger });
     const failed = next<[{ code: string }]>(server, 'error');
     const closed = next(server, 'close');
     shutdown(shared, c.SHUT_RDWR);

@@ -179,6 +179,28 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     expect(log).toEqual(['data one', 'data two', 'end', 'close undefined']);
   });
 
+  test.each(['paused', 'half closed by the peer', 'paused, then half closed', 'queueing'])(
+    'the loop comes to rest while a connection is %s',
+    async (state) => {
+      const loop = new EventLoop({ waiter: 'libuv' });
+      loops.push(loop);
+      const { connection, fd } = await connectedFd({ trigger, loop, allowHalfOpen: true });
+      if (state.startsWith('paused')) {
+        connection.pause();
+        write(fd, Buffer.from('unread'));
+      }
+      if (state.endsWith('half closed') || state.startsWith('half')) shutdown(fd, SHUT_WR);
+      if (state.startsWith('half')) await next(connection, 'end');
+      if (state === 'queueing') clog(connection);
+      await until(async () => {
+        const { events } = loop.stats();
+        await someTurns();
+        return loop.stats().events === events;
+      });
+      expect(connection.closed).toBe(false);
+    },
+  );
+
   test('the peer ends, and we go on writing', async () => {
     const { connection, fd } = await connectedFd({ trigger, allowHalfOpen: true });
     const log = record(connection);
@@ -310,6 +332,88 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
       );
       thrown.mockRestore();
     }
+  });
+
+  test('a listener that pauses gets no more, be it bytes or the end, before it resumes', async () => {
+    const readQuantumBytes = 2 ** 20;
+    const { connection, fd } = await connectedFd({ trigger, readQuantumBytes });
+    const log: number[] = [];
+    let ended = false;
+    connection.on('data', (chunk) => {
+      log.push(chunk.length);
+      connection.pause();
+    });
+    connection.on('end', () => {
+      ended = true;
+    });
+    connection.pause();
+    let sent = 0;
+    for (let count = 1; count > 0; sent += Math.max(count, 0))
+      count = write(fd, Buffer.alloc(65_536));
+    shutdown(fd, SHUT_WR);
+    expect(sent).toBeGreaterThan(3 * 65_536);
+    let received = 0;
+    for (let chunks = 1; received < sent; chunks += 1) {
+      connection.resume();
+      await until(() => log.length === chunks);
+      await someTurns();
+      expect([log.length, ended]).toEqual([chunks, false]);
+      received += log.at(-1) as number;
+    }
+    connection.resume();
+    await until(() => connection.closed);
+    expect([received, ended]).toEqual([sent, true]);
+  });
+
+  test('a write callback that closes the connection: nothing that came with the room is told', async () => {
+    const { connection, fd } = await connectedFd({ trigger, urgentData: true });
+    const uncaught = jest.spyOn(connection.loop, 'uncaught').mockImplementation(() => {});
+    const log = record(connection);
+    connection.on('urgent', () => log.push('urgent'));
+    clog(connection);
+    connection.write('last', () => {
+      log.push('written');
+      connection.destroy();
+    });
+    await someTurns();
+    const sink = Buffer.allocUnsafe(1_000_000);
+    // In one turn, so that one event tells of room, of the urgent byte and of the other one.
+    while (recv(fd, sink, sink.length, 0) > 0);
+    send(fd, Buffer.from('!'), 1, MSG_OOB);
+    send(fd, Buffer.from('x'), 1, 0);
+    await until(() => {
+      while (recv(fd, sink, sink.length, 0) > 0);
+      return connection.closed;
+    });
+    await someTurns();
+    expect(log.slice(log.indexOf('written'))).toEqual(['written', 'close undefined']);
+    expect(uncaught).not.toHaveBeenCalled();
+  });
+
+  test('a turn of many reads: each answer is sent as it was, also by a listener that throws', async () => {
+    // What is answered with is the view itself, whose memory is read into again.
+    const { connection, fd } = await connectedFd({ trigger, readQuantumBytes: 2 ** 20 });
+    const uncaught = jest.spyOn(connection.loop, 'uncaught').mockImplementation(() => {});
+    connection.on('data', (chunk) => {
+      connection.write(chunk);
+      throw new Error('behind the answer');
+    });
+    connection.pause();
+    const bytes = randomBytes(400_000);
+    const sent = write(fd, bytes);
+    expect(sent).toBeGreaterThan(2 * 65_536);
+    connection.resume();
+    const answer: Buffer[] = [];
+    let received = 0;
+    await until(() => {
+      const chunk = Buffer.alloc(65_536);
+      const count = recv(fd, chunk, chunk.length, 0);
+      if (count > 0) answer.push(chunk.subarray(0, count));
+      received += Math.max(count, 0);
+      return received === sent;
+    });
+    expect(Buffer.concat(answer).equals(bytes.subarray(0, sent))).toBe(true);
+    expect(uncaught).toHaveBeenCalled();
   });
 
   test('one turn reads no more than a quantum, and the rest is not forgotten', async () => {

@@ -3,7 +3,7 @@ import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import * as sys from '../../src/sys';
 import { runTs } from '../support/child';
-import { client, receive } from '../support/client';
+import { client, receive, receiveAll } from '../support/client';
 import { serve } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { listenerFd, watchedMask } from '../support/fdinfo';
@@ -131,6 +131,18 @@ describe('listening', () => {
     expect(() => serve({ host: '192.0.2.1' })).toThrow(
       expect.objectContaining({ code: 'EADDRNOTAVAIL', address: '192.0.2.1' }),
     );
+  });
+
+  test('at a port whose old connections are in TIME_WAIT', async () => {
+    const server = serve();
+    // It ends first, and so its side is the one that waits.
+    server.on('connection', (connection) => connection.end('bye'));
+    const { port } = server;
+    const peer = await client(port);
+    expect((await receiveAll(peer)).toString()).toBe('bye');
+    await until(() => server.connections.size === 0);
+    server.destroy();
+    expect(serve({ port }).port).toBe(port);
   });
 
   test('at one port with others, if they all say SO_REUSEPORT', () => {
