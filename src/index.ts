@@ -29,6 +29,7 @@ export {
   sendFile,
   serveFiles,
   serveHttp,
+  serveHttps,
 } from './http';
 export {
   defaultLoop,

@@ -125,9 +125,13 @@ export class Epoll {
    *
    * Returns this instance's own list, empty at the timeout, valid until the next `wait`. A signal
    * ends the wait early with an empty list, so that the caller can return to Node and its signal
-   * handlers can run. Throws a TypeError or RangeError for a timeout or mask that is not defined.
+   * handlers can run. Throws a TypeError or RangeError for options, a timeout or mask that is not defined.
    */
   wait(options: WaitOptions = {}): EventList {
+    // A number, as epoll_wait(2) takes it, would be no timeout at all.
+    if (typeof options !== 'object' || options === null) {
+      throw invalidType('options', 'an object', options);
+    }
     const { timeoutMs = Infinity, signalMask } = options;
     checkTimeout(timeoutMs);
     const list = this.#events;

@@ -5,6 +5,7 @@
  * is upgraded is HTTP's no more, and has no minimum from then on.
  */
 import { IncomingMessage, type Server } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TcpConnection } from '../net/tcp-connection';
 
@@ -15,7 +16,9 @@ const TAKEN_OVER = new Set<string | symbol>(['upgrade', 'connect']);
  * Follow the requests of `http`. Returns what has to be told each connection, with the stream that
  * node:http gets for it.
  */
-export function followRequests(http: Server): (stream: Duplex, connection: TcpConnection) => void {
+export function followRequests(
+  http: Server | SecureServer,
+): (stream: Duplex, connection: TcpConnection) => void {
   const connections = new WeakMap<Duplex, TcpConnection>();
   const emit = http.emit.bind(http) as (event: string | symbol, ...args: unknown[]) => boolean;
   // Not by listeners: to listen to `upgrade` or `checkContinue` changes what node:http does.

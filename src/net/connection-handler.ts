@@ -5,6 +5,7 @@
  * closures of its own. Events are the other face of the same thing: {@link emitEvents} is the
  * handler of a connection that was given none.
  */
+import { invalidType } from '../sys/check';
 import type { TcpConnection } from './tcp-connection';
 
 /** Methods for one server's connections. What they throw becomes an uncaught exception. */
@@ -84,3 +85,18 @@ export const emitEvents: Required<ConnectionHandler> = {
     connection.emit('close', error);
   },
 };
+
+const EXPECTED = 'an object with an onData method';
+
+/** Whether `value` can be told what happens on a connection. */
+export function isHandler(value: unknown): value is ConnectionHandler {
+  return typeof (value as Partial<ConnectionHandler> | null | undefined)?.onData === 'function';
+}
+
+/** `value` must be a handler: a TypeError now, and not an exception when the first bytes come. */
+export function checkHandler(value: unknown): void {
+  if (!isHandler(value)) throw invalidType('handler', EXPECTED, value);
+}
+
+/** What is said of an option that is none. */
+export const NO_HANDLER: string = `expected ${EXPECTED}`;

@@ -9,7 +9,7 @@ import {
   deadlinesOf,
   type ReadRate,
 } from './connection-deadlines';
-import { type ConnectionHandler, emitEvents } from './connection-handler';
+import { type ConnectionHandler, emitEvents, isHandler, NO_HANDLER } from './connection-handler';
 import { buffersOf, type IoBuffers } from './io-buffers';
 
 /** See {@link ConnectionOptions.writeStrategy}. */
@@ -65,10 +65,6 @@ export interface ConnectionOptions {
   handler?: ConnectionHandler;
 }
 
-function isHandler(value: unknown): boolean {
-  return typeof (value as Partial<ConnectionHandler> | null)?.onData === 'function';
-}
-
 const readRateSchema = z.strictObject({
   bytesPerSecond: z.number().positive(),
   windowMs: z.number().min(1).max(MAX_DELAY_MS).default(DEFAULT_WINDOW_MS),
@@ -105,9 +101,7 @@ export const connectionOptionFields = {
     .min(1)
     .default(1024 * 1024),
   writeStrategy: z.enum(['send-first', 'on-demand', 'always']).default('send-first'),
-  handler: z
-    .custom<ConnectionHandler>(isHandler, { error: 'expected an object with an onData method' })
-    .default(emitEvents),
+  handler: z.custom<ConnectionHandler>(isHandler, { error: NO_HANDLER }).default(emitEvents),
 };
 
 /** The schema of {@link ConnectionOptions}, which leaves out what else there is. */

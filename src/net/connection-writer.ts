@@ -178,9 +178,12 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     if (this.#corks === 0) this.#start();
   }
 
-  /** Send `data` if given, then our FIN after all that is queued. The peer may still send. */
-  end(data?: string | Uint8Array): void {
-    if (data !== undefined) this.write(data);
+  /**
+   * Send `data` if given, then our FIN after all that is queued. The peer may still send, and the
+   * connection stays open until it ends its half too. `callback` as of {@link write}.
+   */
+  end(data?: string | Uint8Array, callback?: WriteCallback): void {
+    if (data !== undefined || callback !== undefined) this.write(data ?? '', callback);
     this.flushGathered();
     if (!this.writable) return;
     this.#state = 'finishing';

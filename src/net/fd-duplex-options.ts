@@ -70,7 +70,6 @@ const endsSchema = z
     error: 'expected readFd, writeFd, or both',
   });
 
-/** The last of the standard fds. */
 /** What the bytes go over. */
 export type DuplexBase =
   | { kind: 'connection'; connection: TcpConnection }
@@ -115,7 +114,7 @@ export function duplexPlan(
 
 /** One fd is both ends, or the one it was opened for. */
 function endsOf(source: number | FdEnds): FdEnds {
-  if (typeof source === 'object' && source !== null) {
+  if (isPlain(source)) {
     const { readFd, writeFd } = parseOptions('FdDuplex', endsSchema, source);
     return {
       ...(readFd === undefined ? {} : { readFd }),
@@ -129,16 +128,28 @@ function endsOf(source: number | FdEnds): FdEnds {
       source,
     );
   }
-  const access = unwrap(fcntl(source, F_GETFL), 'fcntl', { fd: source }) & ACCESS_MODE;
+  const access = unwrap(fcntl(source, F_GETFL), 'fcntl', notOpen(source)) & ACCESS_MODE;
   return {
     ...(access === O_WRONLY ? {} : { readFd: source }),
     ...(access === O_RDONLY ? {} : { writeFd: source }),
   };
 }
 
+/** An object that was written down as one: a server, or a socket of Node's, is no pair of fds. */
+function isPlain(source: TcpConnection | number | FdEnds): source is FdEnds {
+  if (typeof source !== 'object' || source === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(source);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** The only way in which F_GETFL fails. */
+function notOpen(fd: number): { fd: number; reason: string } {
+  return { fd, reason: `fd ${fd} is not open` };
+}
+
 /** What is always ready cannot be waited for; epoll would say so only of an fd that is read. */
 function refuseFile(fd: number): void {
-  unwrap(fcntl(fd, F_GETFL), 'fcntl', { fd });
+  unwrap(fcntl(fd, F_GETFL), 'fcntl', notOpen(fd));
   const stats = fstatSync(fd);
   if (!stats.isFile() && !stats.isDirectory()) return;
   const what = stats.isFile() ? 'a regular file' : 'a directory';

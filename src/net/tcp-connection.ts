@@ -21,7 +21,7 @@ import { closeOwned, disown, own } from '../sys/ownership';
 import { getpeername, getsockname, recv, setsockopt } from '../sys/socket';
 import { pendingError } from '../watch/pending-error';
 import type { DeadlineSubject, ReadRate } from './connection-deadlines';
-import type { ConnectionHandler } from './connection-handler';
+import { type ConnectionHandler, checkHandler } from './connection-handler';
 import { type ConnectionOwner, type ConnectionSettings, parseReadRate } from './connection-options';
 import { ConnectionWriter, closedError } from './connection-writer';
 import { READ_BYTES } from './io-buffers';
@@ -139,9 +139,10 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
 
   /**
    * Tell `handler` from now on what happens, and not the listeners: for a protocol that takes the
-   * connection over.
+   * connection over. Throws a TypeError for what has no `onData`.
    */
   handOverTo(handler: ConnectionHandler): void {
+    checkHandler(handler);
     this.#handler = handler;
   }
 

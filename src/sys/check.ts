@@ -37,11 +37,14 @@ export function outOfRange(name: string, range: string, received: unknown): Code
   return Object.assign(new RangeError(text), { code: 'ERR_OUT_OF_RANGE' });
 }
 
-function describe(value: unknown): string {
+/** `value` for a message: on one line, and not all of what is large. */
+export function describe(value: unknown): string {
   const text = inspect(value, {
     depth: 0,
     maxStringLength: 64,
     maxArrayLength: 0,
+    breakLength: Infinity,
+    compact: true,
     customInspect: false,
   });
   return text.length > 128 ? `${text.slice(0, 128)}...` : text;

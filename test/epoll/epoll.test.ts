@@ -301,3 +301,13 @@ describe('Waker', () => {
     expect(close(fd)).toBeLessThan(0);
   });
 });
+
+test('a timeout that is no object is refused, and not taken for none', () => {
+  const epoll = new Epoll();
+  for (const wrong of [0, 10, '10', null]) {
+    expect(() => epoll.wait(wrong as never)).toThrow(
+      /"options" argument must be an object.*Received/,
+    );
+  }
+  epoll.close();
+});

@@ -283,3 +283,20 @@ describe('a shutdown of the server', () => {
     expect(await result).toEqual({ ended: 1, cut: 0 });
   });
 });
+
+test('the listener may stand where the options would, as of http.createServer', async () => {
+  const server = new TcpServer({ port: 0 });
+  serveHttp(server, (_request, response) => response.end('short'));
+  const { body } = await ask({ port: server.port });
+  expect(body.toString()).toBe('short');
+  server.destroy();
+  await next(server, 'close');
+});
+
+test('what is no server of ours is refused', () => {
+  for (const wrong of [undefined, 8080, http, {}]) {
+    expect(() => serveHttp(wrong as never)).toThrow(
+      /"server" argument must be a TcpServer or UnixServer/,
+    );
+  }
+});

@@ -3,6 +3,7 @@
  * value makes no sense. The interfaces are read from the sources, so that none is forgotten.
  */
 import { readFileSync } from 'node:fs';
+import { Server } from 'node:net';
 import { join } from 'node:path';
 import { sendFile } from '../../src/http/send-file';
 import { serveFiles } from '../../src/http/serve-files';
@@ -213,4 +214,37 @@ describe.each(Object.keys(CASES))('%s', (title) => {
     const attempt = async (): Promise<unknown> => subject.take({ ...subject.base, nonsense: 1 });
     await expect(attempt()).rejects.toThrow(/"nonsense"/);
   });
+});
+
+test('a name that is nearly right brings the right one, and a value is told once and on one line', () => {
+  const message = (make: () => unknown): string => {
+    try {
+      make();
+    } catch (error) {
+      return (error as Error).message;
+    }
+    throw new Error('nothing was thrown');
+  };
+  expect(message(() => new TcpServer({ port: 0, idleTimeout: 5 } as never))).toMatch(
+    /^Invalid options of TcpServer: Unrecognized key: "idleTimeout" \(there is idleTimeoutMs\)\./,
+  );
+  expect(message(() => new TcpServer({ port: 0, maxconnections: 5 } as never))).toContain(
+    '(there is maxConnections, maxConnectionsPerAddress)',
+  );
+  expect(message(() => new TcpServer({ port: 0, tls: true } as never))).not.toContain('there is');
+  expect(message(() => new TcpServer({} as never))).toBe(
+    'Invalid option "port" of TcpServer: expected number. Received undefined',
+  );
+  const large = message(() => new WebSocketServer({ server: new Server() } as never));
+  expect(large).toMatch(/^Invalid option "server" of WebSocketServer: expected StreamServer\. /);
+  expect(large).not.toContain('\n');
+  expect(large.length).toBeLessThan(300);
+});
+
+test('what is neither a connection nor fds is no source of a stream', () => {
+  for (const wrong of [new Server(), [3], new Date()]) {
+    expect(() => new FdDuplex(wrong as never)).toThrow(
+      /"source" argument must be a connection, an fd, or an object with readFd and writeFd/,
+    );
+  }
 });

@@ -490,3 +490,42 @@ describe('listeners and handlers', () => {
     expect(connection.closed).toBe(true);
   });
 });
+
+test('end calls back when the kernel has everything, with bytes of its own and without', async () => {
+  const { connection, peer } = await connected();
+  const received = receiveAll(peer);
+  const log: string[] = [];
+  await new Promise<void>((resolve) => {
+    connection.write('first ', () => log.push('first'));
+    connection.end('last', (error) => {
+      log.push(`last ${error}`);
+      resolve();
+    });
+  });
+  expect(log).toEqual(['first', 'last undefined']);
+  const late = await new Promise<Error | undefined>((resolve) => connection.end('x', resolve));
+  expect(late).toMatchObject({ code: 'ERR_CONNECTION_CLOSED' });
+  expect((await received).toString()).toBe('first last');
+  const other = await connected();
+  clog(other.connection);
+  const total = other.connection.bytesWritten + other.connection.queuedBytes;
+  const outcome = new Promise<Error | undefined>((resolve) => {
+    other.connection.end(undefined, resolve);
+  });
+  other.peer.resume();
+  expect(await outcome).toBeUndefined();
+  expect(other.connection.bytesWritten).toBe(total);
+});
+
+test('a connection is handed over to nobody but a handler', async () => {
+  const { connection, peer } = await connected();
+  for (const wrong of [undefined, null, {}, () => {}, { ondata: () => {} }]) {
+    expect(() => connection.handOverTo(wrong as never)).toThrow(
+      /"handler" argument must be an object with an onData method/,
+    );
+  }
+  // It is told of as before.
+  const data = next(connection, 'data');
+  peer.write('x');
+  await data;
+});
