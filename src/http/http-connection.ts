@@ -34,8 +34,13 @@ export class HttpConnections {
     this.#isCollectionDue = true;
     setImmediate(() => {
       this.#isCollectionDue = false;
-      for (const idle of idleConnections(this.#http)) idle.leave();
+      this.closeIdle();
     });
+  }
+
+  /** Close those which are idle now. */
+  closeIdle(): void {
+    for (const idle of idleConnections(this.#http)) idle.leave();
   }
 }
 

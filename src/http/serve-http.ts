@@ -9,8 +9,12 @@ import { followRequests } from './request-rate';
 
 /**
  * Answer the HTTP requests of `server`'s connections. Returns a `http.Server` that does not listen
- * itself: use its events (`request`, `upgrade`, `clientError`) and its time limits. It is closed
- * with `server`, whose `shutdown` lets the responses under way finish, and closes idle connections.
+ * itself: use its events (`request`, `upgrade`, `clientError`) and its time limits. What `options`
+ * say of sockets (`noDelay`, `keepAlive`, `highWaterMark`) is for `server` to be told, not here.
+ *
+ * It is closed with `server`, whose `shutdown` lets the responses under way finish, and closes idle
+ * connections. Its own `close` closes `server`, and does what node:http does: idle connections are
+ * closed, and the others go on until they end.
  */
 export function serveHttp(
   server: StreamServer,
@@ -26,9 +30,30 @@ export function serveHttp(
     follow?.(stream, connection);
     http.emit('connection', stream);
   });
-  server.on('close', () => http.close());
+  joinCloses(http, { server, connections });
   // This starts the interval that enforces headersTimeout and requestTimeout: node:http starts it
   // when it listens, which here somebody else does.
   http.emit('listening');
   return http;
+}
+
+/** Each of the two is closed with the other. */
+function joinCloses(
+  http: Server,
+  { server, connections }: { server: StreamServer; connections: HttpConnections },
+): void {
+  const close = http.close.bind(http);
+  let isClosed = false;
+  server.on('close', () => {
+    isClosed = true;
+    close();
+  });
+  http.close = (callback) => {
+    // With the error of node:http, as nothing is running.
+    if (isClosed) return close(callback);
+    if (callback !== undefined) http.once('close', () => callback());
+    connections.closeIdle();
+    server.close();
+    return http;
+  };
 }

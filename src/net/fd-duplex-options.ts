@@ -70,7 +70,6 @@ const endsSchema = z
     error: 'expected readFd, writeFd, or both',
   });
 
-/** The last of the standard fds. */
 /** What the bytes go over. */
 export type DuplexBase =
   | { kind: 'connection'; connection: TcpConnection }
