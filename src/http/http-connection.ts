@@ -7,6 +7,7 @@
  * stream's event `shutdown`.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { FdDuplex } from '../net/fd-duplex';
 import type { TcpConnection } from '../net/tcp-connection';
 
@@ -34,8 +35,13 @@ export class HttpConnections {
     this.#isCollectionDue = true;
     setImmediate(() => {
       this.#isCollectionDue = false;
-      for (const idle of idleConnections(this.#http)) idle.leave();
+      this.closeIdle();
     });
+  }
+
+  /** Close those which are idle now. */
+  closeIdle(): void {
+    for (const idle of idleConnections(this.#http)) idle.leave();
   }
 }
 
@@ -122,4 +128,9 @@ export class HttpConnection extends FdDuplex {
     // Not closed by node:http if the head was sent, or says something else.
     response.once('finish', () => this.#all.closeIdleSoon());
   }
+}
+
+/** What a socket of node:http runs on; null if it is none of ours, or closed. */
+export function connectionOf(socket: Duplex): TcpConnection | null {
+  return socket instanceof HttpConnection ? socket.connection : null;
 }

@@ -12,25 +12,21 @@ import type { TcpConnection } from '../net/tcp-connection';
 /** Events after which the connection belongs to another protocol. */
 const TAKEN_OVER = new Set<string | symbol>(['upgrade', 'connect']);
 
-/**
- * Follow the requests of `http`. Returns what has to be told each connection, with the stream that
- * node:http gets for it.
- */
+/** Follow the requests of `http`; `connectionOf` tells what the socket of one runs on. */
 export function followRequests(
   http: Server | SecureServer,
-): (stream: Duplex, connection: TcpConnection) => void {
-  const connections = new WeakMap<Duplex, TcpConnection>();
+  connectionOf: (socket: Duplex) => TcpConnection | null,
+): void {
   const emit = http.emit.bind(http) as (event: string | symbol, ...args: unknown[]) => boolean;
   // Not by listeners: to listen to `upgrade` or `checkContinue` changes what node:http does.
   http.emit = (event: string | symbol, ...args: unknown[]): boolean => {
     const [request] = args;
     if (request instanceof IncomingMessage) {
-      const connection = connections.get(request.socket);
-      if (connection !== undefined) headHasCome(connection, request, event);
+      const connection = connectionOf(request.socket);
+      if (connection !== null) headHasCome(connection, request, event);
     }
     return emit(event, ...args);
   };
-  return (stream, connection) => connections.set(stream, connection);
 }
 
 function headHasCome(

@@ -14,6 +14,16 @@ import type { TLSSocket } from 'node:tls';
 import { FdDuplex } from '../net/fd-duplex';
 import type { TcpConnection } from '../net/tcp-connection';
 
+/** What a `net.Socket` knows of its two ends. */
+const ADDRESSES = [
+  'remoteAddress',
+  'remotePort',
+  'remoteFamily',
+  'localAddress',
+  'localPort',
+  'localFamily',
+] as const;
+
 /** What is known of one TLS socket. */
 interface Progress {
   hasAsked: boolean;
@@ -24,27 +34,58 @@ interface Progress {
 /** The connections of one HTTPS server. */
 export class SecureConnections {
   readonly #sockets = new Map<Duplex, Progress>();
+  /** What each TLS socket runs on. */
+  readonly #below = new WeakMap<Duplex, FdDuplex>();
+  /** Whose bytes TLS is given right now; null between two portions. */
+  #current: FdDuplex | null = null;
   #isLeaving = false;
 
-  constructor(https: Server, onSecure: (socket: TLSSocket, connection: TcpConnection) => void) {
+  constructor(https: Server) {
     https.on('secureConnection', (socket: TLSSocket) => {
-      const connection = connectionUnder(socket);
-      if (connection !== null) {
-        tellAddresses(socket, connection);
-        onSecure(socket, connection);
-      }
       this.#sockets.set(socket, { hasAsked: false, open: new Set() });
       socket.once('close', () => this.#sockets.delete(socket));
+      this.connectionOf(socket);
     });
     // Before all listeners of the user, because it changes what the response will be.
-    https.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      this.#onRequest(request.socket, response);
+    https.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      this.connectionOf(socket);
+      this.#onRequest(socket, response);
     });
   }
 
   /** What node:https is to be given for an accepted connection. */
   streamOn(connection: TcpConnection): FdDuplex {
     return new SecureConnection(connection, this);
+  }
+
+  /**
+   * What `socket` runs on; null if it was not asked for in time, or is closed. Node does not say it.
+   * But TLS speaks only when bytes come: what it tells while it takes some is about their connection.
+   */
+  connectionOf(socket: Duplex): TcpConnection | null {
+    const known = this.#below.get(socket);
+    if (known !== undefined || this.#current === null) return known?.connection ?? null;
+    this.#below.set(socket, this.#current);
+    tellAddresses(socket, this.#current);
+    return this.#current.connection;
+  }
+
+  /** Have TLS take bytes of `stream`. */
+  take<T>(stream: FdDuplex, work: () => T): T {
+    const before = this.#current;
+    this.#current = stream;
+    try {
+      return work();
+    } finally {
+      this.#current = before;
+    }
+  }
+
+  /** Close those which are between two requests. */
+  closeIdle(): void {
+    for (const [socket, { hasAsked, open }] of this.#sockets) {
+      if (hasAsked && open.size === 0) endSoon(socket);
+    }
   }
 
   /** The server shuts down; told by each connection, of which the first one counts. */
@@ -82,6 +123,11 @@ class SecureConnection extends FdDuplex {
     this.#all = all;
   }
 
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event !== 'data') return super.emit(event, ...args);
+    return this.#all.take(this, () => super.emit(event, ...args));
+  }
+
   /** Our half ends with the TLS above it, and not now. */
   override onShutdown(): void {
     this.#all.leave();
@@ -98,33 +144,9 @@ function endSoon(socket: Duplex): void {
   (socket as TLSSocket).destroySoon();
 }
 
-/** What Node keeps below a TLS socket that runs on a stream. */
-interface Below {
-  _handle?: { _parentWrap?: { stream?: unknown } } | null;
-}
-
-/**
- * The connection that `socket` runs on. No public interface leads there, so that a version of Node
- * may come on which this is null: then the addresses stay unknown, and nothing else fails.
- */
-function connectionUnder(socket: TLSSocket): TcpConnection | null {
-  const stream = (socket as unknown as Below)._handle?._parentWrap?.stream;
-  return stream instanceof SecureConnection ? stream.connection : null;
-}
-
 /** Who is there: Node asks the handle below a TLS socket, and ours, a stream, has no such thing. */
-function tellAddresses(socket: TLSSocket, connection: TcpConnection): void {
-  const { remoteAddress, remotePort, localAddress: local } = connection;
-  if (remoteAddress === undefined || local === null) return;
-  const values = {
-    remoteAddress,
-    remotePort,
-    remoteFamily: local.family,
-    localAddress: local.address,
-    localPort: local.port,
-    localFamily: local.family,
-  };
-  for (const [name, value] of Object.entries(values)) {
-    Object.defineProperty(socket, name, { value, configurable: true, enumerable: true });
+function tellAddresses(socket: Duplex, below: FdDuplex): void {
+  for (const name of ADDRESSES) {
+    Object.defineProperty(socket, name, { get: () => below[name], configurable: true });
   }
 }

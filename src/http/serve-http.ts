@@ -3,16 +3,20 @@
  * parsed by node:http, which knows all the ways they can be wrong.
  */
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
-import { StreamServer } from '../net/stream-server';
-import { invalidType } from '../sys/check';
-import { HttpConnections } from './http-connection';
+import type { StreamServer } from '../net/stream-server';
+import { connectionOf, HttpConnections } from './http-connection';
 import { followRequests } from './request-rate';
+import { checkServer, runWith } from './run-with';
 
 /**
  * Answer the HTTP requests of `server`'s connections: `listener` is told of each. Returns a
  * `http.Server` that does not listen itself: use its events (`request`, `upgrade`, `clientError`) and
- * its time limits. It is closed with `server`, whose `shutdown` lets the responses under way finish,
- * and closes idle connections. Throws a TypeError for what is no server of ours.
+ * its time limits. What `options` say of sockets (`noDelay`, `keepAlive`, `highWaterMark`) is for
+ * `server` to be told, not here. Throws a TypeError for what is no server of ours.
+ *
+ * It is closed with `server`, whose `shutdown` lets the responses under way finish, and closes idle
+ * connections. Its own `close` closes `server`, and does what node:http does: idle connections are
+ * closed, and the others go on until they end.
  */
 export function serveHttp(
   server: StreamServer,
@@ -27,22 +31,15 @@ export function serveHttp(
   given: ServerOptions | RequestListener = {},
   last?: RequestListener,
 ): Server {
-  if (!(server instanceof StreamServer)) {
-    throw invalidType('server', 'a TcpServer or UnixServer', server);
-  }
+  checkServer(server);
   const [options, listener] = typeof given === 'function' ? [{}, given] : [given, last];
   const http = createServer(options);
   const connections = new HttpConnections(http);
   if (listener !== undefined) http.on('request', listener);
-  const follow = server.minReadRate === null ? null : followRequests(http);
+  if (server.minReadRate !== null) followRequests(http, connectionOf);
   server.on('connection', (connection) => {
-    const stream = connections.streamOn(connection);
-    follow?.(stream, connection);
-    http.emit('connection', stream);
+    http.emit('connection', connections.streamOn(connection));
   });
-  server.on('close', () => http.close());
-  // This starts the interval that enforces headersTimeout and requestTimeout: node:http starts it
-  // when it listens, which here somebody else does.
-  http.emit('listening');
+  runWith(server, http, () => connections.closeIdle());
   return http;
 }

@@ -41,10 +41,7 @@ type Channel = TcpConnection | FdChannel;
 /** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
 
-/**
- * Looks like a `net.Socket` to those who take one. `close` comes without the `hadError` of a
- * `net.Socket`: see `errored`.
- */
+/** Looks like a `net.Socket` to those who take one. */
 export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, Timed {
   /** As of `net.Socket`; what a stream is made of is connected. */
   readonly connecting = false;
@@ -77,7 +74,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     super(stream);
     this.#channel = this.#open(base);
     this.#loop = this.#channel.loop;
-    if (this.#channel.closed) this.destroy();
+    this.#catchUp();
     if (signal !== undefined) addAbortSignal(signal, this);
   }
 
@@ -152,6 +149,12 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     // Flowing, a stream would give its first chunk only.
     this.pause();
     return { connection, rest: (this.read() as Buffer | null) ?? Buffer.alloc(0) };
+  }
+
+  /** As of any emitter. `close` is told with whether there was an error, as of `net.Socket`. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event === 'close' && args.length === 0) return super.emit('close', this.errored !== null);
+    return super.emit(event, ...args);
   }
 
   /** Emit `timeout` when no bytes moved for `timeoutMs`; 0 switches it off. Closes nothing. */
@@ -233,10 +236,11 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     if (!this.push(chunk)) this.#channel?.pause();
   }
 
-  /** For the channel. */
+  /** For the channel. If nothing waits to be read, the end is told without a reader, as of `net.Socket`. */
   onEnd(): void {
     this.#openHalves -= 1;
     this.push(null);
+    this.read(0);
   }
 
   /** For the channel. */
@@ -314,6 +318,15 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     connection.allowHalfOpen = true;
     connection.handOverTo(this);
     return connection;
+  }
+
+  /** What has happened on a connection before it was given to us. */
+  #catchUp(): void {
+    if (this.#channel?.closed) this.destroy();
+    const { connection } = this;
+    if (connection === null || connection.closed) return;
+    if (!connection.flowing && !connection.paused) this.onEnd();
+    if (!connection.writable) this.end();
   }
 
   #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): TcpConnection {

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { Transform } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { connect } from '../../src/net/connect';
@@ -385,6 +386,53 @@ describe('the end', () => {
     await expect(ended).rejects.toMatchObject({ code: 'ERR_STREAM_PREMATURE_CLOSE' });
   });
 
+  test('is told without a reader if nothing waits to be read, and then closes what we have ended', async () => {
+    const { stream, peer } = await connected();
+    const heard = endings(stream);
+    stream.end();
+    peer.end();
+    await until(() => stream.closed);
+    expect(heard.sort()).toEqual(['close', 'end', 'finish']);
+  });
+
+  test('bytes that nobody has read come before it', async () => {
+    const { stream, peer } = await connected();
+    const heard = endings(stream);
+    peer.end('unread');
+    await until(() => stream.readableLength === 6);
+    await new Promise((done) => setTimeout(done, 20));
+    expect(heard).toEqual([]);
+    let text = '';
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) text += chunk;
+    expect([text, heard]).toEqual(['unread', ['end']]);
+    stream.destroy();
+  });
+
+  test('halves that were closed before the stream was made are closed in it', async () => {
+    const make = async (): Promise<{ connection: TcpConnection; peer: Socket }> => {
+      const accepted = next<[TcpConnection]>(server, 'connection');
+      const peer = await client(server.port, { allowHalfOpen: true });
+      const [connection] = await accepted;
+      connection.allowHalfOpen = true;
+      return { connection, peer };
+    };
+    const first = await make();
+    const ended = next(first.connection, 'end');
+    first.peer.resume().end();
+    await ended;
+    const reading = new FdDuplex(first.connection);
+    await next(reading, 'end');
+    reading.end();
+    await until(() => reading.closed);
+    const second = await make();
+    second.connection.end();
+    const writing = new FdDuplex(second.connection);
+    const heard = endings(writing);
+    second.peer.resume().end();
+    await until(() => writing.closed);
+    expect(heard.sort()).toEqual(['close', 'end', 'finish']);
+  });
+
   test('a connection that is closed already gives a stream that is', async () => {
     const { connection, stream } = await connected();
     stream.destroy();
@@ -459,6 +507,16 @@ describe('errors', () => {
 });
 
 describe('as a net.Socket', () => {
+  test('close tells whether there was an error', async () => {
+    const failed = await connected();
+    failed.stream.on('error', () => {});
+    const told = next(failed.stream, 'close');
+    failed.peer.resetAndDestroy();
+    expect(await told).toEqual([true]);
+    const { stream } = await connected();
+    expect(await next(stream.destroy(), 'close')).toEqual([false]);
+  });
+
   test('addresses and counts, on both sides', async () => {
     const accepted = connected();
     const { stream, peer } = await accepted;

@@ -159,6 +159,19 @@ describe('those who are connected', () => {
     expect(await result).toEqual({ ended: 0, cut: 3 });
   });
 
+  test.each(['the deadline', 'destroy'])(
+    'who is ended by the close of another, which %s cuts, is not cut',
+    async (by) => {
+      const server = serve();
+      const first = await connectedTo(server, { allowHalfOpen: true });
+      const second = await connectedTo(server, { allowHalfOpen: true });
+      first.connection.on('close', () => second.connection.destroy());
+      const result = server.shutdown({ deadlineMs: by === 'destroy' ? LONG_MS : 50 });
+      if (by === 'destroy') server.destroy();
+      expect(await result).toEqual({ ended: 1, cut: 1 });
+    },
+  );
+
   test('one that throws does not keep the others from being told', async () => {
     const loop = new EventLoop();
     const thrown = jest.spyOn(loop, 'uncaught').mockImplementation(() => {});

@@ -1,0 +1,39 @@
+/** A server of node:http or node:https that does not listen itself, but takes what a server of ours accepts. */
+import type { Server } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
+import { StreamServer } from '../net/stream-server';
+import { invalidType } from '../sys/check';
+
+/** Throws a TypeError for what is no server of ours. */
+export function checkServer(server: unknown): void {
+  if (server instanceof StreamServer) return;
+  throw invalidType('server', 'a TcpServer or UnixServer', server);
+}
+
+/**
+ * Have `http` run as long as `server` does: each of the two is closed with the other. `closeIdle` is
+ * called when it is `http` that is closed.
+ */
+export function runWith(
+  server: StreamServer,
+  http: Server | SecureServer,
+  closeIdle: () => void,
+): void {
+  const close = http.close.bind(http);
+  let isClosed = false;
+  server.on('close', () => {
+    isClosed = true;
+    close();
+  });
+  http.close = (callback) => {
+    // With the error of node:http, as nothing is running.
+    if (isClosed) return close(callback);
+    if (callback !== undefined) http.once('close', () => callback());
+    closeIdle();
+    server.close();
+    return http;
+  };
+  // This starts the interval that enforces headersTimeout and requestTimeout: node:http starts it
+  // when it listens, which here somebody else does.
+  http.emit('listening');
+}
