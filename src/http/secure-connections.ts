@@ -36,8 +36,8 @@ export class SecureConnections {
   readonly #sockets = new Map<Duplex, Progress>();
   /** What each TLS socket runs on. */
   readonly #below = new WeakMap<Duplex, FdDuplex>();
-  /** Whose bytes TLS is given right now; null between two portions. */
-  #current: FdDuplex | null = null;
+  /** Whose bytes TLS is taking right now; null between two portions. */
+  current: FdDuplex | null = null;
   #isLeaving = false;
 
   constructor(https: Server) {
@@ -64,21 +64,11 @@ export class SecureConnections {
    */
   connectionOf(socket: Duplex): TcpConnection | null {
     const known = this.#below.get(socket);
-    if (known !== undefined || this.#current === null) return known?.connection ?? null;
-    this.#below.set(socket, this.#current);
-    tellAddresses(socket, this.#current);
-    return this.#current.connection;
-  }
-
-  /** Have TLS take bytes of `stream`. */
-  take<T>(stream: FdDuplex, work: () => T): T {
-    const before = this.#current;
-    this.#current = stream;
-    try {
-      return work();
-    } finally {
-      this.#current = before;
-    }
+    const { current } = this;
+    if (known !== undefined || current === null) return known?.connection ?? null;
+    this.#below.set(socket, current);
+    tellAddresses(socket, current);
+    return current.connection;
   }
 
   /** Close those which are between two requests. */
@@ -125,7 +115,13 @@ class SecureConnection extends FdDuplex {
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (event !== 'data') return super.emit(event, ...args);
-    return this.#all.take(this, () => super.emit(event, ...args));
+    const before = this.#all.current;
+    this.#all.current = this;
+    try {
+      return super.emit(event, ...args);
+    } finally {
+      this.#all.current = before;
+    }
   }
 
   /** Our half ends with the TLS above it, and not now. */

@@ -63,6 +63,42 @@ withOpenssl('a request is answered, and its socket knows the addresses', async (
   expect(JSON.parse(body.toString())).toEqual(['127.0.0.1', 'IPv4', '127.0.0.1', tcp.port]);
 });
 
+withOpenssl('the addresses are known also if the handshake ends between two portions', async () => {
+  const https = serve(({ socket }, response) => response.end(socket.remoteAddress));
+  // TLS 1.2 waits with its last step until the session is stored.
+  let stored = 0;
+  https.on('newSession', (_id, _data, done) => {
+    stored += 1;
+    setImmediate(done);
+  });
+  const options = { port: tcp.port, ca: certificate.cert, maxVersion: 'TLSv1.2' } as const;
+  expect((await ask(options)).body.toString()).toBe('127.0.0.1');
+  expect(stored).toBe(1);
+});
+
+withOpenssl('close of the server closes the one below, and what is idle', async () => {
+  const responses: ServerResponse[] = [];
+  const https = serve((request, response) => {
+    if (request.url === '/idle') response.end('fine');
+    else responses.push(response);
+  });
+  const agent = new Agent({ keepAlive: true });
+  await ask({ port: tcp.port, ca: certificate.cert, agent, path: '/idle' });
+  const busy = await client(GET);
+  await until(() => responses.length > 0 && tcp.connections.size === 2);
+  const closed: unknown[] = [];
+  https.close((error) => closed.push(error));
+  await until(() => tcp.connections.size === 1);
+  expect([tcp.listening, closed]).toEqual([false, []]);
+  responses[0]?.end('late');
+  const text = await next<[Buffer]>(busy, 'data');
+  expect(String(text)).toMatch(/^HTTP\/1.1 200 OK/);
+  busy.end();
+  await until(() => closed.length > 0);
+  expect(closed).toEqual([undefined]);
+  agent.destroy();
+});
+
 withOpenssl(
   'shutdown finishes an answer under way, although its head was sent',
   async () => {
