@@ -4,7 +4,7 @@ import type { ConnectionHandler } from '../../src/net/connection-handler';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import * as sys from '../../src/sys';
 import { client, receive, receiveAll } from '../support/client';
-import { clog, connected, serve } from '../support/connections';
+import { clog, connected, connectedFd, serve } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow } from '../support/fds';
 import { sha } from '../support/sha';
@@ -243,6 +243,17 @@ describe('writing', () => {
       await receive(peer, written);
     }
     expect(connection.closed).toBe(false);
+  });
+
+  test('what the kernel takes of a write is activity, also if it is not all', async () => {
+    const { connection } = await connectedFd();
+    connection.lastActivity = 0;
+    connection.write(Buffer.alloc(12 * 1024 * 1024));
+    expect(connection.queuedBytes).toBeGreaterThan(0);
+    expect(connection.lastActivity).toBeGreaterThan(0);
+    connection.lastActivity = 0;
+    connection.write('all of this waits');
+    expect(connection.lastActivity).toBe(0);
   });
 
   test('what is no data is refused', async () => {
