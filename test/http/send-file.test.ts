@@ -177,6 +177,23 @@ test('several ranges are a multipart body, in the order asked for', async () => 
   expect(headers['content-length']).toBe(String(body.length));
 });
 
+test('several ranges keep their file until the last one is sent, and fail with the reason', async () => {
+  const path = createEmpty('a');
+  truncateSync(path, 200 * MIB);
+  const peer = await client(tcp.port);
+  peer.pause();
+  const ranges = `Range: bytes=0-9,${MIB}-${100 * MIB},${101 * MIB}-${102 * MIB}`;
+  peer.write(`GET /a HTTP/1.1\r\nHost: x\r\n${ranges}\r\n\r\n`);
+  await receive(peer, 2 * MIB);
+  // Long after the first of them.
+  expect([outcomes, openCount(path)]).toEqual([[], 1]);
+  truncateSync(path, 0);
+  peer.resume();
+  await until(() => outcomes.length === 1);
+  expect(outcomes[0]).toMatchObject({ complete: false, error: { code: 'ERR_FILE_TRUNCATED' } });
+  await until(() => openCount(path) === 0);
+});
+
 test('the validators of an answer make the next one a 304, a 412, or a part', async () => {
   writeOld(join(folder, 'a'), 1_000);
   const { headers } = await get('/a');

@@ -208,3 +208,28 @@ test('a cork that a callback sets keeps what follows, until it is undone', async
   connection.uncork();
   expect([connection.queuedBytes, connection.bytesWritten - before]).toEqual([0, 6]);
 });
+
+test('an uncork too many does nothing: the next cork counts', async () => {
+  const { connection } = await connectedFd();
+  connection.uncork();
+  connection.cork();
+  connection.write('corked');
+  expect([connection.queuedBytes, connection.bytesWritten]).toEqual([6, 0]);
+  connection.uncork();
+  expect([connection.queuedBytes, connection.bytesWritten]).toEqual([0, 6]);
+});
+
+test('a connection that is about to be cut sends no part of what was too much', async () => {
+  const { connection } = await connectedFd({ maxQueuedBytes: 10 });
+  const outcomes: unknown[] = [];
+  connection.cork();
+  connection.write('0123456789', (error) => outcomes.push(error));
+  expect(connection.writable).toBe(true);
+  connection.write('!', (error) => outcomes.push(error));
+  expect(connection.writable).toBe(false);
+  connection.uncork();
+  expect(connection.bytesWritten).toBe(0);
+  await until(() => connection.closed);
+  const error = expect.objectContaining({ code: 'ENOBUFS' });
+  expect(outcomes).toEqual([error, error]);
+});
