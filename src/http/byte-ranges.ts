@@ -17,7 +17,7 @@ export const MAX_RANGES = 32;
 /**
  * What `field`, the value of `Range`, asks of a file of `size` bytes: ranges in the order asked for,
  * those that touch or overlap made one; `'whole'` if the field is to be ignored (RFC 9110, 14.2: not
- * bytes, not understood, too many, as much as the file); `'unsatisfiable'` if it is a 416.
+ * bytes, not understood, too many); `'unsatisfiable'` if it is a 416.
  */
 export function selectRanges(field: string, size: number): FileRange[] | 'whole' | 'unsatisfiable' {
   // Nothing can be said of the bytes of an empty file, and clients add Range to every request.
@@ -25,9 +25,7 @@ export function selectRanges(field: string, size: number): FileRange[] | 'whole'
   const ranges = parse(size, clampSuffixes(field, size), { combine: true });
   if (ranges === -1) return 'unsatisfiable';
   if (ranges === -2 || ranges.type !== 'bytes' || ranges.length > MAX_RANGES) return 'whole';
-  const chosen = ranges.map(({ start, end }) => ({ offset: start, length: end - start + 1 }));
-  const total = chosen.reduce((sum, { length }) => sum + length, 0);
-  return chosen.length > 1 && total >= size ? 'whole' : chosen;
+  return ranges.map(({ start, end }) => ({ offset: start, length: end - start + 1 }));
 }
 
 /**

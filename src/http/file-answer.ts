@@ -17,7 +17,7 @@ export interface FileAnswer {
   parts: readonly BodyPart[];
 }
 
-/** Fields that speak of a body, which a 304, 412 or 416 has not. */
+/** Fields that speak of the file's bytes, of which a 204, 304, 412 or 416 has none. */
 const BODY_FIELDS = [
   'Content-Encoding',
   'Content-Language',
@@ -84,7 +84,16 @@ function setValidators(
   return { etag: fieldOf(response, 'ETag'), lastModified: fieldOf(response, 'Last-Modified') };
 }
 
+/**
+ * Whether an answer with this status has a body (RFC 9112, 6.3). The bytes of one that has not would be
+ * taken for the beginning of the next answer.
+ */
+function mayHaveBody(statusCode: number): boolean {
+  return statusCode >= 200 && statusCode !== 204 && statusCode !== 304;
+}
+
 function whole(response: ServerResponse, { size }: RegularFile): FileAnswer {
+  if (!mayHaveBody(response.statusCode)) return bodiless(response, response.statusCode);
   return body(response, response.statusCode, [{ offset: 0, length: size }]);
 }
 
@@ -111,7 +120,7 @@ function body(response: ServerResponse, statusCode: number, parts: BodyPart[]): 
 function bodiless(response: ServerResponse, statusCode: number): FileAnswer {
   for (const field of BODY_FIELDS) response.removeHeader(field);
   // A 304 may not say that its body is empty, because it is the file's that is meant.
-  if (statusCode !== 304) response.setHeader('Content-Length', 0);
+  if (mayHaveBody(statusCode)) response.setHeader('Content-Length', 0);
   return { statusCode, parts: [] };
 }
 

@@ -239,7 +239,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     if (queue === null || queue.isSettling || this.#corks > 0 || this.#state === 'failed') return;
     const { loop, writeQuantumBytes } = this.settings;
     let left = writeQuantumBytes;
-    while (!queue.empty && !this.closed && left > 0) {
+    while (!queue.empty && !this.closed && left > 0 && this.#corks === 0) {
       const count = sendQueued(this.#fd, queue, left);
       if (count instanceof Error) return this.#failSoon(count);
       if (count === FULL) break;
@@ -340,8 +340,8 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     }
     const taken = Math.max(count, 0);
     this.bytesWritten += taken;
+    if (count !== FULL) this.lastActivity = this.settings.loop.now;
     if (taken < length) return this.#enqueue(bytes.subarray(taken, length), callback);
-    this.lastActivity = this.settings.loop.now;
     if (callback !== undefined) process.nextTick(callback);
     return true;
   }
@@ -371,7 +371,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     this.#queue = null;
     this.onQueueChange();
     if (this.#state === 'finishing') return this.#finish();
-    if (!this.#drainWanted) return;
+    if (!this.#drainWanted || !this.writable) return;
     this.#drainWanted = false;
     this.onDrained();
   }

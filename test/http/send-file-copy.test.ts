@@ -1,5 +1,6 @@
 /** sendFile on responses that do not stand directly on a connection of ours: TLS, and node:net. */
 import { closeSync, openSync, truncateSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -126,6 +127,25 @@ describe('on a server of node:net', () => {
     await until(() => openCount(join(folder, 'a')) === 0);
   });
 
+  test('a file is read no faster than its client reads', async () => {
+    const path = join(folder, 'large');
+    closeSync(openSync(path, 'w'));
+    truncateSync(path, 200 * MIB);
+    let waiting = (): number => 0;
+    server.once('request', (_request, { socket }) => {
+      waiting = () => socket?.writableLength ?? 0;
+    });
+    const peer = await client(port);
+    peer.pause();
+    peer.write(requestOf('/large'));
+    await until(() => waiting() > 0);
+    // Time for as many chunks, if they did not wait.
+    for (let count = 0; count < 200; count += 1) await readFile(path, 64 * 1024);
+    expect(waiting()).toBeLessThan(MIB);
+    peer.destroy();
+    await until(() => outcomes.length === 1);
+  });
+
   test('pipelined answers come in order, and those without a turn end with the client', async () => {
     const bytes = ['a', 'b'].map((name) => writeOld(join(folder, name), 500_000));
     const peer = await client(port);
@@ -182,6 +202,13 @@ describe('on a server of node:net', () => {
     await until(() => openCount(path) === 0);
   });
 });
+
+/** As much work for the pool as sendFile has with each chunk. */
+async function readFile(path: string, length: number): Promise<void> {
+  const file = await open(path);
+  await file.read(Buffer.allocUnsafe(length), 0, length, 0);
+  await file.close();
+}
 
 test('a response whose writes somebody has taken over gets all bytes through them', async () => {
   const bytes = writeOld(join(folder, 'a'), 300_000);

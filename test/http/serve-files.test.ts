@@ -198,6 +198,12 @@ test('a root that is a symbolic link itself', async () => {
   await expectAnswers({ '/page.html': 'page', '/../secret': 403 });
 });
 
+test('a root whose name is not ASCII', async () => {
+  root = join(root, 'ünï');
+  serve();
+  await expectAnswers({ '/c%C3%B4d%C3%A9.txt': 'unicode', '/../page.html': 403 });
+});
+
 test('a link that is exchanged between check and use never shows what is outside', async () => {
   const script = `
     const { renameSync, symlinkSync, writeFileSync } = require('node:fs');

@@ -163,3 +163,73 @@ test('no drain after end: what follows is close', async () => {
   await until(() => connection.closed);
   expect(log).toEqual(['close']);
 });
+
+test('no drain after an end that the callback of the last write makes', async () => {
+  const { connection, fd } = await connectedFd({ highWaterMark: 1, allowHalfOpen: true });
+  clog(connection);
+  const log: string[] = [];
+  connection.on('drain', () => log.push('drain'));
+  connection.write('last', () => {
+    log.push('sent');
+    connection.end();
+  });
+  const buffer = Buffer.allocUnsafe(1_000_000);
+  let count = 1;
+  await until(() => {
+    do count = recv(fd, buffer, buffer.length, 0);
+    while (count > 0);
+    return count === 0;
+  });
+  for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
+  expect(log).toEqual(['sent']);
+});
+
+test('a cork that a callback sets keeps what follows, until it is undone', async () => {
+  const { connection, fd } = await connectedFd();
+  clog(connection);
+  let corkedBytes = -1;
+  connection.write('first', () => {
+    connection.cork();
+    connection.write('second');
+    corkedBytes = connection.queuedBytes;
+  });
+  await until(() => {
+    readAll(fd);
+    return corkedBytes >= 0;
+  });
+  const before = connection.bytesWritten;
+  for (let turn = 0; turn < 10; turn += 1) {
+    readAll(fd);
+    await new Promise(setImmediate);
+  }
+  expect([corkedBytes, connection.queuedBytes, connection.bytesWritten - before]).toEqual([
+    6, 6, 0,
+  ]);
+  connection.uncork();
+  expect([connection.queuedBytes, connection.bytesWritten - before]).toEqual([0, 6]);
+});
+
+test('an uncork too many does nothing: the next cork counts', async () => {
+  const { connection } = await connectedFd();
+  connection.uncork();
+  connection.cork();
+  connection.write('corked');
+  expect([connection.queuedBytes, connection.bytesWritten]).toEqual([6, 0]);
+  connection.uncork();
+  expect([connection.queuedBytes, connection.bytesWritten]).toEqual([0, 6]);
+});
+
+test('a connection that is about to be cut sends no part of what was too much', async () => {
+  const { connection } = await connectedFd({ maxQueuedBytes: 10 });
+  const outcomes: unknown[] = [];
+  connection.cork();
+  connection.write('0123456789', (error) => outcomes.push(error));
+  expect(connection.writable).toBe(true);
+  connection.write('!', (error) => outcomes.push(error));
+  expect(connection.writable).toBe(false);
+  connection.uncork();
+  expect(connection.bytesWritten).toBe(0);
+  await until(() => connection.closed);
+  const error = expect.objectContaining({ code: 'ENOBUFS' });
+  expect(outcomes).toEqual([error, error]);
+});

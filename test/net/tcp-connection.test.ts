@@ -4,7 +4,7 @@ import type { ConnectionHandler } from '../../src/net/connection-handler';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import * as sys from '../../src/sys';
 import { client, receive, receiveAll } from '../support/client';
-import { clog, connected, serve } from '../support/connections';
+import { clog, connected, connectedFd, serve } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow } from '../support/fds';
 import { sha } from '../support/sha';
@@ -118,6 +118,32 @@ describe('writing', () => {
     });
     peer.write('go');
     expect((await next(peer, 'data')).toString()).toBe('one two drei ü four');
+  });
+
+  test('strings of more bytes than characters are put together up to the last byte', async () => {
+    const { connection, peer } = await connected();
+    const texts = ['a'.repeat(30_000), 'ü'.repeat(20_000), '\u20ac'.repeat(12_000), 'end'];
+    connection.on('data', () => {
+      for (const text of texts) connection.write(text);
+    });
+    peer.write('go');
+    const all = texts.join('');
+    expect((await receive(peer, Buffer.byteLength(all))).toString() === all).toBe(true);
+  });
+
+  test('what was gathered before a destroy with an error is not sent', async () => {
+    const { server, connection, peer } = await connected();
+    const uncaught = jest.spyOn(server.loop, 'uncaught');
+    const closed = next(connection, 'close');
+    const error = new Error('mine');
+    connection.on('data', () => {
+      connection.write('gathered');
+      connection.destroy(error);
+    });
+    peer.write('go');
+    expect(await closed).toEqual([error]);
+    expect((await receiveAll(peer)).length).toBe(0);
+    expect([connection.bytesWritten, uncaught.mock.calls]).toEqual([0, []]);
   });
 
   test('a view of the read buffer can be written although it is overwritten later', async () => {
@@ -236,13 +262,33 @@ describe('writing', () => {
   });
 
   test('the deadline is that of each write, not of the first', async () => {
-    const { connection, peer } = await connected({ writeTimeoutMs: 5_000 });
-    for (let round = 0; round < 3; round += 1) {
-      const written = clog(connection);
-      await new Promise((done) => setTimeout(done, 2_000));
-      await receive(peer, written);
-    }
-    expect(connection.closed).toBe(false);
+    const { connection, peer } = await connected({ writeTimeoutMs: 100_000 });
+    const isCutAt = (time: number): boolean => {
+      const clock = jest.spyOn(performance, 'now').mockReturnValue(time);
+      connection.onTimer();
+      clock.mockRestore();
+      return connection.closed;
+    };
+    const written = clog(connection);
+    const first = connection.waitingSince;
+    await receive(peer, written);
+    await until(() => performance.now() > first + 1);
+    clog(connection);
+    expect(connection.waitingSince).toBeGreaterThan(first + 1);
+    expect(isCutAt(connection.waitingSince + 99_999)).toBe(false);
+    // Not as long as the kernel finds some room after all.
+    await until(() => isCutAt(connection.waitingSince + 100_000));
+  });
+
+  test('what the kernel takes of a write is activity, also if it is not all', async () => {
+    const { connection } = await connectedFd();
+    connection.lastActivity = 0;
+    connection.write(Buffer.alloc(12 * 1024 * 1024));
+    expect(connection.queuedBytes).toBeGreaterThan(0);
+    expect(connection.lastActivity).toBeGreaterThan(0);
+    connection.lastActivity = 0;
+    connection.write('all of this waits');
+    expect(connection.lastActivity).toBe(0);
   });
 
   test('what is no data is refused', async () => {

@@ -45,19 +45,28 @@ export async function connected(
   return { server, ...(await connectedTo(server)) };
 }
 
-/** With a bare non-blocking fd as the client, whose receive buffer is small if so told. */
-export async function connectedFd(
-  options: Partial<TcpServerOptions> = {},
-  receiveBufferBytes?: number,
-): Promise<{ server: TcpServer; connection: TcpConnection; fd: number }> {
-  const server = serve(options);
-  const accepted = next<[TcpConnection]>(server, 'connection');
+/**
+ * A bare non-blocking fd, connected to `server`, whose receive buffer is small if so told. For tests of
+ * resets: node:net may take one behind bytes for an end.
+ */
+export function fdTo(server: TcpServer, receiveBufferBytes?: number): number {
   const fd = closeLater(unwrap(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
   if (receiveBufferBytes !== undefined) {
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, Int32Array.of(receiveBufferBytes));
   }
   unwrap(connect(fd, encodeAddress(server.address)), 'connect');
   setNonBlocking(fd);
+  return fd;
+}
+
+/** As {@link connected}, with the client of {@link fdTo}. */
+export async function connectedFd(
+  options: Partial<TcpServerOptions> = {},
+  receiveBufferBytes?: number,
+): Promise<{ server: TcpServer; connection: TcpConnection; fd: number }> {
+  const server = serve(options);
+  const accepted = next<[TcpConnection]>(server, 'connection');
+  const fd = fdTo(server, receiveBufferBytes);
   const [connection] = await accepted;
   return { server, connection, fd };
 }
