@@ -5,7 +5,7 @@
  */
 import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
-import { F_DUPFD_CLOEXEC, SHUT_WR } from '../sys/constants';
+import { F_DUPFD_CLOEXEC, POLLIN, POLLOUT, SHUT_WR } from '../sys/constants';
 import { unwrap } from '../sys/errno';
 import { fcntl } from '../sys/io';
 import { closeOwned, mayClose } from '../sys/ownership';
@@ -13,6 +13,7 @@ import { shutdown } from '../sys/socket';
 import { FdReader } from '../watch/fd-reader';
 import { FdWriter } from '../watch/fd-writer';
 import type { FdEnds } from './fd-duplex-options';
+import { isReadyNow } from './ready-now';
 import type { WriteCallback } from './write-queue';
 
 /** Who is told what happens. */
@@ -94,6 +95,18 @@ export class FdChannel {
     if (this.#reading === 'flowing' || this.closed) return;
     this.#reading = 'flowing';
     this.#reader?.on('data', this.#onData);
+  }
+
+  /** Whether there is something that will be delivered with the next turn. */
+  hasUnread(): boolean {
+    const reader = this.#reading === 'flowing' ? this.#reader : null;
+    return reader !== null && !reader.closed && isReadyNow(reader.fd, POLLIN);
+  }
+
+  /** Whether some of what waits will be written with the next turn. */
+  willSend(): boolean {
+    const writer = this.#writer;
+    return writer !== null && writer.queuedBytes > 0 && isReadyNow(writer.fd, POLLOUT);
   }
 
   /** Write `data`, which must not change before `callback` is called: once, later. */

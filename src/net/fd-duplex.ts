@@ -298,8 +298,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /** Whether bytes move with the next turn: then it is this thread that is late, and no silence. */
   get #isMoving(): boolean {
-    const { connection } = this;
-    return connection !== null && (connection.hasUnread() || connection.willSend());
+    return this.#channel !== null && (this.#channel.hasUnread() || this.#channel.willSend());
   }
 
   get #local(): SocketAddress | null {

@@ -21,6 +21,7 @@ import {
   socket,
   socketpair,
 } from '../../src/sys/socket';
+import { block } from '../support/block';
 import { client } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater } from '../support/fds';
@@ -73,11 +74,6 @@ function clog(connection: TcpConnection): void {
 /** Send `count` bytes as the peer. */
 function send(peer: number, count: number): void {
   expect(write(peer, Buffer.alloc(count, 'x'))).toBe(count);
-}
-
-/** Stand still, as a thread does that has too much to do. */
-function block(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 /** States in which a deadline has to hold. */

@@ -24,6 +24,7 @@ import { grantpt, posixOpenpt, ptsname, unlockpt } from '../../src/sys/pty';
 import { socketpair } from '../../src/sys/socket';
 import { Pty } from '../../src/watch/pty';
 import { RawMode } from '../../src/watch/raw-mode';
+import { block } from '../support/block';
 import { ROOT, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../support/fds';
@@ -175,6 +176,32 @@ describe('pipes', () => {
     expect([isOpen(reader), isOpen(writer)]).toEqual([true, true]);
     put(writer, 'on');
     expect(take(reader)).toBe('on');
+  });
+
+  test('timeout: not told while bytes wait for a thread that is late', async () => {
+    const { reader, writer } = pipe();
+    const [reading, writing] = [duplex(reader), duplex(writer)];
+    const log: string[] = [];
+    reading.setTimeout(60, () => log.push('nothing came'));
+    reading.on('data', () => log.push('data'));
+    await new Promise(setImmediate);
+    put(writer, 'x');
+    block(150);
+    // The timer comes first.
+    reading.onTimer();
+    expect(log).toEqual([]);
+    await until(() => log.includes('nothing came'));
+    expect(log).toEqual(['data', 'nothing came']);
+    reading.removeAllListeners('data').pause();
+    reading.setTimeout(0);
+    // And the other direction: the pipe is full, and there is room again.
+    writing.write(Buffer.alloc(500_000));
+    await until(() => writing.bytesWritten === 0 && reading.readableLength > 0);
+    writing.setTimeout(60, () => log.push('nothing went'));
+    while (take(reader) !== '');
+    block(150);
+    writing.onTimer();
+    expect(log).toEqual(['data', 'nothing came']);
   });
 
   test('timeout: told when nothing came', async () => {

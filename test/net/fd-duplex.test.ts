@@ -9,6 +9,7 @@ import { getSocketOption } from '../../src/net/socket-options';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
+import { block } from '../support/block';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { memoryFile } from '../support/files';
@@ -144,11 +145,6 @@ test('timeout is told when nothing moved for a while, and only then', async () =
   stream.setTimeout(0);
   expect(stream.destroyed).toBe(false);
 });
-
-/** Stand still, as a thread does that has too much to do. */
-function block(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
 
 test('bytes that this thread was too late to read end a silence', async () => {
   const { connection, stream, peer } = await connected();
