@@ -1,8 +1,10 @@
 /**
  * What the read-rate deadline has to know of HTTP: a client owes bytes from the opening on, until
  * its request has come as a whole. While it is answered, and on a connection that is kept alive
- * after that, the client owes nothing, until the first byte of its next request. A connection that
- * is upgraded is HTTP's no more, and has no minimum from then on.
+ * after that, the client owes nothing, until the first byte of its next request; but the beginning of
+ * one that came in one segment with the end of another cannot be told apart here, and is left to the
+ * `headersTimeout` of node:http. A connection that is upgraded is HTTP's no more, and has no minimum
+ * from then on.
  */
 import { IncomingMessage, type Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';

@@ -51,6 +51,15 @@ test('half a head, and half a body, are cut; a request that is answered slowly i
   expect(tcp.connections.size).toBe(0);
 });
 
+test('half a request that came in one segment with a whole one is left to headersTimeout', async () => {
+  const options = { headersTimeout: 500, connectionsCheckingInterval: 50 };
+  serveHttp(tcp, options, (_request, response) => response.end('first'));
+  const peer = await client(tcp.port);
+  peer.write(`${GET}GET / HTTP/1.1\r\nHo`);
+  const text = (await receiveAll(peer)).toString();
+  expect(text).toMatch(/^HTTP\/1.1 200 OK[^]*first.*408 Request Timeout/s);
+});
+
 test('an upgraded connection has no minimum any more', async () => {
   const http = serveHttp(tcp);
   http.on('upgrade', (_request, stream) => {
