@@ -6,10 +6,11 @@
  * has asked for nothing yet may make one request. What was upgraded is its taker's, who is told by the
  * stream's event `shutdown`.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { FdDuplex } from '../net/fd-duplex';
 import type { TcpConnection } from '../net/tcp-connection';
+import { watchRequests } from './server-events';
+import { ServerStream } from './server-stream';
 
 /** The connections of one HTTP server. */
 export class HttpConnections {
@@ -18,9 +19,11 @@ export class HttpConnections {
 
   constructor(http: Server) {
     this.#http = http;
-    // Before all listeners of the user, because it changes what the response will be.
-    http.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      if (request.socket instanceof HttpConnection) request.socket.onRequest(response);
+    watchRequests(http, {
+      onRequest({ socket }, response) {
+        if (socket instanceof HttpConnection) socket.onRequest(response);
+      },
+      onTakeOver() {},
     });
   }
 
@@ -63,70 +66,34 @@ function idleConnections(http: Server): HttpConnection[] {
   return found;
 }
 
-/**
- * Requests of one connection that wait for their answers, from which on no more are read. Not a matter
- * of the protocol: node:http stops reading by the bytes of the answers that wait, and an answer that
- * is not made yet has none.
- */
-const MAX_WAITING = 128;
-
 /** One connection. */
-export class HttpConnection extends FdDuplex {
+export class HttpConnection extends ServerStream {
   readonly #all: HttpConnections;
-  /** The response to the latest request; null before the first. */
-  #response: ServerResponse | null = null;
-  #isLeaving = false;
-  #waiting = 0;
-  readonly #onAnswered = (): void => {
-    this.#waiting -= 1;
-    if (this.#waiting === MAX_WAITING) super._read();
-  };
 
   constructor(connection: TcpConnection, all: HttpConnections) {
     super(connection);
     this.#all = all;
   }
 
-  /** A request came: `response` is the answer to be. */
-  onRequest(response: ServerResponse): void {
-    this.#response = response;
-    this.#waiting += 1;
-    response.once('close', this.#onAnswered);
-    if (this.#waiting > MAX_WAITING) this.connection?.pause();
-    if (this.#isLeaving) this.#makeLast(response);
-  }
-
   /** The server shuts down. */
   override onShutdown(): void {
     if (this.emit('shutdown')) return;
-    this.#isLeaving = true;
-    if (this.#isAnswering) this.#makeLast(this.#response as ServerResponse);
+    this.finishAnswers();
     this.#all.closeIdleSoon();
   }
 
-  /** Close, unless an answer is still being sent. */
-  leave(): void {
-    if (!this.#isAnswering) this.destroySoon();
+  override leave(): void {
+    if (!this.isAnswering) this.destroySoon();
+  }
+
+  protected override onLastSent(): void {
+    this.#all.closeIdleSoon();
   }
 
   override destroy(error?: Error): this {
     if (collected === null) return super.destroy(error);
     collected.push(this);
     return this;
-  }
-
-  override _read(): void {
-    if (this.#waiting <= MAX_WAITING) super._read();
-  }
-
-  get #isAnswering(): boolean {
-    return this.#response !== null && !this.#response.writableFinished;
-  }
-
-  #makeLast(response: ServerResponse): void {
-    if (!response.headersSent) response.shouldKeepAlive = false;
-    // Not closed by node:http if the head was sent, or says something else.
-    response.once('finish', () => this.#all.closeIdleSoon());
   }
 }
 

@@ -10,6 +10,7 @@ import { IncomingMessage, type Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TcpConnection } from '../net/tcp-connection';
+import { interceptEvents } from './server-events';
 
 /** Events after which the connection belongs to another protocol. */
 const TAKEN_OVER = new Set<string | symbol>(['upgrade', 'connect']);
@@ -19,16 +20,14 @@ export function followRequests(
   http: Server | SecureServer,
   connectionOf: (socket: Duplex) => TcpConnection | null,
 ): void {
-  const emit = http.emit.bind(http) as (event: string | symbol, ...args: unknown[]) => boolean;
-  // Not by listeners: to listen to `upgrade` or `checkContinue` changes what node:http does.
-  http.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+  interceptEvents(http, (emit, event, args) => {
     const [request] = args;
     if (request instanceof IncomingMessage) {
       const connection = connectionOf(request.socket);
       if (connection !== null) headHasCome(connection, request, event);
     }
     return emit(event, ...args);
-  };
+  });
 }
 
 function headHasCome(

@@ -3,16 +3,16 @@
  * TLS sockets only, and the server below only what TLS runs on, which must not end before it.
  *
  * When the server shuts down: a connection that waits between two requests is closed. Answers under
- * way are finished; those whose head was not sent yet say `Connection: close`. A connection that has
- * asked for nothing yet may make one request. Who took one over by an upgrade is told by the event
- * `shutdown` of the TLS socket.
+ * way are finished; the last one says `Connection: close` if its head was not sent yet. A connection
+ * that has asked for nothing yet may make one request. Who took one over by an upgrade is told by the
+ * event `shutdown` of the TLS socket.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { FdDuplex } from '../net/fd-duplex';
 import type { TcpConnection } from '../net/tcp-connection';
+import { type Emit, interceptEvents, watchRequests } from './server-events';
+import { ServerStream } from './server-stream';
 
 /** What a `net.Socket` knows of its two ends. */
 const ADDRESSES = [
@@ -24,125 +24,132 @@ const ADDRESSES = [
   'localFamily',
 ] as const;
 
-/** What is known of one TLS socket. */
-interface Progress {
-  hasAsked: boolean;
-  /** The answers under way. */
-  readonly open: Set<ServerResponse>;
-}
-
 /** The connections of one HTTPS server. */
 export class SecureConnections {
-  readonly #sockets = new Map<Duplex, Progress>();
-  /** What each TLS socket runs on. */
-  readonly #below = new WeakMap<Duplex, FdDuplex>();
-  /** Whose bytes TLS is taking right now; null between two portions. */
-  current: FdDuplex | null = null;
-  #isLeaving = false;
+  /** What each open TLS socket runs on. */
+  readonly #below = new Map<Duplex, SecureConnection>();
+  /**
+   * On which connection TLS is at work right now; null for none. Node does not say what a TLS socket
+   * runs on. But TLS speaks only when bytes come, or when it was waiting for an answer of ours.
+   */
+  #current: SecureConnection | null = null;
 
   constructor(https: Server) {
-    https.on('secureConnection', (socket: TLSSocket) => {
-      this.#sockets.set(socket, { hasAsked: false, open: new Set() });
-      socket.once('close', () => this.#sockets.delete(socket));
-      this.connectionOf(socket);
-    });
-    // Before all listeners of the user, because it changes what the response will be.
-    https.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      this.connectionOf(socket);
-      this.#onRequest(socket, response);
+    interceptEvents(https, (emit, event, args) => this.#tell(emit, event, args));
+    watchRequests(https, {
+      onRequest: ({ socket }, response) => this.#below.get(socket)?.onRequest(response),
+      onTakeOver: ({ socket }) => this.#below.get(socket)?.onTakeOver(),
     });
   }
 
   /** What node:https is to be given for an accepted connection. */
-  streamOn(connection: TcpConnection): FdDuplex {
+  streamOn(connection: TcpConnection): SecureConnection {
     return new SecureConnection(connection, this);
   }
 
-  /**
-   * What `socket` runs on; null if it was not asked for in time, or is closed. Node does not say it.
-   * But TLS speaks only when bytes come: what it tells while it takes some is about their connection.
-   */
+  /** What `socket` runs on; null if it is none of ours, or closed. */
   connectionOf(socket: Duplex): TcpConnection | null {
-    const known = this.#below.get(socket);
-    const { current } = this;
-    if (known !== undefined || current === null) return known?.connection ?? null;
-    this.#below.set(socket, current);
-    tellAddresses(socket, current);
-    return current.connection;
+    return this.#below.get(socket)?.connection ?? null;
   }
 
   /** Close those which are between two requests. */
   closeIdle(): void {
-    for (const [socket, { hasAsked, open }] of this.#sockets) {
-      if (hasAsked && open.size === 0) endSoon(socket);
+    for (const connection of this.#below.values()) connection.leave();
+  }
+
+  /** Let TLS work on `connection`. */
+  during<T>(connection: SecureConnection | null, work: () => T): T {
+    const before = this.#current;
+    this.#current = connection;
+    try {
+      return work();
+    } finally {
+      this.#current = before;
     }
   }
 
-  /** The server shuts down; told by each connection, of which the first one counts. */
-  leave(): void {
-    if (this.#isLeaving) return;
-    this.#isLeaving = true;
-    // When what has arrived was deciphered and parsed.
-    setImmediate(() => {
-      for (const [socket, { hasAsked, open }] of this.#sockets) {
-        for (const response of open) makeLast(response);
-        if (!socket.emit('shutdown') && hasAsked && open.size === 0) endSoon(socket);
-      }
-    });
+  #tell(emit: Emit, event: string | symbol, args: unknown[]): boolean {
+    const current = this.#current;
+    if (current === null) return emit(event, ...args);
+    if (event === 'secureConnection') this.#onSecure(args[0] as TLSSocket, current);
+    if (event === 'newSession') {
+      // The last step of TLS 1.2, which goes on when the session is stored.
+      const [id, data, done] = args as [Buffer, Buffer, () => void];
+      return emit(event, id, data, () => this.during(current, done));
+    }
+    try {
+      return emit(event, ...args);
+    } catch (error) {
+      // Thrown through TLS, it would stop it in the middle of a portion, and the connection for ever.
+      current.connection?.loop.uncaught(error);
+      return true;
+    }
   }
 
-  #onRequest(socket: Duplex, response: ServerResponse): void {
-    const progress = this.#sockets.get(socket);
-    if (progress === undefined) return;
-    progress.hasAsked = true;
-    progress.open.add(response);
-    if (this.#isLeaving) makeLast(response);
-    response.once('close', () => {
-      progress.open.delete(response);
-      if (this.#isLeaving && progress.open.size === 0) endSoon(socket);
-    });
+  #onSecure(socket: TLSSocket, below: SecureConnection): void {
+    this.#below.set(socket, below);
+    socket.once('close', () => this.#below.delete(socket));
+    below.onSecure(socket);
   }
 }
 
+/** `handshake`; `http`, when that is over; `takenOver`: it speaks another protocol. */
+type SecureState = 'handshake' | 'http' | 'takenOver';
+
 /** What TLS runs on. */
-class SecureConnection extends FdDuplex {
+export class SecureConnection extends ServerStream {
   readonly #all: SecureConnections;
+  #state: SecureState = 'handshake';
+  /** Null during the handshake. */
+  #socket: TLSSocket | null = null;
 
   constructor(connection: TcpConnection, all: SecureConnections) {
     super(connection);
     this.#all = all;
   }
 
-  override emit(event: string | symbol, ...args: unknown[]): boolean {
-    if (event !== 'data') return super.emit(event, ...args);
-    const before = this.#all.current;
-    this.#all.current = this;
-    try {
-      return super.emit(event, ...args);
-    } finally {
-      this.#all.current = before;
+  /** The handshake is over, and `socket` has what comes now. */
+  onSecure(socket: TLSSocket): void {
+    this.#state = 'http';
+    this.#socket = socket;
+    // Node asks the handle below a TLS socket, and ours, a stream, has no such thing.
+    for (const name of ADDRESSES) {
+      Object.defineProperty(socket, name, { get: () => this[name], configurable: true });
     }
   }
 
-  /** Our half ends with the TLS above it, and not now. */
-  override onShutdown(): void {
-    this.#all.leave();
+  /** HTTP is over, by an upgrade. */
+  onTakeOver(): void {
+    this.#state = 'takenOver';
   }
-}
 
-/** Have it say that no other request is answered here; too late if its head was sent. */
-function makeLast(response: ServerResponse): void {
-  if (!response.headersSent) response.shouldKeepAlive = false;
-}
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event !== 'data' && event !== 'end') return super.emit(event, ...args);
+    try {
+      return this.#all.during(this, () => super.emit(event, ...args));
+    } catch (error) {
+      // A listener of a request or of the TLS socket: what TLS was about to do is not done.
+      this.destroy();
+      throw error;
+    } finally {
+      // A handshake that ended half-way is nothing that TLS would end.
+      if (event === 'end' && this.#state === 'handshake') this.destroy();
+    }
+  }
 
-/** Close when everything that was written is with the kernel. */
-function endSoon(socket: Duplex): void {
-  (socket as TLSSocket).destroySoon();
-}
+  /** Our half ends with the TLS above it, and not now: when what has arrived was deciphered. */
+  override onShutdown(): void {
+    this.finishAnswers();
+    setImmediate(() => {
+      if (!this.#socket?.emit('shutdown')) this.leave();
+    });
+  }
 
-/** Who is there: Node asks the handle below a TLS socket, and ours, a stream, has no such thing. */
-function tellAddresses(socket: Duplex, below: FdDuplex): void {
-  for (const name of ADDRESSES) {
-    Object.defineProperty(socket, name, { get: () => below[name], configurable: true });
+  override leave(): void {
+    if (this.#state === 'http' && this.hasAsked && !this.isAnswering) this.#socket?.destroySoon();
+  }
+
+  protected override onLastSent(): void {
+    setImmediate(() => this.leave());
   }
 }

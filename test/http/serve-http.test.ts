@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import {
   Agent,
   request as httpRequest,
@@ -243,6 +243,20 @@ describe('a shutdown of the server', () => {
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     const all = await receiveAll(peer);
     expect(all.length - all.indexOf('\r\n\r\n') - 4).toBe(body.length);
+    expect(await result).toEqual({ ended: 1, cut: 0 });
+  });
+
+  test('waits for the answer of who expects 100-continue, and no longer', async () => {
+    http.keepAliveTimeout = 100 * LONG_MS;
+    const answers: ServerResponse[] = [];
+    http.on('checkContinue', (_request, response) => answers.push(response));
+    const peer = await client(tcp.port);
+    peer.write(GET.replace('Host', 'Expect: 100-continue\r\nHost'));
+    await until(() => answers.length === 1);
+    const result = tcp.shutdown({ deadlineMs: LONG_MS });
+    await until(() => answers[0]?.shouldKeepAlive === false);
+    answers[0]?.end('finished');
+    expect((await receiveAll(peer)).toString()).toMatch(/Connection: close.*finished$/s);
     expect(await result).toEqual({ ended: 1, cut: 0 });
   });
 
