@@ -67,4 +67,5 @@ test('If-Range lets a part through for a strong validator only', () => {
   expect(verdict({ 'if-range': DATE }, NONE)).toBe('whole');
   // The second of the last change is not over: there may be another one in it.
   expect(verdict({ 'if-range': DATE }, STRONG, Date.parse(DATE) + 999)).toBe('whole');
+  expect(verdict({ 'if-range': DATE }, STRONG, Date.parse(DATE) + 1_000)).toBe('proceed');
 });

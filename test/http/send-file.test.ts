@@ -92,6 +92,16 @@ test('the promise is fulfilled when the kernel has it all, and the response is f
   expect(finished).toBe(true);
 });
 
+test('a response that counts its bytes does not miss those of the file', async () => {
+  writeOld(join(folder, 'a'), 'hello');
+  http.prependListener('request', (_request, response) => {
+    response.strictContentLength = true;
+  });
+  expect(String((await get('/a')).body)).toBe('hello');
+  await until(() => outcomes.length === 1);
+  expect([outcomes[0]?.complete, failures]).toEqual([true, []]);
+});
+
 test('a URL, a Buffer and an fd name a file too; an fd stays open, and where it was', async () => {
   const path = join(folder, 'page.html');
   writeOld(path, '<p>hello</p>');

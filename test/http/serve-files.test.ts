@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -169,6 +169,7 @@ test('symbolic links: those that stay inside are followed, the others refused', 
   symlinkSync('../secret', join(root, 'out'));
   symlinkSync('/etc', join(root, 'etc'));
   symlinkSync(folder, join(root, 'up'));
+  symlinkSync('.', join(root, 'self'));
   symlinkSync('loop', join(root, 'loop'));
   symlinkSync('nowhere', join(root, 'dangling'));
   // A neighbour whose name begins as the root's does.
@@ -180,6 +181,8 @@ test('symbolic links: those that stay inside are followed, the others refused', 
     '/absolute': 'page',
     '/roundabout/': 'docs',
     '/roundabout': 301,
+    '/self': 301,
+    '/self/page.html': 'page',
     '/out': 403,
     '/etc/passwd': 403,
     '/etc': 403,
@@ -189,6 +192,13 @@ test('symbolic links: those that stay inside are followed, the others refused', 
     '/loop': 404,
     '/dangling': 404,
   });
+});
+
+test('the root of the whole file system', async () => {
+  const path = join(realpathSync(root), 'page.html');
+  root = '/';
+  serve({ dotfiles: 'allow' });
+  await expectAnswers({ [encodeURI(path)]: 'page', '/dev/null': 403 });
 });
 
 test('a root that is a symbolic link itself', async () => {

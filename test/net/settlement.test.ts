@@ -233,3 +233,34 @@ test('a connection that is about to be cut sends no part of what was too much', 
   const error = expect.objectContaining({ code: 'ENOBUFS' });
   expect(outcomes).toEqual([error, error]);
 });
+
+test('end after a reset that was not noticed yet closes as the reset does', async () => {
+  const { connection, fd } = await connectedFd();
+  const closed = jest.fn();
+  connection.on('close', closed);
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, Int32Array.of(1, 0));
+  closeNow(fd);
+  // The socket is no more connected, and the loop has had no turn to say so.
+  expect(() => connection.end()).not.toThrow();
+  await until(() => closed.mock.calls.length > 0);
+  expect(closed).toHaveBeenCalledTimes(1);
+});
+
+test('the queue is full at highWaterMark exactly, and one drain follows one refusal', async () => {
+  const { connection } = await connectedFd({ highWaterMark: 10 });
+  const onDrain = jest.fn();
+  connection.on('drain', onDrain);
+  const together = (...texts: string[]): boolean[] => {
+    connection.cork();
+    const flowing = texts.map((text) => connection.write(text));
+    connection.uncork();
+    expect(connection.queuedBytes).toBe(0);
+    return flowing;
+  };
+  expect(together('123456789', '0')).toEqual([true, false]);
+  expect(onDrain).toHaveBeenCalledTimes(1);
+  expect(together('1234567890')).toEqual([false]);
+  expect(onDrain).toHaveBeenCalledTimes(2);
+  expect(together('123456789')).toEqual([true]);
+  expect(onDrain).toHaveBeenCalledTimes(2);
+});

@@ -1,5 +1,5 @@
 import { type FileRange, HeldRange } from '../../src/net/file-range';
-import { WriteQueue } from '../../src/net/write-queue';
+import { LOST, WriteQueue } from '../../src/net/write-queue';
 
 const scratch = Buffer.alloc(64 * 1024);
 
@@ -221,4 +221,35 @@ test('one call takes about as much as the limit, at most 1,024 parts, and one sc
     both.push(index % 2 ? large : Buffer.from('s'), { since: 0 });
   expect(ahead(both).count).toBeLessThanOrEqual(1_024);
   expect(drain(both, 1_000_000).byteLength).toBe(1_500 * 4_097);
+});
+
+test('however the parts fall, one call takes at most 1,024', () => {
+  const large = Buffer.alloc(4_096);
+  for (const first of [0, 1]) {
+    const queue = new WriteQueue();
+    for (let index = 0; index < first; index += 1) queue.push(large, { since: 0 });
+    for (let index = 0; index < 600; index += 1) {
+      queue.push(Buffer.from('s'), { since: 0 });
+      queue.push(large, { since: 0 });
+    }
+    expect(ahead(queue).count).toBeLessThanOrEqual(1_024);
+  }
+});
+
+test('small chunks that fill the scratch exactly go in one call', () => {
+  const queue = new WriteQueue();
+  for (let index = 0; index < 65; index += 1) queue.push(random(1_024), { since: 0 });
+  expect(ahead(queue).bytes.byteLength).toBe(64 * 1_024);
+});
+
+test('bytes that are lost are told of when they stand first, not before', () => {
+  const queue = new WriteQueue();
+  const lost = new Uint8Array(new ArrayBuffer(10));
+  queue.push(Buffer.from('here'), { since: 0 });
+  queue.push(lost, { since: 0 });
+  structuredClone(lost, { transfer: [lost.buffer] });
+  expect(ahead(queue).bytes.toString()).toBe('here');
+  queue.sent(4, 0);
+  const parts: Uint8Array[] = [];
+  expect([queue.collect(parts, scratch, Infinity), parts]).toEqual([LOST, []]);
 });
