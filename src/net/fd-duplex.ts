@@ -263,7 +263,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     const { timeout = 0 } = this;
     if (this.#channel === null || this.#channel.closed || timeout === 0) return;
     const { lastActivity } = this.#channel;
-    const leftMs = lastActivity + timeout - performance.now();
+    const leftMs = this.#loop.latestOf(lastActivity) + timeout - performance.now();
     const isTold = this.#silenceTold === lastActivity;
     if (leftMs <= 0 && !isTold && this.#isMoving) return this.#loop.timers.schedule(this, 0);
     this.#loop.timers.schedule(this, leftMs > 0 ? leftMs : timeout);

@@ -186,7 +186,8 @@ export abstract class StreamServer
     const latest = performance.now() - idleMs;
     let count = 0;
     for (const connection of this.#connections) {
-      if (connection.lastActivity > latest || connection.hasUnread()) continue;
+      const isActive = this.loop.latestOf(connection.lastActivity) > latest;
+      if (isActive || connection.hasUnread()) continue;
       connection.destroy(idleError(idleMs, 'sweep'));
       count += 1;
     }
