@@ -1,5 +1,6 @@
 /** Listening sockets of others: by LISTEN_FDS, and by the option `fd`. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenFds } from '../../src/net/listen-fds';
 import { listenSocket } from '../../src/net/listen-socket';
@@ -185,6 +186,22 @@ describe('the option fd', () => {
     const tcp = tcpListener();
     expect(() => new UnixServer({ fd: tcp })).toThrow(/is not a unix socket/);
     expect(close(tcp)).toBe(0);
+  });
+
+  test('a listener that another server of the loop has is refused, and stays that one’s', async () => {
+    const fd = tcpListener();
+    const server = new TcpServer({ fd });
+    server.on('connection', (connection) => connection.write('hello'));
+    expect(() => new TcpServer({ fd })).toThrow(expect.objectContaining({ code: 'EEXIST', fd }));
+    expect((await receive(await client(server.port), 5)).toString()).toBe('hello');
+    server.destroy();
+    const path = join(makeFolder(), 'socket');
+    const unix = unixListener(path);
+    const other = new UnixServer({ fd: unix });
+    expect(() => new UnixServer({ fd: unix, removeFile: true })).toThrow(/EEXIST/);
+    expect(existsSync(path)).toBe(true);
+    other.destroy();
+    expect(close(unix)).toBeLessThan(0);
   });
 
   test('what says where to listen is not for a socket that does', () => {
