@@ -374,12 +374,14 @@ describe('what is refused', () => {
     const { fd } = stream.connection as TcpConnection;
     for (const source of [fd, { readFd: fd }]) {
       expect(() => new FdDuplex(source)).toThrow(expect.objectContaining({ code: 'EEXIST', fd }));
+      expect(isOpen(fd)).toBe(true);
     }
     put(peer, 'still here');
     expect(String(await next(stream, 'data'))).toBe('still here');
     const { reader, writer } = pipe();
     const first = duplex(reader);
     expect(() => new FdReader(reader)).toThrow(expect.objectContaining({ code: 'EEXIST' }));
+    expect(isOpen(reader)).toBe(true);
     expect(() => new FdDuplex({ readFd: reader })).toThrow(/EEXIST/);
     writeSync(writer, 'for the first');
     closeSync(writer);
