@@ -23,6 +23,7 @@ import {
 import { LibuvWaiter } from './libuv-waiter';
 import { parseOptions } from './options';
 import { type EventHandler, Registration, type RegistrationOwner } from './registration';
+import { SlowBatches } from './slow-batches';
 import { SpinBudget } from './spin-budget';
 import { TimerWheel } from './timer-wheel';
 import type { Waiter } from './waiter';
@@ -51,6 +52,7 @@ export class EventLoop implements RegistrationOwner {
   readonly #list: EventList;
   readonly #set: WatchSet;
   readonly #spin: SpinBudget;
+  readonly #slow = new SlowBatches();
   readonly #counters = {
     turns: 0,
     batches: 0,
@@ -100,6 +102,15 @@ export class EventLoop implements RegistrationOwner {
    */
   get now(): number {
     return this.#now ?? Math.floor(performance.now());
+  }
+
+  /**
+   * The latest time that `stamp`, a {@link now} of earlier, can stand for: it is the time at which
+   * its batch began, and the batch may have taken long. For those who judge by it whether somebody
+   * was silent.
+   */
+  latestOf(stamp: number): number {
+    return stamp === this.#now ? performance.now() : this.#slow.endOf(stamp);
   }
 
   /**
@@ -251,6 +262,7 @@ export class EventLoop implements RegistrationOwner {
       batches += 1;
       timeoutMs = 0;
       now = performance.now();
+      this.#slow.note(this.#now, now);
       this.#now = Math.floor(now);
       if (batches >= batchesPerTurn || now - start >= turnBudgetMs) break;
     }

@@ -6,6 +6,7 @@
  */
 import type { EventData } from '../epoll/epoll';
 import { SystemError } from '../sys/errno';
+import { closeOwned } from '../sys/ownership';
 
 /** Who is told of an fd's events. Methods, not closures: one object serves all. */
 export interface EventHandler {
@@ -24,6 +25,16 @@ export interface EventHandler {
  */
 export function isFdGone(reason: Error): boolean {
   return reason instanceof SystemError && reason.code === 'EBADF';
+}
+
+/**
+ * Close `fd`, which was to be watched, after that has failed with `error`. Not after EEXIST: the
+ * loop watches the fd for somebody else, whose it is. Returns whether the fd was ours to close.
+ */
+export function closeRefused(fd: number, error: unknown): boolean {
+  if (error instanceof SystemError && error.code === 'EEXIST') return false;
+  closeOwned(fd);
+  return true;
 }
 
 /** What a registration needs of its loop. */

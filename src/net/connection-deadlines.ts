@@ -10,7 +10,8 @@
  * anyway, and looked at when the timer fires, which is then set again for what is left.
  *
  * A deadline judges the peer. Where it is this thread that is late, and the peer's bytes wait in the
- * kernel, or there is room for ours by now, nobody is cut for what the next turn will do.
+ * kernel, or there is room for ours by now, nobody is cut for what the next turn will do. Nor for the
+ * time that a slow turn took before it served the peer: see {@link EventLoop.latestOf}.
  */
 import type { EventLoop } from '../loop/event-loop';
 import type { Timed } from '../loop/timer-lists';
@@ -169,7 +170,7 @@ export class ConnectionDeadlines {
   /** What the peer has not sent, unless it has and we have not looked. */
   #judgeReading(connection: DeadlineSubject, row: number, now: number): SystemError | null {
     const idleMs = this.#rows[row + IDLE] as number;
-    const isIdle = idleMs > 0 && now >= connection.lastActivity + idleMs;
+    const isIdle = idleMs > 0 && now >= this.#loop.latestOf(connection.lastActivity) + idleMs;
     const isSlow = this.#isSlow(connection, row, now);
     if ((!isIdle && !isSlow) || connection.hasUnread()) return null;
     if (isIdle) return idleError(idleMs, 'idleTimeoutMs');
@@ -181,7 +182,7 @@ export class ConnectionDeadlines {
 
   #judgeTime(connection: DeadlineSubject, row: number, now: number): SystemError | null {
     const writeMs = this.#rows[row + WRITE] as number;
-    const isLate = writeMs > 0 && now >= connection.waitingSince + writeMs;
+    const isLate = writeMs > 0 && now >= this.#loop.latestOf(connection.waitingSince) + writeMs;
     if (isLate && !connection.willSend()) {
       const reason = `a write has waited for ${writeMs} ms, the peer does not read (writeTimeoutMs)`;
       return timeoutError('write', reason);
@@ -227,8 +228,10 @@ export class ConnectionDeadlines {
     const writeMs = this.#rows[row + WRITE] as number;
     const lifetimeMs = this.#rows[row + LIFETIME] as number;
     let due = Infinity;
-    if (idleMs > 0) due = connection.lastActivity + idleMs;
-    if (writeMs > 0) due = Math.min(due, connection.waitingSince + writeMs);
+    if (idleMs > 0) due = this.#loop.latestOf(connection.lastActivity) + idleMs;
+    if (writeMs > 0) {
+      due = Math.min(due, this.#loop.latestOf(connection.waitingSince) + writeMs);
+    }
     if (lifetimeMs > 0) due = Math.min(due, (this.#rows[row + BORN] as number) + lifetimeMs);
     if (!this.#hasRate(connection)) return due;
     // While nothing is owed: look whether a message has begun.

@@ -24,7 +24,10 @@ export interface ConnectionOptions {
   trigger?: 'level' | 'edge';
   /** Keep our writing half open after the peer's `end`; false if not given. */
   allowHalfOpen?: boolean;
-  /** Bytes queued in memory from which `write` returns false; 65,536 if not given. */
+  /**
+   * Bytes queued in memory from which `write` returns false; 65,536 if not given, or `maxQueuedBytes`
+   * if that is less. No more than that.
+   */
   highWaterMark?: number;
   /** Bytes queued in memory above which the connection is cut; 16 MiB if not given. */
   maxQueuedBytes?: number;
@@ -75,14 +78,13 @@ export function parseReadRate(rate: ReadRate): ReadRate {
   return parseOptions('setMinReadRate', readRateSchema, rate);
 }
 
+const HIGH_WATER_MARK = 64 * 1024;
+
 /** The fields of {@link ConnectionOptions} for the schemas of servers. */
 export const connectionOptionFields = {
   trigger: z.enum(['level', 'edge']).default('level'),
   allowHalfOpen: z.boolean().default(false),
-  highWaterMark: z
-    .int()
-    .min(1)
-    .default(64 * 1024),
+  highWaterMark: z.int().min(1).default(HIGH_WATER_MARK),
   maxQueuedBytes: z
     .int()
     .min(1)
@@ -132,14 +134,30 @@ export function connectionSettings<C>(
   options: CheckedOptions,
   { loop, owner = nobody }: { loop: EventLoop; owner?: ConnectionOwner<C> },
 ): ConnectionSettings<C> {
-  const { trigger, writeStrategy } = options;
-  const sendsFirst = writeStrategy === 'send-first';
-  if (trigger === 'edge' && !sendsFirst) {
-    // No edge would tell of a socket that has room, and has had it all the time.
-    const text = `Invalid option "writeStrategy": with the trigger 'edge' only 'send-first' works. Received '${writeStrategy}'`;
-    throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
-  }
   const checked = connectionOptionsSchema.parse(options);
-  const own = { loop, owner, sendsFirst, buffers: buffersOf(loop), deadlines: deadlinesOf(loop) };
-  return { ...checked, ...own };
+  checkTogether(checked);
+  const sendsFirst = checked.writeStrategy === 'send-first';
+  const highWaterMark = Math.min(checked.highWaterMark, checked.maxQueuedBytes);
+  const shared = { loop, owner, buffers: buffersOf(loop), deadlines: deadlinesOf(loop) };
+  return { ...checked, ...shared, highWaterMark, sendsFirst };
+}
+
+/** Options that are right each by itself, and not together. */
+function checkTogether(options: CheckedOptions): void {
+  const { trigger, writeStrategy, highWaterMark, maxQueuedBytes } = options;
+  // No edge would tell of a socket that has room, and has had it all the time.
+  if (trigger === 'edge' && writeStrategy !== 'send-first') {
+    const expected = "with the trigger 'edge' only 'send-first' works";
+    throw wrongOption('writeStrategy', expected, `'${writeStrategy}'`);
+  }
+  // The connection would be cut before `write` had ever said false.
+  if (highWaterMark > maxQueuedBytes && highWaterMark !== HIGH_WATER_MARK) {
+    const expected = `expected at most maxQueuedBytes, ${maxQueuedBytes}`;
+    throw wrongOption('highWaterMark', expected, highWaterMark);
+  }
+}
+
+function wrongOption(name: string, expected: string, received: unknown): TypeError {
+  const text = `Invalid option "${name}": ${expected}. Received ${received}`;
+  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
 }

@@ -6,6 +6,9 @@
  *
  * Sending: a message is given to the kernel at once or not at all. Nothing is queued here: when the
  * socket is full, `send` takes nothing and returns false, and `drain` tells when to try again.
+ *
+ * When the machine has no memory for what came (ENOBUFS, ENOMEM), it is left in the kernel, and the
+ * reading rests for a while, as an acceptor does.
  */
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
@@ -15,15 +18,16 @@ import { lend } from '../loop/lent-memory';
 import { parseOptions } from '../loop/options';
 import { type EventHandler, isFdGone, type Registration } from '../loop/registration';
 import { WheelTimer } from '../loop/timer-wheel';
-import { ADDRESS_BYTES, encodeMembership, type SocketAddress } from '../sys/address';
+import { ADDRESS_BYTES, type SocketAddress } from '../sys/address';
 import { invalidType } from '../sys/check';
 import * as constants from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { recvmmsg, sendmmsg, sendto } from '../sys/message';
 import { MessageBatch } from '../sys/message-batch';
 import { closeOwned, disown, own } from '../sys/ownership';
-import { getpeername, getsockname, setsockopt } from '../sys/socket';
+import { getpeername, getsockname } from '../sys/socket';
 import type { UnixAddress } from '../sys/unix-address';
+import { joinGroup, leaveGroup, setMulticastInterface } from './datagram-groups';
 import { DatagramInfo } from './datagram-info';
 import { openDatagramSocket } from './datagram-open';
 import {
@@ -32,14 +36,15 @@ import {
   datagramOptionsSchema,
 } from './datagram-options';
 import { decodeEndpoint, type Endpoint, encodeEndpoint } from './endpoint';
+import { Exhaustion } from './exhaustion';
 import { isReadingShut } from './shut-reading';
 import type { SocketFile } from './socket-file';
 import { getSocketOption } from './socket-options';
 
 const { EAGAIN, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINTR } = errno;
-const { ENETUNREACH, ENOPROTOOPT, EPROTO } = errno;
+const { ENETUNREACH, ENOBUFS, ENOMEM, ENOPROTOOPT, EPROTO } = errno;
 const { EPOLLERR, EPOLLET, EPOLLIN, EPOLLOUT } = constants;
-const { IPPROTO_IP, IPPROTO_IPV6, MSG_DONTWAIT, MSG_NOSIGNAL } = constants;
+const { MSG_DONTWAIT, MSG_NOSIGNAL } = constants;
 const { isUint8Array } = types;
 const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 
@@ -73,7 +78,8 @@ export interface DatagramSocketEvents {
   drain: [];
   /**
    * An earlier message did not arrive (ECONNREFUSED on a connected socket); the socket goes on, and
-   * this need not be listened to. Or the socket failed; then `close` follows.
+   * this need not be listened to. Nor if there was no memory to receive (ENOBUFS, ENOMEM), of which
+   * one is told in ten seconds at most. Or the socket failed; then `close` follows.
    */
   error: [error: Error];
   /** The socket is closed; nothing follows. */
@@ -97,7 +103,13 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   /** Made by the first {@link sendMany}. */
   #toSend: MessageBatch | null = null;
   #state: SocketState = 'open';
-  /** Nothing but the edges once the reading half was shut down: it would be readable for ever. */
+  /** Scheduled while there is no memory to receive. */
+  readonly #rest = new WheelTimer({ onTimer: () => this.#watchReading(EPOLLIN) });
+  readonly #exhaustion = new Exhaustion();
+  /**
+   * Nothing but the edges once the reading half was shut down, and during a rest: it would be
+   * reported readable without end.
+   */
   #readMask = EPOLLIN;
 
   /**
@@ -213,26 +225,20 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
    * on that of the group's zone (IPv6, "ff02::1%eth0"); else on one of the kernel's choice.
    */
   joinGroup(group: string, interfaceAddress?: string): void {
-    this.#membership(group, interfaceAddress, {
-      v4: constants.IP_ADD_MEMBERSHIP,
-      v6: constants.IPV6_ADD_MEMBERSHIP,
-    });
+    this.#assertOpen('join or leave a group');
+    joinGroup(this.#fd, { group, interfaceAddress });
   }
 
   /** Undo {@link joinGroup}; closing does it too. */
   leaveGroup(group: string, interfaceAddress?: string): void {
-    this.#membership(group, interfaceAddress, {
-      v4: constants.IP_DROP_MEMBERSHIP,
-      v6: constants.IPV6_DROP_MEMBERSHIP,
-    });
+    this.#assertOpen('join or leave a group');
+    leaveGroup(this.#fd, { group, interfaceAddress });
   }
 
   /** Send to IPv4 groups through the interface with this address of ours. */
   setMulticastInterface(interfaceAddress: string): void {
     this.#assertOpen('set the interface');
-    const bytes = encodeMembership('0.0.0.0', interfaceAddress);
-    const outcome = setsockopt(this.#fd, IPPROTO_IP, constants.IP_MULTICAST_IF, bytes);
-    unwrap(outcome, 'setsockopt', { fd: this.#fd, address: interfaceAddress });
+    setMulticastInterface(this.#fd, interfaceAddress);
   }
 
   /** Hold the process open; the default. */
@@ -280,6 +286,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   #leave(): void {
     this.#state = 'closed';
     this.#loop.timers.cancel(this.#retry);
+    this.#loop.timers.cancel(this.#rest);
     this.#registration.remove();
     this.#file?.remove();
     // Later, so that a caller of close() can still attach a listener.
@@ -291,6 +298,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     const batch = this.#received;
     const count = recvmmsg(this.#fd, batch, batch.count, MSG_DONTWAIT);
     if (count < 0) return this.#onReceiveError(count);
+    this.#exhaustion.end();
     for (let index = 0; index < count && !this.closed; index += 1) {
       try {
         this.emit('message', batch.received(index), this.#info.turnTo(index));
@@ -303,6 +311,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   #onReceiveError(outcome: number): void {
     if (outcome === -EINTR) return;
     if (outcome === -EAGAIN) return this.#onNothing();
+    if (outcome === -ENOBUFS || outcome === -ENOMEM) return this.#onShortage(outcome);
     const error = new SystemError('recvmmsg', outcome, { fd: this.#fd });
     if (LATE.has(-outcome)) return this.#tellError(error);
     this.close();
@@ -311,9 +320,21 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
 
   /** Readable, but empty: the last message had a wrong checksum; or shutdown(2) was called. */
   #onNothing(): void {
-    if (!isReadingShut(this.#fd)) return;
-    this.#readMask = EPOLLET;
-    this.#registration.modify(this.#state === 'full' ? (EPOLLET | EPOLLOUT) >>> 0 : EPOLLET);
+    if (isReadingShut(this.#fd)) this.#watchReading(EPOLLET);
+  }
+
+  /** What came waits in the kernel. */
+  #onShortage(outcome: number): void {
+    this.#watchReading(EPOLLET);
+    this.#loop.timers.schedule(this.#rest, this.#exhaustion.nextRestMs());
+    const error = this.#exhaustion.report('recvmmsg', outcome, this.#fd);
+    if (error !== null) this.#tellError(error);
+  }
+
+  #watchReading(mask: number): void {
+    this.#readMask = mask;
+    const awaitsRoom = this.#state === 'full' && !this.#retry.scheduled;
+    this.#registration.modify(awaitsRoom ? (mask | EPOLLOUT) >>> 0 : mask);
   }
 
   #takeError(): void {
@@ -349,21 +370,6 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   #drained(): void {
     this.#state = 'open';
     this.emit('drain');
-  }
-
-  #membership(
-    group: string,
-    interfaceAddress: string | undefined,
-    { v4, v6 }: { v4: number; v6: number },
-  ): void {
-    this.#assertOpen('join or leave a group');
-    const bytes = encodeMembership(group, interfaceAddress);
-    const isV6 = group.includes(':');
-    const [level, option] = isV6 ? [IPPROTO_IPV6, v6] : [IPPROTO_IP, v4];
-    unwrap(setsockopt(this.#fd, level, option, bytes), 'setsockopt', {
-      fd: this.#fd,
-      address: group,
-    });
   }
 
   #assertOpen(action: string): void {

@@ -1,8 +1,9 @@
 /**
- * What a listener that cannot accept keeps count of: how long to rest, and when to say so.
+ * What a socket keeps count of that cannot accept or receive, because the machine is out of fds or
+ * memory: how long to rest, and when to say so.
  *
- * The rests grow from one to the next, so that a machine out of fds or memory is not asked without
- * end, and begin anew with the first connection. Of all the failures in between one is told, with the
+ * The rests grow from one to the next, so that the kernel is not asked without end, and begin anew
+ * with the first success. Of all the failures in between one is told, with the
  * number of clients that were turned away: a storm must not fill a log.
  */
 import { errnoText, SystemError } from '../sys/errno';
@@ -14,13 +15,13 @@ export const MAX_REST_MS = 1_000;
 /** How long nothing more is told after an error was. */
 export const REPORT_INTERVAL_MS = 10_000;
 
-/** The state of one listener. */
+/** The state of one socket. */
 export class Exhaustion {
   #restMs = FIRST_REST_MS;
   #turnedAway = 0;
   #reportedAt = -Infinity;
 
-  /** A connection was taken: the next rest is a short one again. */
+  /** A call succeeded: the next rest is a short one again. */
   end(): void {
     this.#restMs = FIRST_REST_MS;
   }

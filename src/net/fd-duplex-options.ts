@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
 import { INT32_MAX, invalidType } from '../sys/check';
-import { F_GETFL, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../sys/constants';
+import { F_GETFL, SO_ACCEPTCONN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { fcntl } from '../sys/io';
 import { getsockopt } from '../sys/socket';
@@ -87,8 +87,8 @@ export interface DuplexPlan {
 
 /**
  * Look at `source` and check `options`. Throws a TypeError for what is wrong with either, and a
- * {@link SystemError} for an fd that cannot be a stream: EBADF, EPERM for a regular file. Takes
- * nothing over.
+ * {@link SystemError} for an fd that cannot be a stream: EBADF, EPERM for a regular file, EINVAL for a
+ * listener. Takes nothing over.
  */
 export function duplexPlan(
   source: TcpConnection | number | FdEnds,
@@ -101,7 +101,11 @@ export function duplexPlan(
   const { signal, ownsFd, loop, ...stream } = parseOptions('FdDuplex', fdSchema, options);
   const ends = endsOf(source);
   const { readFd, writeFd } = ends;
-  for (const end of [readFd, writeFd]) if (end !== undefined) refuseFile(end);
+  for (const end of [readFd, writeFd]) {
+    if (end === undefined) continue;
+    refuseFile(end);
+    refuseListener(end);
+  }
   const isSocket = readFd !== undefined && readFd === writeFd && isStreamSocket(readFd);
   return {
     base: isSocket
@@ -157,7 +161,19 @@ function refuseFile(fd: number): void {
   throw new SystemError('epoll_ctl', errno.EPERM, { fd, reason });
 }
 
+/** It has no bytes, but connections. */
+function refuseListener(fd: number): void {
+  if (socketOption(fd, SO_ACCEPTCONN) !== 1) return;
+  const reason = `fd ${fd} is a socket that listens; give it to a TcpServer or UnixServer, as the option "fd"`;
+  throw new SystemError('recv', errno.EINVAL, { fd, reason });
+}
+
 function isStreamSocket(fd: number): boolean {
-  const type = new Int32Array(1);
-  return getsockopt(fd, SOL_SOCKET, SO_TYPE, type) > 0 && type[0] === SOCK_STREAM;
+  return socketOption(fd, SO_TYPE) === SOCK_STREAM;
+}
+
+/** Undefined for what is no socket. */
+function socketOption(fd: number, name: number): number | undefined {
+  const value = new Int32Array(1);
+  return getsockopt(fd, SOL_SOCKET, name, value) > 0 ? value[0] : undefined;
 }

@@ -64,8 +64,9 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
    * one. O_NONBLOCK is set on fds, also for others who share them.
    *
    * Throws a TypeError that names a wrong option, and a {@link SystemError}: EBADF, EPERM for a
-   * regular file or directory, which is always ready and cannot be watched. Fds are left open then.
-   * They are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
+   * regular file or directory, which is always ready and cannot be watched, EINVAL for a socket that
+   * listens, EEXIST for an fd that the loop watches for somebody else. Fds are left open then. They
+   * are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
    */
   constructor(connection: TcpConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
   constructor(fds: number | FdEnds, options?: FdDuplexOptions);
@@ -263,7 +264,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     const { timeout = 0 } = this;
     if (this.#channel === null || this.#channel.closed || timeout === 0) return;
     const { lastActivity } = this.#channel;
-    const leftMs = lastActivity + timeout - performance.now();
+    const leftMs = this.#loop.latestOf(lastActivity) + timeout - performance.now();
     const isTold = this.#silenceTold === lastActivity;
     if (leftMs <= 0 && !isTold && this.#isMoving) return this.#loop.timers.schedule(this, 0);
     this.#loop.timers.schedule(this, leftMs > 0 ? leftMs : timeout);

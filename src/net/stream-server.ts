@@ -7,10 +7,10 @@ import { z } from 'zod';
 import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
-import { isFdGone } from '../loop/registration';
+import { closeRefused, isFdGone } from '../loop/registration';
 import { SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
-import { closeOwned, disown, own, vacate } from '../sys/ownership';
+import { disown, own, vacate } from '../sys/ownership';
 import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
 import { checkLimit, idleError, type ReadRate } from './connection-deadlines';
 import {
@@ -82,7 +82,10 @@ export abstract class StreamServer
   #state: ServerState = 'listening';
   #shutdown: ServerShutdown | null = null;
 
-  /** Takes `fd` over, which listens: it is closed with the server, and if this constructor throws. */
+  /**
+   * Takes `fd` over, which listens: it is closed with the server, and if this constructor throws; not
+   * if that is because another server of the loop has it already (EEXIST).
+   */
   constructor(fd: number, setup: StreamServerSetup) {
     super();
     this.#fd = fd;
@@ -97,8 +100,7 @@ export abstract class StreamServer
       const address = peerLimit?.address ?? null;
       this.#acceptor = new Acceptor(fd, { loop, trigger, handler: this, address });
     } catch (error) {
-      this.#file?.remove();
-      closeOwned(fd);
+      if (closeRefused(fd, error)) this.#file?.remove();
       throw error;
     }
     // Again: the loop may have revoked a stale owner of the same number, who disowned it.
@@ -186,7 +188,8 @@ export abstract class StreamServer
     const latest = performance.now() - idleMs;
     let count = 0;
     for (const connection of this.#connections) {
-      if (connection.lastActivity > latest || connection.hasUnread()) continue;
+      const isActive = this.loop.latestOf(connection.lastActivity) > latest;
+      if (isActive || connection.hasUnread()) continue;
       connection.destroy(idleError(idleMs, 'sweep'));
       count += 1;
     }

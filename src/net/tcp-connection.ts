@@ -12,7 +12,7 @@
  * epoll set, the callbacks, and the fd last, so that its number cannot be reused too early.
  */
 import type { EventLoop } from '../loop/event-loop';
-import { type EventHandler, isFdGone, type Registration } from '../loop/registration';
+import { closeRefused, type EventHandler, isFdGone, type Registration } from '../loop/registration';
 import { UNSCHEDULED } from '../loop/timer-lists';
 import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
@@ -58,7 +58,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   timerIndex: number = UNSCHEDULED;
   #peer: SocketAddress | null = null;
 
-  /** Takes over `fd`: connected and non-blocking. Closes it if the loop does not take it. */
+  /** Takes over `fd`: connected and non-blocking. If the loop does not take it: {@link closeRefused}. */
   constructor(fd: number, settings: ConnectionSettings<TcpConnection>) {
     super(fd, settings);
     this.#handler = settings.handler;
@@ -67,7 +67,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     try {
       this.#registration = settings.loop.add(fd, this.#interest(), this);
     } catch (error) {
-      closeOwned(fd);
+      closeRefused(fd, error);
       throw error;
     }
     own(fd);

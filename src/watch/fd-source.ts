@@ -13,8 +13,8 @@ import { z } from 'zod';
 import { outsideCallers } from '../loop/context';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
+import { closeRefused } from '../loop/registration';
 import { errno, SystemError } from '../sys/errno';
-import { closeOwned } from '../sys/ownership';
 import { EventIterator } from './event-iterator';
 import { type FdInterest, FdWatcher } from './fd-watcher';
 
@@ -76,7 +76,10 @@ export abstract class FdSource<Name extends string, T>
   /** `flowing`: the fd is watched. `resting`: it was ready and nobody asked. */
   #state: 'flowing' | 'resting' | 'closed' = 'flowing';
 
-  /** Takes `fd` over: it is closed with the source, and if this constructor throws. */
+  /**
+   * Takes `fd` over: it is closed with the source, and if this constructor throws; see
+   * {@link closeRefused}.
+   */
   constructor(fd: number, { event, interest, signal, loop, release }: FdSourceSetup<Name>) {
     super();
     this.#event = event;
@@ -92,7 +95,7 @@ export abstract class FdSource<Name extends string, T>
         ...(signal === undefined ? {} : { signal }),
       });
     } catch (error) {
-      closeOwned(fd);
+      closeRefused(fd, error);
       release?.();
       throw error;
     }

@@ -21,6 +21,7 @@ const FLAGS = ['--expose-gc', '--max-semi-space-size=1'];
 const CONTENDERS = {
   ours: flagged('servers/ours.ts'),
   'ours, edge': flagged('servers/ours.ts', 'edge'),
+  'ours, all deadlines': flagged('servers/ours.ts', 'deadlines'),
   'node:net': flagged('servers/node-net.ts'),
 };
 
@@ -57,8 +58,9 @@ async function measure(
     heapBytes: median(each.map(({ heapBytes }) => heapBytes)),
     residentBytes: median(each.map(({ residentBytes }) => residentBytes)),
   }));
-  const [ours, , node] = rows as [Row, Row, Row];
-  const ratio = (ours.heapBytes ?? Number.NaN) / (node.heapBytes ?? Number.NaN);
+  const bytesOf = (contender: keyof typeof CONTENDERS): number =>
+    rows.find((row) => row.contender === contender)?.heapBytes ?? Number.NaN;
+  const ratio = bytesOf('ours') / bytesOf('node:net');
   return { rows, ratios: { [`${name} heap bytes ours/node:net`]: ratio } };
 }
 

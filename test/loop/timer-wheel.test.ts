@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type Timed, UNSCHEDULED } from '../../src/loop/timer-lists';
 import { TimerWheel, WheelTimer } from '../../src/loop/timer-wheel';
 import { until } from '../support/until';
@@ -153,6 +155,26 @@ test('a timer belongs to one wheel, and its index is the wheel’s', () => {
   other.close();
 });
 
+/** A timer that was scheduled and is not any more, which nobody else has. */
+function forgotten(isFired: boolean): WeakRef<Timed> {
+  const owner: Timed = { timerIndex: UNSCHEDULED, onTimer: () => {} };
+  wheel.schedule(owner, isFired ? 0 : 60_000);
+  if (!isFired) wheel.cancel(owner);
+  return new WeakRef(owner);
+}
+
+test('an owner that was cancelled, or fired, is not kept in memory', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const { timer: other } = timer();
+  wheel.schedule(other, 600_000);
+  const owners = [forgotten(false), forgotten(true)];
+  await until(() => {
+    gc();
+    return wheel.size === 1 && owners.every((owner) => owner.deref() === undefined);
+  });
+});
+
 describe('with a clock of its own', () => {
   const TICK_MS = 10;
   const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -239,6 +261,18 @@ describe('with a clock of its own', () => {
     for (const [, waitMs] of timersOfNode.mock.calls) {
       expect(waitMs).toBeLessThanOrEqual(LONGEST_MS);
     }
+  });
+
+  test('a timer for a tick that has been served waits for the next one, not for a turn of the wheel', () => {
+    const fired: number[] = [];
+    new Deadline(fired).in(600_000);
+    // Exactly at a tick, which is over as soon as it has come.
+    jest.advanceTimersByTime(100 * TICK_MS);
+    new Deadline(fired, 1).in(2 * TICK_MS);
+    jest.advanceTimersByTime(2 * TICK_MS);
+    new Deadline(fired, 2).in(0);
+    jest.advanceTimersByTime(TICK_MS);
+    expect(fired).toEqual([1, 2]);
   });
 
   test('20,000 timers of all lengths: no object each, a few timers of Node, in the order of time', () => {

@@ -8,6 +8,7 @@ import { Acceptor, type AcceptTrigger } from '../../src/net/acceptor';
 import { FIRST_REST_MS } from '../../src/net/exhaustion';
 import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
+import { UnixServer } from '../../src/net/unix-server';
 import * as constants from '../../src/sys/constants';
 import { errno, SystemError } from '../../src/sys/errno';
 import type * as ioCalls from '../../src/sys/io';
@@ -240,6 +241,15 @@ describe.each(['level', 'edge', 'oneshot'] as const)('%s-triggered', (acceptTrig
     expect(await Promise.all([dial(), dial()])).toEqual([true, true]);
     expect(await dial()).toBe(true);
     expect(uncaught).toHaveBeenCalledTimes(3);
+  });
+
+  test('the listener is non-blocking, and not for children', () => {
+    serve({ acceptTrigger });
+    expect(fcntl(server.fd, F_GETFD)).toBe(FD_CLOEXEC);
+    expect(fcntl(server.fd, F_GETFL) & O_NONBLOCK).toBe(O_NONBLOCK);
+    using unix = new UnixServer({ path: `\0epoll-ffi-${process.pid}`, loop });
+    expect(fcntl(unix.fd, F_GETFD)).toBe(FD_CLOEXEC);
+    expect(fcntl(unix.fd, F_GETFL) & O_NONBLOCK).toBe(O_NONBLOCK);
   });
 
   test('what is taken is non-blocking, and not for children', async () => {

@@ -14,7 +14,16 @@ import type { TcpConnection } from '../../src/net/tcp-connection';
 import { TcpServer } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
 import { encodeAddress } from '../../src/sys/address';
-import { AF_INET, AF_INET6, EPOLLIN, SOCK_CLOEXEC, SOCK_STREAM } from '../../src/sys/constants';
+import {
+  AF_INET,
+  AF_INET6,
+  EPOLLIN,
+  F_GETFD,
+  FD_CLOEXEC,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+} from '../../src/sys/constants';
+import { fcntl } from '../../src/sys/io';
 import { bind, socket } from '../../src/sys/socket';
 import { Child, ROOT, runTs } from '../support/child';
 import { receiveAll } from '../support/client';
@@ -169,7 +178,11 @@ describe('connected', () => {
     const there = await open({ port, localAddress: '127.0.0.9' });
     expect(there.localAddress?.address).toBe('127.0.0.9');
     const localPort = await freePort();
-    expect((await open({ port, localPort })).localAddress?.port).toBe(localPort);
+    const fixed = await open({ port, localPort });
+    expect(fixed.localAddress?.port).toBe(localPort);
+    // Also while an earlier connection from that port is in TIME_WAIT; and none is for children.
+    expect(getSocketOption(fixed.fd, 'reuseAddress')).toBe(true);
+    expect(fcntl(fixed.fd, F_GETFD)).toBe(FD_CLOEXEC);
   });
 
   test('what a server says first is not lost', async () => {

@@ -3,6 +3,7 @@ import { createHook } from 'node:async_hooks';
 import { defaultLoop } from '../../src/loop/default-loop';
 import type { EventLoop } from '../../src/loop/event-loop';
 import { connect } from '../../src/net/connect';
+import { deadlinesOf } from '../../src/net/connection-deadlines';
 import {
   type ConnectionOptions,
   connectionOptionsSchema,
@@ -235,6 +236,65 @@ describe('nobody is cut before the time has passed', () => {
     server.destroy();
   });
 });
+
+describe.each(['level', 'edge'] as const)(
+  'a batch longer than the limit, %s-triggered',
+  (trigger) => {
+    const LIMIT_MS = 60;
+
+    test('who is served at its end has all of the time from then on', async () => {
+      const all = Array.from({ length: 4 }, () => opened({ trigger }));
+      const served = new Map<TcpConnection, number>();
+      for (const { connection } of all) {
+        connection.on('data', () => {
+          served.set(connection, performance.now());
+          if (served.size < all.length) block(LIMIT_MS + 20);
+        });
+      }
+      const fired = jest.spyOn(TcpConnection.prototype, 'onTimer');
+      const starter = opened({ trigger });
+      // From within a turn, so that the next batch has all of them.
+      starter.connection.on('data', () => {
+        for (const { connection, peer } of all) {
+          send(peer, 1);
+          deadlinesOf(loop).setIdle(connection, LIMIT_MS);
+        }
+      });
+      send(starter.peer, 1);
+      for (const { connection } of all)
+        expect(await endOf(connection)).toContain('(idleTimeoutMs)');
+      const waits = ends.map(({ connection, at }) => at - (served.get(connection) ?? Infinity));
+      expect(Math.min(...waits)).toBeGreaterThanOrEqual(LIMIT_MS - 1);
+      // The timer was set again for what was left, not for each tick of it.
+      expect(fired.mock.calls.length).toBeLessThanOrEqual(4 * all.length);
+      fired.mockRestore();
+    });
+
+    test('who was served at its end is no prey for a sweep, in the batch and after it', async () => {
+      const server = new TcpServer({ port: 0, loop, trigger });
+      const accepted = next<[TcpConnection]>(server, 'connection');
+      const peer = await client(server.port);
+      const [connection] = await accepted;
+      const counts: number[] = [];
+      let servedAt = 0;
+      let silentMs = 0;
+      connection.on('data', () => {
+        block(LIMIT_MS + 20);
+        servedAt = performance.now();
+        counts.push(server.sweep(LIMIT_MS));
+        setImmediate(() => {
+          counts.push(server.sweep(LIMIT_MS));
+          silentMs = performance.now() - servedAt;
+        });
+      });
+      peer.write('x');
+      await until(() => counts.length === 2);
+      expect(counts).toEqual([0, silentMs < LIMIT_MS ? 0 : expect.any(Number)]);
+      peer.destroy();
+      server.destroy();
+    });
+  },
+);
 
 describe('the read rate', () => {
   const minReadRate = { bytesPerSecond: 1_000, windowMs: 100 };

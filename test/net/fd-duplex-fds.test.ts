@@ -16,16 +16,30 @@ import { createInterface } from 'node:readline';
 import { finished, pipeline } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import { FdDuplex } from '../../src/net/fd-duplex';
-import { AF_UNIX, F_DUPFD_CLOEXEC, O_CLOEXEC, SOCK_CLOEXEC } from '../../src/sys/constants';
+import type { TcpConnection } from '../../src/net/tcp-connection';
+import { TcpServer } from '../../src/net/tcp-server';
+import {
+  AF_UNIX,
+  F_DUPFD_CLOEXEC,
+  F_GETFL,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+} from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';
 import { pipe2 } from '../../src/sys/fds';
 import { fcntl } from '../../src/sys/io';
 import { grantpt, posixOpenpt, ptsname, unlockpt } from '../../src/sys/pty';
-import { socketpair } from '../../src/sys/socket';
+import { bind, listen, socket, socketpair } from '../../src/sys/socket';
+import { encodeUnixAddress } from '../../src/sys/unix-address';
+import { FdReader } from '../../src/watch/fd-reader';
 import { Pty } from '../../src/watch/pty';
 import { RawMode } from '../../src/watch/raw-mode';
 import { block } from '../support/block';
 import { ROOT, runTs } from '../support/child';
+import { client, receiveAll } from '../support/client';
+import { destroyLater } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../support/fds';
 import { makeFolder } from '../support/folder';
@@ -379,6 +393,51 @@ describe('what is refused', () => {
     closeNow(fd);
     expect(() => new FdDuplex(fd)).toThrow(expect.objectContaining({ code: 'EBADF', fd }));
     for (const wrong of [-1, 1.5, NaN]) expect(() => new FdDuplex(wrong)).toThrow(RangeError);
+  });
+
+  test('an fd that the loop watches for somebody else, who keeps it', async () => {
+    const [end, peer] = pair();
+    const stream = duplex(copy(end));
+    const { fd } = stream.connection as TcpConnection;
+    for (const source of [fd, { readFd: fd }]) {
+      expect(() => new FdDuplex(source)).toThrow(expect.objectContaining({ code: 'EEXIST', fd }));
+      expect(isOpen(fd)).toBe(true);
+    }
+    put(peer, 'still here');
+    expect(String(await next(stream, 'data'))).toBe('still here');
+    const { reader, writer } = pipe();
+    const first = duplex(reader);
+    expect(() => new FdReader(reader)).toThrow(expect.objectContaining({ code: 'EEXIST' }));
+    expect(isOpen(reader)).toBe(true);
+    expect(() => new FdDuplex({ readFd: reader })).toThrow(/EEXIST/);
+    writeSync(writer, 'for the first');
+    closeSync(writer);
+    expect(await textOf(first)).toBe('for the first');
+  });
+
+  test('a socket that listens, whose server goes on', async () => {
+    const server = destroyLater(new TcpServer({ port: 0 }));
+    const { fd } = server;
+    const outer = closeLater(unwrap(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
+    unwrap(bind(outer, encodeUnixAddress({ path: '' })), 'bind');
+    unwrap(listen(outer, 1), 'listen');
+    for (const listener of [fd, outer]) {
+      for (const source of [listener, { readFd: listener }, { writeFd: listener }]) {
+        expect(() => new FdDuplex(source)).toThrow(
+          expect.objectContaining({
+            code: 'EINVAL',
+            fd: listener,
+            message: expect.stringContaining(
+              `fd ${listener} is a socket that listens; give it to a TcpServer or UnixServer, as the option "fd"`,
+            ),
+          }),
+        );
+      }
+    }
+    // As it was, and open.
+    expect(unwrap(fcntl(outer, F_GETFL), 'fcntl') & O_NONBLOCK).toBe(0);
+    server.on('connection', (connection) => connection.end('hello'));
+    expect((await receiveAll(await client(server.port))).toString()).toBe('hello');
   });
 
   test('a wrong option leaves the fd open', () => {

@@ -161,6 +161,23 @@ test('bytes that this thread was too late to read end a silence', async () => {
   expect(log).toEqual(['data', 'timeout']);
 });
 
+test('a silence begins when the last byte was served, in however long a turn', async () => {
+  const { stream, peer } = await connected();
+  let servedAt = Infinity;
+  let silentMs = -1;
+  stream.on('data', () => {
+    block(150);
+    servedAt = performance.now();
+  });
+  // More than once, where the byte is late.
+  stream.setTimeout(60).on('timeout', () => {
+    silentMs = performance.now() - servedAt;
+  });
+  peer.write('x');
+  await until(() => servedAt < Infinity && silentMs >= 0);
+  expect(silentMs).toBeGreaterThanOrEqual(59);
+});
+
 test('a long download is no silence: what is sent of a file counts', async () => {
   const { connection, stream, peer } = await connected();
   const timeout = jest.fn();

@@ -1,8 +1,10 @@
 /** Listening sockets of others: by LISTEN_FDS, and by the option `fd`. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenFds } from '../../src/net/listen-fds';
 import { listenSocket } from '../../src/net/listen-socket';
+import { getSocketOption } from '../../src/net/socket-options';
 import { TcpServer } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
 import * as c from '../../src/sys/constants';
@@ -142,6 +144,26 @@ describe('listenFds', () => {
       expect(() => listenFds()).toThrow(`"${name}"`);
     });
 
+    test('the variables are removed also if they are wrong', () => {
+      Object.assign(process.env, { LISTEN_PID: 'x', LISTEN_FDS: '1', LISTEN_FDNAMES: 'one' });
+      expect(() => listenFds({ unsetEnvironment: true })).toThrow(RangeError);
+      expect(names.filter((name) => process.env[name] !== undefined)).toEqual([]);
+    });
+
+    test('an fd that is not open is named', () => {
+      let free = 3;
+      while (fcntl(free, c.F_GETFD) >= 0) free += 1;
+      const count = String(free - 2);
+      Object.assign(process.env, { LISTEN_PID: String(process.pid), LISTEN_FDS: count });
+      expect(() => listenFds()).toThrow(
+        expect.objectContaining({
+          code: 'EBADF',
+          fd: free,
+          message: expect.stringContaining(`fd ${free} of LISTEN_FDS=${count}: `),
+        }),
+      );
+    });
+
     test('options are checked', () => {
       expect(() => listenFds({ unset: true } as never)).toThrow(/options of listenFds.*"unset"/);
     });
@@ -185,6 +207,33 @@ describe('the option fd', () => {
     const tcp = tcpListener();
     expect(() => new UnixServer({ fd: tcp })).toThrow(/is not a unix socket/);
     expect(close(tcp)).toBe(0);
+  });
+
+  test.each([
+    [{ noDelay: false, deferAcceptSeconds: 0 }, [false, false]],
+    [{ noDelay: true, deferAcceptSeconds: 5 }, [true, true]],
+    [{}, [true, false]],
+  ])('%j is set on it', (options, expected) => {
+    const fd = tcpListener();
+    using server = new TcpServer({ fd, ...options });
+    const isDeferred = (getSocketOption(server.fd, 'deferAcceptSeconds') as number) > 0;
+    expect([getSocketOption(fd, 'noDelay'), isDeferred]).toEqual(expected);
+  });
+
+  test('a listener that another server of the loop has is refused, and stays that one’s', async () => {
+    const fd = tcpListener();
+    const server = new TcpServer({ fd });
+    server.on('connection', (connection) => connection.write('hello'));
+    expect(() => new TcpServer({ fd })).toThrow(expect.objectContaining({ code: 'EEXIST', fd }));
+    expect((await receive(await client(server.port), 5)).toString()).toBe('hello');
+    server.destroy();
+    const path = join(makeFolder(), 'socket');
+    const unix = unixListener(path);
+    const other = new UnixServer({ fd: unix });
+    expect(() => new UnixServer({ fd: unix, removeFile: true })).toThrow(/EEXIST/);
+    expect(existsSync(path)).toBe(true);
+    other.destroy();
+    expect(close(unix)).toBeLessThan(0);
   });
 
   test('what says where to listen is not for a socket that does', () => {

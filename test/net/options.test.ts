@@ -14,6 +14,7 @@ import { TcpServer } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
 import { ROOT } from '../support/child';
+import { connected } from '../support/connections';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { pair } from '../support/fds';
 
@@ -247,4 +248,19 @@ test('what is neither a connection nor fds is no source of a stream', () => {
       /"source" argument must be a connection, an fd, or an object with readFd and writeFd/,
     );
   }
+});
+
+test('a high-water mark that is never reached is refused, and the default is none', async () => {
+  expect(() => new TcpServer({ port: 0, highWaterMark: 1_001, maxQueuedBytes: 1_000 })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_INVALID_ARG_VALUE',
+      message:
+        'Invalid option "highWaterMark": expected at most maxQueuedBytes, 1000. Received 1001',
+    }),
+  );
+  const { connection } = await connected({ maxQueuedBytes: 1_000 });
+  connection.cork();
+  expect(connection.write(Buffer.alloc(999))).toBe(true);
+  expect(connection.write(Buffer.alloc(1))).toBe(false);
+  connection.destroy();
 });
