@@ -9,8 +9,8 @@ import { SecureConnections } from './secure-connections';
 /**
  * Answer the HTTPS requests of `server`'s connections, with `key` and `cert` among the options.
  * Returns a `https.Server` that does not listen itself, with which everything is as with that of
- * {@link serveHttp}. Files are copied, as TLS needs their bytes. Throws a TypeError for what is no server of ours, and
- * what `https.createServer` throws for `options`.
+ * {@link serveHttp}. Files are copied, as TLS needs their bytes. Throws a TypeError for what is no
+ * server of ours, and what `https.createServer` throws for `options`.
  */
 export function serveHttps(
   server: StreamServer,
