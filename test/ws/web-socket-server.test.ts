@@ -736,6 +736,8 @@ describe('closing the server', () => {
       if (way === 'close') server.close(1012, 'a new version');
       else void server.shutdown({ code: 1012, reason: 'a new version' });
       server.close(1001, 'too late to say');
+      // The connections there are have been asked to finish when this is over.
+      await new Promise((resolve) => setImmediate(resolve));
       verdicts[0]?.(true);
       const goodbye = await next<[number, Buffer]>(peer, 'close');
       expect(goodbye.map(String)).toEqual(['1012', 'a new version']);
