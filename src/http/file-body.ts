@@ -140,6 +140,8 @@ async function readChunk(range: HeldRange, sent: number): Promise<Buffer | Error
     if (!range.isOpen) return rangeError(-EBADF, fd, position);
     const buffer = Buffer.allocUnsafe(Math.min(range.length - sent, CHUNK_BYTES));
     const { bytesRead } = await readAsync(fd, buffer, 0, buffer.byteLength, position);
+    // Again: the read had to wait for a thread of the pool, and the number may be another file's.
+    if (!range.isOpen) return rangeError(-EBADF, fd, position);
     return bytesRead > 0 ? buffer.subarray(0, bytesRead) : rangeError(0, fd, position);
   } catch (error) {
     return error as Error;

@@ -48,7 +48,10 @@ export interface TcpConnectionEvents {
    * ended at once, after what is queued.
    */
   shutdown: [];
-  /** Why the connection is about to close. Need not be listened to: `close` has it too. */
+  /**
+   * Why the connection is about to close. Need not be listened to: `close` has it too. A reset by the
+   * peer is ECONNRESET, but EPIPE if its FIN came first: it closed, and what we sent then was refused.
+   */
   error: [error: Error];
   /** The connection is gone; nothing follows. */
   close: [error?: Error];

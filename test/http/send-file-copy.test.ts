@@ -1,4 +1,5 @@
 /** sendFile on responses that do not stand directly on a connection of ours: TLS, and node:net. */
+import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, truncateSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import {
@@ -23,6 +24,8 @@ import { writeOld } from '../support/files';
 import { makeFolder } from '../support/folder';
 import { type Answer, ask, collect } from '../support/http-client';
 import { openCount } from '../support/open-fds';
+import { findProgram } from '../support/programs';
+import { testWith } from '../support/requires';
 import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
@@ -187,6 +190,38 @@ describe('on a server of node:net', () => {
     expect(outcomes[0]).toMatchObject({ complete: false, error: { code: 'EBADF' } });
     for (const each of [fd, secret]) closeSync(each);
   });
+
+  testWith(findProgram('mkfifo'), 'mkfifo')(
+    'also if it becomes another while its read waits for a thread of the pool',
+    async () => {
+      const paths = ['a', 'secret', 'fifo'].map((name) => join(folder, name));
+      const [path, other, fifo] = paths as [string, string, string];
+      writeOld(path, 'o'.repeat(1_000));
+      writeOld(other, 's'.repeat(1_000));
+      execFileSync('mkfifo', [fifo]);
+      const [fd, secret] = [openSync(path, 'r'), openSync(other, 'r')];
+      let isAsked = false;
+      server.removeAllListeners('request');
+      server.on('request', async (_request, response) => {
+        isAsked = true;
+        outcomes.push(await sendFile(response, fd));
+      });
+      // Each thread of the pool waits in an open(2), until somebody opens the other end.
+      const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
+      const opened = Promise.all(Array.from({ length: threads }, () => open(fifo)));
+      const peer = await client(port);
+      const answer = receiveAll(peer);
+      peer.write(requestOf('/'));
+      await until(() => isAsked);
+      unwrap(dup3(secret, fd, 0), 'dup3');
+      const writer = openSync(fifo, 'w');
+      expect((await answer).includes('ss')).toBe(false);
+      await until(() => outcomes.length === 1);
+      expect(outcomes[0]).toMatchObject({ complete: false, error: { code: 'EBADF' } });
+      for (const file of await opened) await file.close();
+      for (const each of [fd, secret, writer]) closeSync(each);
+    },
+  );
 
   test('a file that becomes shorter breaks the connection', async () => {
     const path = join(folder, 'a');

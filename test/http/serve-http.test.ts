@@ -260,6 +260,48 @@ describe('a shutdown of the server', () => {
     expect(await result).toEqual({ ended: 1, cut: 0 });
   });
 
+  test('does not cut the answer that waits behind one that is not sent yet, and makes it the last', async () => {
+    const body = Buffer.alloc(8_000_000, 'x');
+    const waiting: (() => void)[] = [];
+    http.keepAliveTimeout = LONG_MS;
+    http.on('request', ({ url }, response) => {
+      if (url === '/first') response.end('first');
+      else if (url === '/long') response.end(body);
+      else waiting.push(() => response.end('last'));
+    });
+    const peer = await client(tcp.port);
+    peer.write(GET.replace('/', '/first'));
+    expect((await receive(peer, 12)).toString()).toBe('HTTP/1.1 200');
+    peer.pause();
+    peer.write(GET.replace('/', '/long') + GET.replace('/', '/waiting'));
+    await until(() => waiting.length === 1);
+    const result = tcp.shutdown({ deadlineMs: LONG_MS });
+    // The idle ones are looked for in the turn after the next.
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    waiting[0]?.();
+    const all = (await receiveAll(peer)).toString('latin1');
+    expect(all.slice(all.lastIndexOf('HTTP/1.1'))).toMatch(/Connection: close\r\n.*\r\nlast$/s);
+    expect(await result).toEqual({ ended: 1, cut: 0 });
+  });
+
+  test('leaves a connection to whoever listens to shutdown', async () => {
+    const told: string[] = [];
+    http.on('connection', (socket) => socket.on('shutdown', () => told.push('shutdown')));
+    http.keepAliveTimeout = LONG_MS;
+    http.on('request', (_request, response) => response.end('answer'));
+    const peer = await client(tcp.port);
+    peer.write(GET);
+    expect((await receive(peer, 12)).toString()).toBe('HTTP/1.1 200');
+    const result = tcp.shutdown({ deadlineMs: LONG_MS });
+    await until(() => told.length === 1);
+    // The idle ones would be looked for in the turn after the next.
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    expect(tcp.connections.size).toBe(1);
+    peer.end();
+    await receiveAll(peer);
+    expect(await result).toEqual({ ended: 1, cut: 0 });
+  });
+
   test('answers a request that has arrived, and one of a client that is new', async () => {
     http.keepAliveTimeout = LONG_MS;
     http.on('request', (_request, response) => response.end('answer'));

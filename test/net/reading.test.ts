@@ -146,6 +146,22 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
     },
   );
 
+  test('who closes is a reset if our answer came before, and a FIN and then EPIPE if it came after', async () => {
+    const read = await connectedFd({ trigger, allowHalfOpen: true });
+    const early = record(read.connection);
+    // It is in the peer's buffer when this is done, and nobody has read it.
+    read.connection.write('answer');
+    closeNow(read.fd);
+    await until(() => read.connection.closed);
+    expect(early).toEqual(RESET);
+    const gone = await connectedFd({ trigger, allowHalfOpen: true });
+    const late = record(gone.connection);
+    closeNow(gone.fd);
+    gone.connection.write('answer');
+    await until(() => gone.connection.closed);
+    expect(late).toEqual(['end', 'error EPIPE', 'close EPIPE']);
+  });
+
   test('bytes that came before a reset are delivered before it', async () => {
     const { connection, fd } = await connectedFd({ trigger });
     let received = 0;

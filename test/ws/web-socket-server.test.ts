@@ -411,6 +411,33 @@ describe('control frames and closing', () => {
     await receiveAll(peer);
   });
 
+  test('what comes behind our close frame is neither told nor answered', async () => {
+    const server = serve();
+    const accepted = next<[WebSocketConnection]>(server, 'connection');
+    const peer = await rawPeer(server);
+    const [socket] = await accepted;
+    const told: string[] = [];
+    socket.on('message', () => told.push('message'));
+    socket.on('ping', () => told.push('ping'));
+    socket.close(4_000);
+    const late = [clientFrame(TEXT, 'late'), clientFrame(PING, 'late'), closeFrame(4_000)];
+    peer.write(Buffer.concat(late));
+    expect(await next(socket, 'close')).toEqual([4_000, '']);
+    expect(told).toEqual([]);
+    expect(parseServerFrames(await receiveAll(peer)).map(({ opcode }) => opcode)).toEqual([CLOSE]);
+  });
+
+  test('a peer that says goodbye and keeps its half open is cut after closeTimeoutMs', async () => {
+    const server = serve({ closeTimeoutMs: 50, pingIntervalMs: 0 });
+    const accepted = next<[WebSocketConnection]>(server, 'connection');
+    // It reads no more, and so learns of no FIN.
+    const peer = await rawPeer(server);
+    const [socket] = await accepted;
+    peer.write(closeFrame(1000));
+    expect(await next(socket, 'close')).toEqual([1000, '']);
+    peer.destroy();
+  });
+
   test('a connection that is lost is 1006', async () => {
     const first = await connected(serve());
     const lost = next(first.socket, 'close');
@@ -681,6 +708,42 @@ describe('closing the server', () => {
     expect(server.clients.size).toBe(0);
     server.close();
   });
+
+  test('is closing its clients before it returns', async () => {
+    const server = serve();
+    const { socket, peer } = await connected(server);
+    server.close();
+    expect(socket.open).toBe(false);
+    await next(peer, 'close');
+  });
+
+  test('a code or a reason that cannot be sent is refused, with nothing changed', () => {
+    const server = serve();
+    expect(() => server.close(1005)).toThrow(RangeError);
+    expect(() => server.close(1000, 'x'.repeat(124))).toThrow(RangeError);
+    expect(server.server.listening).toBe(true);
+  });
+
+  test.each(['close', 'shutdown'] as const)(
+    '%s: who is let in after it is told goodbye too, as the first word was',
+    async (way) => {
+      const verdicts: ((verdict: boolean) => void)[] = [];
+      const authorize = (): Promise<boolean> => new Promise((resolve) => verdicts.push(resolve));
+      const server = serve({ authorize });
+      const closed = next(server, 'close');
+      const peer = dial(server);
+      await until(() => verdicts.length === 1);
+      if (way === 'close') server.close(1012, 'a new version');
+      else void server.shutdown({ code: 1012, reason: 'a new version' });
+      server.close(1001, 'too late to say');
+      // The connections there are have been asked to finish when this is over.
+      await new Promise((resolve) => setImmediate(resolve));
+      verdicts[0]?.(true);
+      const goodbye = await next<[number, Buffer]>(peer, 'close');
+      expect(goodbye.map(String)).toEqual(['1012', 'a new version']);
+      await closed;
+    },
+  );
 
   test('whoever has not closed after closeTimeoutMs is cut', async () => {
     const patient = serve({ closeTimeoutMs: 600_000 });
