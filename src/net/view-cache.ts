@@ -3,9 +3,9 @@
  * is what most traffic is made of, cost no allocation.
  */
 
-/** Longer views are not kept: their handling costs more than a new object. */
-const LONGEST = 4096;
 const PLACES = 1024;
+/** So that lengths which are multiples of it, as most long ones, have places of their own. */
+const PLACE_BITS = 10;
 
 /** A direct-mapped cache of `Buffer` views. */
 export class ViewCache {
@@ -20,8 +20,7 @@ export class ViewCache {
   /** Bytes `start` to `end`, as `buffer.subarray(start, end)` gives them. */
   view(start: number, end: number): Buffer {
     const length = end - start;
-    if (length > LONGEST) return this.#buffer.subarray(start, end);
-    const place = (start * 31 + length) & (PLACES - 1);
+    const place = (start * 31 + length + (length >>> PLACE_BITS)) & (PLACES - 1);
     const kept = this.#views[place];
     if (kept !== undefined && this.#starts[place] === start && kept.length === length) return kept;
     const view = this.#buffer.subarray(start, end);
