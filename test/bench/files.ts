@@ -1,6 +1,10 @@
 /**
  * A file of 10 MiB over keep-alive connections: ours by sendfile(2), a stream piped into a response of
  * node:http, and nginx with one worker, where it is installed.
+ *
+ * All listen on sockets made here, whose congestion control does not pace. Where the machine's does
+ * (BBR), each segment waits for a timer, also on loopback; then the timers are what is measured, most
+ * of all with those who have little else to do.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,11 +17,12 @@ import { contend, type Effort, type Entrant, present } from './contest';
 import { type Command, compile, script } from './programs';
 import type { Report } from './report';
 
-const { AF_INET, SOCK_CLOEXEC, SOCK_STREAM } = sys.constants;
+const { AF_INET, IPPROTO_TCP, SOCK_CLOEXEC, SOCK_STREAM } = sys.constants;
+const TCP_CONGESTION = 13;
 const MIB = 1024 * 1024;
 const FILE_BYTES = 10 * MIB;
 const CONNECTIONS = 8;
-/** The first fd after the standard ones: where nginx finds its listener. */
+/** The first fd after the standard ones: where a server finds its listener. */
 const LISTENER_FD = 3;
 const BACKLOG = 128;
 /** What nginx wants to have a place for, needed or not. */
@@ -31,7 +36,12 @@ export async function files(effort: Effort): Promise<Pick<Report, 'rows' | 'rati
   const program = compile('loads/downloads.c');
   if (program === null) return { rows: [], ratios: {} };
   const folder = mkdtempSync(join(tmpdir(), 'bench-files-'));
-  const listener = listen();
+  const listeners: number[] = [];
+  const listening = (): { fd: number; port: number } => {
+    const listener = listen();
+    listeners.push(listener.fd);
+    return listener;
+  };
   try {
     const path = join(folder, 'file');
     writeFileSync(path, randomBytes(FILE_BYTES));
@@ -40,24 +50,27 @@ export async function files(effort: Effort): Promise<Pick<Report, 'rows' | 'rati
       ours: [...script('servers/file-ours.ts'), path] satisfies Command,
       'node:http': [...script('servers/file-node.ts'), path] satisfies Command,
     };
-    const entrants: Entrant[] = present(contenders, load);
-    const server = nginx(folder, listener.port);
-    if (server !== null) {
-      const options = { fd: listener.fd, env: { NGINX: `${LISTENER_FD};` } };
-      entrants.push({ name: 'nginx', server, options, load });
-    }
+    const entrants: Entrant[] = present(contenders, load).map((one) => {
+      return { ...one, options: { fd: listening().fd } };
+    });
+    const { fd, port } = listening();
+    const server = nginx(folder, port);
+    const env = { NGINX: `${LISTENER_FD};` };
+    if (server !== null) entrants.push({ name: 'nginx', server, options: { fd, env }, load });
     const samples = await contend(entrants, effort);
     return summarize(FILE_CASE, samples, { '': 'perCpuSecond' }, 'MiB');
   } finally {
-    sys.close(listener.fd);
+    for (const fd of listeners) sys.close(fd);
     rmSync(folder, { recursive: true });
   }
 }
 
-/** A listener at a free port, for nginx, which cannot tell which port it was given. */
+/** A listener at a free port. */
 function listen(): { fd: number; port: number } {
   const fd = sys.unwrap(sys.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket');
   const address = sys.encodeAddress({ address: '127.0.0.1', port: 0 });
+  const reno = Buffer.from('reno');
+  sys.unwrap(sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno), 'setsockopt');
   sys.unwrap(sys.bind(fd, address), 'bind');
   sys.unwrap(sys.listen(fd, BACKLOG), 'listen');
   sys.unwrap(sys.getsockname(fd, address), 'getsockname');

@@ -1,4 +1,7 @@
-/** A file as node:http is mostly made to send it: a stream piped into the response. Prints its port. */
+/**
+ * A file as node:http is mostly made to send it: a stream piped into the response. Listens on fd 3;
+ * prints its port.
+ */
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,4 +11,4 @@ const server = createServer((_request, response) => {
   response.writeHead(200, { 'Content-Length': statSync(path).size });
   createReadStream(path).pipe(response);
 });
-server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
+server.listen({ fd: 3 }, () => console.log((server.address() as AddressInfo).port));
