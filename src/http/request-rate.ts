@@ -6,38 +6,27 @@
  * `headersTimeout` of node:http. A connection that is upgraded is HTTP's no more, and has no minimum
  * from then on.
  */
-import { IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TcpConnection } from '../net/tcp-connection';
-import { interceptEvents } from './server-events';
-
-/** Events after which the connection belongs to another protocol. */
-const TAKEN_OVER = new Set<string | symbol>(['upgrade', 'connect']);
+import { watchRequests } from './server-events';
 
 /** Follow the requests of `http`; `connectionOf` tells what the socket of one runs on. */
 export function followRequests(
   http: Server | SecureServer,
   connectionOf: (socket: Duplex) => TcpConnection | null,
 ): void {
-  interceptEvents(http, (emit, event, args) => {
-    const [request] = args;
-    if (request instanceof IncomingMessage) {
+  watchRequests(http, {
+    onRequest(request) {
       const connection = connectionOf(request.socket);
-      if (connection !== null) headHasCome(connection, request, event);
-    }
-    return emit(event, ...args);
+      if (!hasBody(request)) connection?.expectBytes(false);
+      else request.once('end', () => connection?.expectBytes(false));
+    },
+    onTakeOver({ socket }) {
+      connectionOf(socket)?.setMinReadRate(null);
+    },
   });
-}
-
-function headHasCome(
-  connection: TcpConnection,
-  request: IncomingMessage,
-  event: string | symbol,
-): void {
-  if (TAKEN_OVER.has(event)) connection.setMinReadRate(null);
-  else if (!hasBody(request)) connection.expectBytes(false);
-  else request.once('end', () => connection.expectBytes(false));
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

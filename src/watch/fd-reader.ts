@@ -25,8 +25,9 @@ const buffer = new Uint8Array(65_536);
 export class FdReader extends FdSource<'data', Buffer> {
   /**
    * Takes `fd` over, and sets O_NONBLOCK on its description (which everybody who has it by dup(2) or
-   * fork(2) shares); stdin is not closed at the end, see {@link closeOwned}. Throws EPERM for a regular file, EBADF, and a TypeError for a wrong option;
-   * `fd` is closed then too.
+   * fork(2) shares); stdin is not closed at the end, see {@link closeOwned}. Throws EPERM for a
+   * regular file, EBADF, and a TypeError for a wrong option; `fd` is closed then too. Not closed
+   * after EEXIST: the loop watches it for somebody else.
    */
   constructor(fd: number, options: FdSourceOptions = {}) {
     checkFd(fd);

@@ -86,8 +86,8 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   /**
    * Takes `fd` over, and sets O_NONBLOCK on its description; stdout and stderr are not closed at the
-   * end, see {@link closeOwned}. Throws EBADF, and a TypeError for a
-   * wrong option; `fd` is closed then too.
+   * end, see {@link closeOwned}. Throws EBADF, and a TypeError for a wrong option; `fd` is closed then
+   * too.
    */
   constructor(fd: number, options: FdWriterOptions = {}) {
     super();

@@ -2,9 +2,9 @@
  * A file of 10 MiB over keep-alive connections: ours by sendfile(2), a stream piped into a response of
  * node:http, and nginx with one worker, where it is installed.
  *
- * All listen on sockets made here, whose congestion control does not pace. Where the machine's does
- * (BBR), each segment waits for a timer, also on loopback; then the timers are what is measured, most
- * of all with those who have little else to do.
+ * All listen on sockets made here: once with a congestion control that does not pace, and once with
+ * the machine's. Where that paces (BBR), each segment waits for a timer, also on loopback; then the
+ * timers are what is measured, most of all with those who have little else to do.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,17 +28,35 @@ const BACKLOG = 128;
 /** What nginx wants to have a place for, needed or not. */
 const SCRATCH_PATHS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 
-/** The name of the case. */
-export const FILE_CASE = 'file of 10 MiB';
+interface FileCase {
+  name: string;
+  /** TCP_CONGESTION; null for what the machine has. */
+  congestion: string | null;
+}
 
-/** Measure it. */
-export async function files(effort: Effort): Promise<Pick<Report, 'rows' | 'ratios'>> {
+const CASES: FileCase[] = [
+  { name: 'file of 10 MiB', congestion: 'reno' },
+  { name: 'file of 10 MiB, paced as by default', congestion: null },
+];
+
+/** The cases, and what measures them. */
+export function files() {
+  return CASES.map((one) => ({
+    name: one.name,
+    measure: (effort: Effort) => measure(one, effort),
+  }));
+}
+
+async function measure(
+  { name, congestion }: FileCase,
+  effort: Effort,
+): Promise<Pick<Report, 'rows' | 'ratios'>> {
   const program = compile('loads/downloads.c');
   if (program === null) return { rows: [], ratios: {} };
   const folder = mkdtempSync(join(tmpdir(), 'bench-files-'));
   const listeners: number[] = [];
   const listening = (): { fd: number; port: number } => {
-    const listener = listen();
+    const listener = listen(congestion);
     listeners.push(listener.fd);
     return listener;
   };
@@ -58,7 +76,7 @@ export async function files(effort: Effort): Promise<Pick<Report, 'rows' | 'rati
     const env = { NGINX: `${LISTENER_FD};` };
     if (server !== null) entrants.push({ name: 'nginx', server, options: { fd, env }, load });
     const samples = await contend(entrants, effort);
-    return summarize(FILE_CASE, samples, { '': 'perCpuSecond' }, 'MiB');
+    return summarize(name, samples, { '': 'perCpuSecond' }, 'MiB');
   } finally {
     for (const fd of listeners) sys.close(fd);
     rmSync(folder, { recursive: true });
@@ -66,11 +84,13 @@ export async function files(effort: Effort): Promise<Pick<Report, 'rows' | 'rati
 }
 
 /** A listener at a free port. */
-function listen(): { fd: number; port: number } {
+function listen(congestion: string | null): { fd: number; port: number } {
   const fd = sys.unwrap(sys.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket');
   const address = sys.encodeAddress({ address: '127.0.0.1', port: 0 });
-  const reno = Buffer.from('reno');
-  sys.unwrap(sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno), 'setsockopt');
+  if (congestion !== null) {
+    const name = Buffer.from(congestion);
+    sys.unwrap(sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name), 'setsockopt');
+  }
   sys.unwrap(sys.bind(fd, address), 'bind');
   sys.unwrap(sys.listen(fd, BACKLOG), 'listen');
   sys.unwrap(sys.getsockname(fd, address), 'getsockname');

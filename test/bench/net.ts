@@ -5,7 +5,7 @@
 import { type RatioFields, rowsOf } from './compare';
 import { contend, type Effort, hold, present } from './contest';
 import { echoServers, messages } from './echo';
-import { FILE_CASE, files } from './files';
+import { files } from './files';
 import { idle } from './memory';
 import { compile } from './programs';
 import { describeMachine, median, type Report } from './report';
@@ -42,8 +42,7 @@ function cases(): Case[] {
     acceptCase('accept, one message, close', PING_BYTES),
     acceptCase('accept, close', 0),
   ];
-  const fileCase = { name: FILE_CASE, measure: files };
-  return [...echoes, ...accepts, fileCase, fairnessCase(), ...idle()];
+  return [...echoes, ...accepts, ...files(), fairnessCase(), ...idle()];
 }
 
 function echoCase(bytes: number, connections: number): Case {

@@ -5,19 +5,12 @@ import type { Server, ServerOptions } from 'node:https';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { serveHttps } from '../../src/http/serve-https';
 import { TcpServer } from '../../src/net/tcp-server';
-import { type Certificate, makeCertificate, OPENSSL } from '../support/certificate';
+import { certificate, withOpenssl } from '../support/certificate';
 import { client } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { testWith } from '../support/requires';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
-
-const withOpenssl = testWith(OPENSSL, 'openssl');
-let certificate: Certificate;
-beforeAll(() => {
-  if (OPENSSL !== null) certificate = makeCertificate();
-});
 
 let tcp: TcpServer;
 const clients: TLSSocket[] = [];
@@ -31,13 +24,13 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 function serve(listener: Listener, options: ServerOptions = {}): Server {
   tcp = new TcpServer({ port: 0 });
-  return serveHttps(tcp, { ...certificate, ...options }, listener);
+  return serveHttps(tcp, { ...certificate(), ...options }, listener);
 }
 
 /** A client of TLS with the text that it has got. */
 async function secureClient(options: ConnectionOptions = {}) {
   const host = '127.0.0.1';
-  const whom = { host, port: tcp.port, ca: certificate.cert, servername: 'localhost' };
+  const whom = { host, port: tcp.port, ca: certificate().cert, servername: 'localhost' };
   const socket = connectTls({ ...whom, ...options });
   clients.push(socket);
   const got = { socket, text: '', isEnded: false };

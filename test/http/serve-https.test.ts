@@ -6,19 +6,12 @@ import { Readable } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { serveHttps } from '../../src/http/serve-https';
 import { TcpServer, type TcpServerOptions } from '../../src/net/tcp-server';
-import { type Certificate, makeCertificate, OPENSSL } from '../support/certificate';
+import { certificate, withOpenssl } from '../support/certificate';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { ask } from '../support/http-client';
-import { testWith } from '../support/requires';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
-
-const withOpenssl = testWith(OPENSSL, 'openssl');
-let certificate: Certificate;
-beforeAll(() => {
-  if (OPENSSL !== null) certificate = makeCertificate();
-});
 
 let tcp: TcpServer;
 const clients: TLSSocket[] = [];
@@ -34,12 +27,12 @@ function serve(
   secureOptions = 0,
 ): Server {
   tcp = new TcpServer({ port: 0, ...options });
-  return serveHttps(tcp, { ...certificate, secureOptions }, listener);
+  return serveHttps(tcp, { ...certificate(), secureOptions }, listener);
 }
 
 /** A client that reads nothing until it is asked to, with its request on the way. */
 async function client(request: string): Promise<TLSSocket> {
-  const socket = connectTls({ port: tcp.port, ca: certificate.cert, servername: 'localhost' });
+  const socket = connectTls({ port: tcp.port, ca: certificate().cert, servername: 'localhost' });
   clients.push(socket);
   await next(socket, 'secureConnect');
   socket.write(request);
@@ -59,7 +52,7 @@ withOpenssl('a request is answered, and its socket knows the addresses', async (
     const { remoteAddress, remoteFamily, localAddress, localPort } = socket;
     response.end(JSON.stringify([remoteAddress, remoteFamily, localAddress, localPort]));
   });
-  const { status, body } = await ask({ port: tcp.port, ca: certificate.cert });
+  const { status, body } = await ask({ port: tcp.port, ca: certificate().cert });
   expect(status).toBe(200);
   expect(JSON.parse(body.toString())).toEqual(['127.0.0.1', 'IPv4', '127.0.0.1', tcp.port]);
 });
@@ -75,7 +68,7 @@ withOpenssl('the addresses are known also if the handshake ends between two port
     stored += 1;
     setImmediate(done);
   });
-  const options = { port: tcp.port, ca: certificate.cert, maxVersion: 'TLSv1.2' } as const;
+  const options = { port: tcp.port, ca: certificate().cert, maxVersion: 'TLSv1.2' } as const;
   expect((await ask(options)).body.toString()).toBe('127.0.0.1');
   expect(stored).toBe(1);
 });
@@ -87,7 +80,7 @@ withOpenssl('close of the server closes the one below, and what is idle', async 
     else responses.push(response);
   });
   const agent = new Agent({ keepAlive: true });
-  await ask({ port: tcp.port, ca: certificate.cert, agent, path: '/idle' });
+  await ask({ port: tcp.port, ca: certificate().cert, agent, path: '/idle' });
   const busy = await client(GET);
   await until(() => responses.length > 0 && tcp.connections.size === 2);
   const closed: unknown[] = [];
@@ -142,7 +135,7 @@ withOpenssl('shutdown closes what is idle, and cuts what does not end', async ()
     if (request.url === '/idle') response.end('fine');
   });
   const agent = new Agent({ keepAlive: true });
-  const options = { port: tcp.port, ca: certificate.cert, agent };
+  const options = { port: tcp.port, ca: certificate().cert, agent };
   expect((await ask({ ...options, path: '/idle' })).body.toString()).toBe('fine');
   await client(GET.replace('/', '/never'));
   await until(() => asked.includes('/never') && tcp.connections.size === 2);

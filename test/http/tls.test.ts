@@ -6,20 +6,13 @@ import { connect as connectTls, createServer as createTls, TLSSocket } from 'nod
 import { connect } from '../../src/net/connect';
 import { FdDuplex } from '../../src/net/fd-duplex';
 import { TcpServer } from '../../src/net/tcp-server';
-import { type Certificate, makeCertificate, OPENSSL } from '../support/certificate';
+import { certificate, withOpenssl } from '../support/certificate';
 import { client } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { ask } from '../support/http-client';
-import { testWith } from '../support/requires';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
-
-const withOpenssl = testWith(OPENSSL, 'openssl');
-let certificate: Certificate;
-beforeAll(() => {
-  if (OPENSSL !== null) certificate = makeCertificate();
-});
 
 let tcp: TcpServer;
 const streams: FdDuplex[] = [];
@@ -36,7 +29,7 @@ afterEach(async () => {
 
 /** Answer HTTPS on our connections. */
 function serveHttps(): HttpsServer {
-  const https = createHttps(certificate);
+  const https = createHttps(certificate());
   tcp.on('connection', (connection) => {
     https.emit('connection', new FdDuplex(connection));
   });
@@ -48,7 +41,7 @@ function secureServer(onSocket: (socket: TLSSocket, under: FdDuplex) => void): v
   tcp.on('connection', (connection) => {
     const stream = new FdDuplex(connection);
     streams.push(stream);
-    const socket = new TLSSocket(stream as never, { isServer: true, ...certificate });
+    const socket = new TLSSocket(stream as never, { isServer: true, ...certificate() });
     secured.push(socket);
     onSocket(socket, stream);
   });
@@ -58,7 +51,7 @@ function secureServer(onSocket: (socket: TLSSocket, under: FdDuplex) => void): v
 async function secureClient(port: number): Promise<{ socket: TLSSocket; stream: FdDuplex }> {
   const stream = new FdDuplex(await connect({ port, connectTimeoutMs: 20_000 }));
   streams.push(stream);
-  const socket = connectTls({ socket: stream as never, ca: certificate.cert, host: 'localhost' });
+  const socket = connectTls({ socket: stream as never, ca: certificate().cert, host: 'localhost' });
   secured.push(socket);
   await next(socket, 'secureConnect');
   return { socket, stream };
@@ -75,7 +68,7 @@ withOpenssl(
   async () => {
     const https = serveHttps();
     https.on('request', (request, response) => request.pipe(response));
-    const options = { port: tcp.port, method: 'POST', ca: certificate.cert };
+    const options = { port: tcp.port, method: 'POST', ca: certificate().cert };
     const small = await ask(options, 'hello');
     expect([small.status, small.body.toString()]).toEqual([200, 'hello']);
     const body = randomBytes(10_000_000);
@@ -117,7 +110,7 @@ withOpenssl(
     peer.end('this is not TLS\r\n');
     peer.resume();
     await next(peer, 'close');
-    expect((await ask({ port: tcp.port, ca: certificate.cert })).body.toString()).toBe('fine');
+    expect((await ask({ port: tcp.port, ca: certificate().cert })).body.toString()).toBe('fine');
   },
 );
 
@@ -162,7 +155,7 @@ withOpenssl(
 );
 
 withOpenssl('our client and node’s own TLS server', async () => {
-  const server = createTls(certificate, (socket) => socket.pipe(socket));
+  const server = createTls(certificate(), (socket) => socket.pipe(socket));
   server.listen(0, '127.0.0.1');
   await next(server, 'listening');
   const { socket, stream } = await secureClient((server.address() as { port: number }).port);

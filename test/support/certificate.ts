@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from './programs';
+import { testWith } from './requires';
 
 export interface Certificate {
   key: string;
@@ -12,6 +13,17 @@ export interface Certificate {
 
 /** The program that makes it, or null. */
 export const OPENSSL = findProgram('openssl');
+
+/** A test that needs {@link certificate}. */
+export const withOpenssl = testWith(OPENSSL, 'openssl');
+
+let made: Certificate | undefined;
+
+/** One for all tests of a file, made when it is first asked for. */
+export function certificate(): Certificate {
+  made ??= makeCertificate();
+  return made;
+}
 
 /** Throws where there is no {@link OPENSSL}. */
 export function makeCertificate(): Certificate {
