@@ -23,7 +23,7 @@ testWith(OPENSSL, 'openssl')(
     const options = { port, path: '/echo', method: 'POST', ca: cert };
     const { status, body } = await ask(options, 'hello');
     expect([status, body.toString()]).toEqual([200, 'hello']);
-    expect(child.stdout).toMatch(/^POST \/echo for 127.0.0.1$/m);
+    await child.printed(/^POST \/echo for 127.0.0.1$/m);
     child.kill('SIGINT');
     expect(await child.exit()).toEqual({ code: 0, signal: null });
   },
