@@ -5,5 +5,6 @@ module.exports = {
   testMatch: ['**/*.test.ts'],
   // Types are checked once, by `npm run types`; the tests are only transpiled.
   transform: { '\\.ts$': ['ts-jest', { diagnostics: false }] },
+  setupFiles: ['<rootDir>/test/support/jest-setup.js'],
   testTimeout: 240_000,
 };

@@ -236,7 +236,11 @@ function startWorker(data: WaiterThreadData): Worker {
   const script = join(__dirname, `waiter-thread${extension}`);
   const options: WorkerOptions = { name: 'epoll-ffi waiter', workerData: data, execArgv: [] };
   if (extension === '.ts') {
-    options.execArgv = ['-r', 'ts-node/register/transpile-only'];
+    // What this process was started with to run TypeScript, if it was (`node --import tsx`).
+    const isTaught = process.execArgv.some((word) =>
+      /^(-r|--require|--import|--loader)/.test(word),
+    );
+    options.execArgv = isTaught ? process.execArgv : ['-r', 'ts-node/register/transpile-only'];
     options.env = { ...process.env, TS_NODE_PROJECT: join(__dirname, '../../tsconfig.json') };
   }
   return new Worker(script, options);

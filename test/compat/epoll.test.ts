@@ -8,6 +8,7 @@ import { recv, send } from '../../src/sys/socket';
 import { ROOT, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeNow, counter, pair, put, replace, take } from '../support/fds';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 afterAll(() => oneByOneLoop().close());
@@ -230,7 +231,7 @@ test('in the main thread and in two workers at once', async () => {
   const fd = counter();
   const { epoll, calls } = recorder(() => take(fd));
   epoll.add(fd, Epoll.EPOLLIN);
-  const options = { execArgv: ['-r', 'ts-node/register/transpile-only'] };
+  const options = { execArgv: [...RUNS_TYPESCRIPT] };
   const script = join(ROOT, 'test/compat/worker.ts');
   const workers = [new Worker(script, options), new Worker(script, options)];
   const told = await Promise.all(workers.map((worker) => next<[number]>(worker, 'message')));

@@ -7,6 +7,7 @@ import { write } from '../../src/sys/io';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { counter } from '../support/fds';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -37,7 +38,7 @@ afterEach(async () => {
 async function waitingFor(fd: number, events: number): Promise<Waiting[]> {
   const all = [1, 2, 3].map(() => {
     const worker = new Worker(join(__dirname, 'exclusive.ts'), {
-      execArgv: ['-r', 'ts-node/register/transpile-only'],
+      execArgv: [...RUNS_TYPESCRIPT],
       workerData: { fd, events },
     });
     threads.push(worker);

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Epoll } from '../../src/epoll/epoll';
 import type { SystemError } from '../../src/sys/errno';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
@@ -18,7 +19,7 @@ function busyPollHere(): unknown {
 
 test('all of it works in a worker', async () => {
   const worker = new Worker(join(__dirname, 'in-worker.ts'), {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
   });
   const [[results]] = await Promise.all([next(worker, 'message'), next(worker, 'exit')]);
   expect(results).toEqual({

@@ -10,6 +10,7 @@ import { Epoll } from '../../src/epoll/epoll';
 import { pollFds, selectFds } from '../../src/epoll/poll';
 import { Waker } from '../../src/epoll/waker';
 import { EPOLLIN, POLLIN } from '../../src/sys/constants';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 
 type Wait = (epoll: Epoll, fd: number) => number;
 
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
     epoll.add(waker.fd, EPOLLIN);
     const gate = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker(__filename, {
-      execArgv: ['-r', 'ts-node/register/transpile-only'],
+      execArgv: [...RUNS_TYPESCRIPT],
       workerData: { fd: waker.fd, gate },
     });
     await new Promise((resolve) => worker.once('message', resolve));

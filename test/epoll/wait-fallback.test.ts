@@ -14,6 +14,7 @@ import { expectNoFdLeaks } from '../support/fd-leaks';
 import { counter } from '../support/fds';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 
 let calls = 0;
 let missing = errno.ENOSYS;
@@ -68,7 +69,7 @@ testWith(strace, 'strace')('a kernel without it: one try, and no wait is too sho
   try {
     const tracing = ['-f', '-qq', '-o', log, '-e', 'trace=epoll_pwait2'];
     const injection = ['-e', 'inject=epoll_pwait2:error=ENOSYS'];
-    const script = ['-r', 'ts-node/register/transpile-only', join(__dirname, 'old-kernel.ts')];
+    const script = [...RUNS_TYPESCRIPT, join(__dirname, 'old-kernel.ts')];
     const child = new Child(strace as string, [
       ...tracing,
       ...injection,

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import WebSocket from 'ws';
-import { type Child, ROOT, runTs } from '../support/child';
+import { Child, ROOT, runTs } from '../support/child';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { findProgram } from '../support/programs';
@@ -57,8 +57,8 @@ test('three-calls: the man-page server answers in capitals', async () => {
   expect(await interrupt(child)).toEqual({ code: null, signal: 'SIGINT' });
 });
 
-test('watch-stdin: tells what is typed, and ends with the input', async () => {
-  const child = runTs('examples/watch-stdin.ts');
+test('watch-stdin, by ts-node: tells what is typed, and ends with the input', async () => {
+  const child = new Child(join(ROOT, 'node_modules/.bin/ts-node'), ['examples/watch-stdin.ts']);
   child.process.stdin?.write('hello\n');
   await child.printed(/6 bytes: hello/);
   await child.printed(/tick/);

@@ -10,6 +10,7 @@ import { expectNoFdLeaks } from '../support/fd-leaks';
 import { makeFolder } from '../support/folder';
 import { IN_NAMESPACE } from '../support/namespace';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -17,7 +18,7 @@ expectNoFdLeaks();
 test('raw-keys: each key at once, without echo, and the modes put back', async () => {
   using pty = new Pty();
   const slave = pty.openSlave();
-  const words = ['-r', 'ts-node/register/transpile-only', 'examples/raw-keys.ts'];
+  const words = [...RUNS_TYPESCRIPT, 'examples/raw-keys.ts'];
   const child = spawn(process.execPath, words, { cwd: ROOT, stdio: [slave, slave, slave] });
   const exit = next(child, 'exit');
   let screen = '';

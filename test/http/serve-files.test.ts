@@ -16,6 +16,7 @@ import { makeFolder } from '../support/folder';
 import { type Answer, ask } from '../support/http-client';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -264,7 +265,8 @@ const isRoot = process.getuid?.() === 0;
 async function answersElsewhere(script: string): Promise<string> {
   const source = join(ROOT, 'src');
   const child = new Child(process.execPath, [
-    ...['-r', 'ts-node/register/transpile-only', '-e'],
+    ...RUNS_TYPESCRIPT,
+    '-e',
     `const { request } = require('node:http');
      const lib = require(${JSON.stringify(source)});
      const { serveFiles, serveHttp, sys, TcpServer, EventLoop, constants } = lib;

@@ -8,6 +8,7 @@ import { defaultLoop } from '../../src/loop/default-loop';
 import { EventLoop } from '../../src/loop/event-loop';
 import { waiterThreads } from '../../src/loop/waiter-pool';
 import { EPOLLIN } from '../../src/sys/constants';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { until } from '../support/until';
 
 const waker = new Waker();
@@ -52,7 +53,7 @@ async function main(): Promise<void> {
 async function terminate(way: string): Promise<void> {
   registration.remove();
   const worker = new Worker(__filename, {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
     argv: process.argv.slice(2),
     workerData: way,
   });

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
 
 const start = (way: string): Worker =>
   new Worker(join(ROOT, 'test/loop/terminated.ts'), {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
     workerData: way,
   });
 

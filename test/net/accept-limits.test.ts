@@ -16,6 +16,7 @@ import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater } from '../support/fds';
 import { makeFolder } from '../support/folder';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -164,7 +165,7 @@ test('a listener of drop that throws, or closes the server, costs nothing else',
 
 test('in a worker, which is terminated and leaves no fd', async () => {
   const worker = new Worker(join(ROOT, 'test/net/accept-worker.ts'), {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
   });
   const [port] = await next<[number]>(worker, 'message');
   const dropped = next(worker, 'message');

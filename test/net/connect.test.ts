@@ -35,6 +35,7 @@ import { silentPort } from '../support/full-listener';
 import { IN_NAMESPACE_WITH_SYSCTLS } from '../support/namespace';
 import { socketCount } from '../support/open-fds';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
@@ -492,7 +493,7 @@ describe('errors', () => {
     const { port } = await echoServer();
     const child = new Child('sh', [
       '-c',
-      `ulimit -n 64; exec "${process.execPath}" -r ts-node/register/transpile-only ${ROOT}/test/net/connect-scarce.ts ${port}`,
+      `ulimit -n 64; exec "${process.execPath}" ${RUNS_TYPESCRIPT.join(' ')} ${ROOT}/test/net/connect-scarce.ts ${port}`,
     ]);
     expect([await child.exit(), child.stderr]).toEqual([{ code: 0, signal: null }, '']);
     expect(JSON.parse(child.stdout)).toEqual({
@@ -533,7 +534,7 @@ describe('in a worker thread', () => {
   const start = (workerData: object): Worker =>
     new Worker(join(ROOT, 'test/net/connect-worker.ts'), {
       workerData,
-      execArgv: ['-r', 'ts-node/register/transpile-only'],
+      execArgv: [...RUNS_TYPESCRIPT],
     });
 
   test('it connects, talks, and ends', async () => {

@@ -19,6 +19,7 @@ import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
 import { closeLater } from '../support/fds';
 import { socketCount } from '../support/open-fds';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -620,7 +621,7 @@ describe('life', () => {
 
   test('in a worker thread', async () => {
     const worker = new Worker(join(ROOT, 'test/net/datagram-worker.ts'), {
-      execArgv: ['-r', 'ts-node/register/transpile-only'],
+      execArgv: [...RUNS_TYPESCRIPT],
     });
     const exit = next(worker, 'exit');
     const [port] = await next<[number]>(worker, 'message');

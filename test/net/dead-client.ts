@@ -10,6 +10,7 @@ import * as c from '../../src/sys/constants';
 import { errnoName, type SystemError } from '../../src/sys/errno';
 import { close, write } from '../../src/sys/io';
 import { send, socketpair } from '../../src/sys/socket';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 
 /** What writing to a socket without a peer gives. */
 function toDeadPeer(call: (fd: number, bytes: Buffer) => number): string {
@@ -53,7 +54,7 @@ async function main(): Promise<void> {
 }
 
 if (isMainThread && process.argv[2] === 'worker') {
-  new Worker(__filename, { execArgv: ['-r', 'ts-node/register/transpile-only'] });
+  new Worker(__filename, { execArgv: [...RUNS_TYPESCRIPT] });
 } else {
   void main();
 }

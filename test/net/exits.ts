@@ -19,6 +19,7 @@ import { unwrap } from '../../src/sys/errno';
 import { memfdCreate, pipe2 } from '../../src/sys/fds';
 import { own } from '../../src/sys/ownership';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { until } from '../support/until';
 import { UPGRADE_REQUEST } from '../support/ws-frames';
 
@@ -87,7 +88,7 @@ const openFds = (): number => readdirSync('/proc/self/fd').length;
 /** A worker in the middle of it all is terminated, and all fds are as before. */
 async function terminate(): Promise<void> {
   const start = (): Worker => {
-    const execArgv = ['-r', 'ts-node/register/transpile-only'];
+    const execArgv = [...RUNS_TYPESCRIPT];
     return new Worker(__filename, { execArgv, argv: ['work', 'thread'] });
   };
   // What the first worker of a process leaves open is Node's.

@@ -45,6 +45,7 @@ import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../supp
 import { makeFolder } from '../support/folder';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 
@@ -495,7 +496,7 @@ test(
     const { reader, writer } = pipe();
     const [own] = pair();
     const worker = new Worker(join(ROOT, 'test/net/duplex-worker.ts'), {
-      execArgv: ['-r', 'ts-node/register/transpile-only'],
+      execArgv: [...RUNS_TYPESCRIPT],
       workerData: { readFd: reader, socket: copy(own) },
     });
     expect(await next(worker, 'message')).toEqual(['ready']);

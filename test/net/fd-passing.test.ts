@@ -20,6 +20,7 @@ import { Child, ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
@@ -162,7 +163,7 @@ test('a datagram that is too long is an error, and its fds are closed', () => {
 test('when the process has no fds left, those that came are closed', async () => {
   const child = new Child('sh', [
     '-c',
-    `ulimit -n 48; exec "${process.execPath}" -r ts-node/register/transpile-only ${ROOT}/test/net/scarce-fds.ts`,
+    `ulimit -n 48; exec "${process.execPath}" ${RUNS_TYPESCRIPT.join(' ')} ${ROOT}/test/net/scarce-fds.ts`,
   ]);
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   expect(JSON.parse(child.stdout)).toEqual({
@@ -223,7 +224,7 @@ test('from the main thread to a worker and back', async () => {
      sendFds(workerData, fds, bytes);
      close(fds[0]);
      parentPort.postMessage([bytes.toString(), peerCredentials(workerData).pid]);`,
-    { eval: true, workerData: there, execArgv: ['-r', 'ts-node/register/transpile-only'] },
+    { eval: true, workerData: there, execArgv: [...RUNS_TYPESCRIPT] },
   );
   expect(await next(worker, 'message')).toEqual([['take this', process.pid]]);
   const [back] = (received(here) as Received).fds as [number];

@@ -18,11 +18,12 @@ import { closeLater, counter } from '../support/fds';
 import { makeFolder } from '../support/folder';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
 
-const SCRIPT = `"${process.execPath}" -r ts-node/register/transpile-only ${ROOT}/test/net/inherited-listener.ts`;
+const SCRIPT = `"${process.execPath}" ${RUNS_TYPESCRIPT.join(' ')} ${ROOT}/test/net/inherited-listener.ts`;
 
 const children: ChildProcess[] = [];
 afterEach(async () => {
@@ -260,7 +261,7 @@ test('a listener that was passed as stdin ends with its server, and the process 
     server.close();
     console.log(openSync('/dev/null', 'r'));
     process.on('disconnect', () => process.exit());`;
-  const args = ['-r', 'ts-node/register/transpile-only', '-e', script];
+  const args = [...RUNS_TYPESCRIPT, '-e', script];
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
     stdio: [fd, 'pipe', 'inherit', 'ipc'],

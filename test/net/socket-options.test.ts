@@ -7,6 +7,7 @@ import { connect, listen, socket } from '../../src/sys/socket';
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, counter } from '../support/fds';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -122,7 +123,7 @@ test('in a worker thread too', async () => {
      const { getSocketOption, setSocketOption } = require('${ROOT}/src/net/socket-options');
      setSocketOption(workerData, 'linger', { enabled: true, seconds: 3 });
      parentPort.postMessage(getSocketOption(workerData, 'linger'));`,
-    { eval: true, workerData: fd, execArgv: ['-r', 'ts-node/register/transpile-only'] },
+    { eval: true, workerData: fd, execArgv: [...RUNS_TYPESCRIPT] },
   );
   const exit = next(worker, 'exit');
   expect(await next(worker, 'message')).toEqual([{ enabled: true, seconds: 3 }]);

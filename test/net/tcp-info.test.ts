@@ -17,6 +17,7 @@ import { listenerFd } from '../support/fdinfo';
 import { closeLater, counter } from '../support/fds';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -133,7 +134,7 @@ test('in a worker thread too', async () => {
   const worker = new Worker(
     `const { workerData, parentPort } = require('node:worker_threads');
      parentPort.postMessage(require('${ROOT}/src/net/tcp-info').tcpInfo(workerData).state);`,
-    { eval: true, workerData: fd, execArgv: ['-r', 'ts-node/register/transpile-only'] },
+    { eval: true, workerData: fd, execArgv: [...RUNS_TYPESCRIPT] },
   );
   expect(await next(worker, 'message')).toEqual(['ESTABLISHED']);
   await worker.terminate();

@@ -14,6 +14,7 @@ import { ROOT } from '../support/child';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, put, take } from '../support/fds';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -132,7 +133,7 @@ test('HTTP over a unix socket', async () => {
 test('in a worker thread', async () => {
   const worker = new Worker(join(ROOT, 'test/net/unix-server-worker.ts'), {
     workerData: path,
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
   });
   const exit = next(worker, 'exit');
   expect(await next(worker, 'message')).toEqual(['listening']);

@@ -15,6 +15,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { churn } from '../faults/churn';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import type { Order, Places, Progress, ServerReport } from './messages';
 
 const MIB = 1024 * 1024;
@@ -47,7 +48,7 @@ process.on('exit', () => {
 });
 
 function start(name: string): ChildProcess {
-  const execArgv = ['-r', 'ts-node/register/transpile-only', '--expose-gc'];
+  const execArgv = [...RUNS_TYPESCRIPT, '--expose-gc'];
   const child = fork(join(__dirname, name), { execArgv });
   children.push(child);
   child.once('exit', (code, signal) => {

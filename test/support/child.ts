@@ -1,6 +1,7 @@
 /** Child processes that run a TypeScript file of the tests or the examples. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
+import { RUNS_TYPESCRIPT } from './runs-typescript';
 import { until } from './until';
 
 export const ROOT = join(__dirname, '../..');
@@ -64,7 +65,7 @@ export function runTs(
     command = [],
   }: { args?: string[]; env?: NodeJS.ProcessEnv; command?: string[] } = {},
 ): Child {
-  const tsNode = ['-r', 'ts-node/register/transpile-only'];
+  const tsNode = [...RUNS_TYPESCRIPT];
   const words = [...command, process.execPath, ...tsNode, resolve(ROOT, file), ...args];
   return new Child(words[0] as string, words.slice(1), env);
 }

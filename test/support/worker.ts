@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ROOT } from './child';
+import { RUNS_TYPESCRIPT } from './runs-typescript';
 
 /** The text that the case `name` ends with. Waits until the worker is gone. */
 export function runInWorker(name: string, argument = ''): Promise<unknown> {
   const worker = new Worker(join(ROOT, 'test/watch/files-worker.ts'), {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
     workerData: { name, argument },
   });
   return new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import * as sys from '../../src/sys';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
 import { callEach } from './every-call';
 
@@ -22,7 +23,7 @@ test('every function works in the main thread', () => {
 
 test('every function works in a worker', async () => {
   const worker = new Worker(join(__dirname, 'every-call.ts'), {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
   });
   const exit = next(worker, 'exit');
   const failed = next(worker, 'error').then(([error]) => Promise.reject(error));

@@ -12,6 +12,7 @@ import { decodeUnixAddress, encodeUnixAddress } from '../../src/sys/unix-address
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, counter, put, take } from '../support/fds';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
@@ -277,7 +278,7 @@ test('the same in a worker thread', async () => {
      const received = recvmmsg(workerData, batch, 4, 0);
      const sent = sendmmsg(workerData, batch, 0, received, 0);
      parentPort.postMessage([received, sent, batch.length(1)]);`,
-    { eval: true, workerData: there, execArgv: ['-r', 'ts-node/register/transpile-only'] },
+    { eval: true, workerData: there, execArgv: [...RUNS_TYPESCRIPT] },
   );
   put(here, 'one');
   put(here, 'three');

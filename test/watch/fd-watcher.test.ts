@@ -14,6 +14,7 @@ import {
 import { Child, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../support/fds';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 import { runInWorker } from '../support/worker';
 
@@ -332,7 +333,7 @@ describe('what is refused', () => {
 });
 
 test('the end of a pipe is readable, although the kernel calls it HUP alone', async () => {
-  const script = `"${process.execPath}" -r ts-node/register/transpile-only test/watch/stdin-echo.ts`;
+  const script = `"${process.execPath}" ${RUNS_TYPESCRIPT.join(' ')} test/watch/stdin-echo.ts`;
   const child = new Child('sh', ['-c', `printf hello | ${script}`]);
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   expect(child.stdout).toMatch('got hello');

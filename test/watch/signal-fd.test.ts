@@ -5,6 +5,7 @@ import { sigqueue } from '../../src/sys/signal';
 import { SignalFd } from '../../src/watch/signal-fd';
 import { ROOT, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
@@ -79,7 +80,7 @@ test('signals that cannot be waited for, and what is no signal, are refused', ()
 
 test('a signal sent to a thread is told there, on a loop that waits in it', async () => {
   const worker = new Worker(join(ROOT, 'test/watch/signal-worker.ts'), {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
   });
   const [report] = await next(worker, 'message');
   expect(report).toEqual({

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { EventFd } from '../../src/watch/event-fd';
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -17,7 +18,7 @@ test('sources work in a Worker, and an EventFd hears what another thread adds by
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
   const ended = next(child, 'close');
   const worker = new Worker(join(ROOT, 'test/watch/sources-worker.ts'), {
-    execArgv: ['-r', 'ts-node/register/transpile-only'],
+    execArgv: [...RUNS_TYPESCRIPT],
     workerData: { counterFd: counter.fd, pid: child.pid },
   });
   const [report] = await next(worker, 'message');

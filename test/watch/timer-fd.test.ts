@@ -4,6 +4,7 @@ import { Child, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { findProgram } from '../support/programs';
 import { testWith } from '../support/requires';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
@@ -117,7 +118,7 @@ describe('absolute times', () => {
       // The clock of the machine is not ours to set: strace gives the answer the kernel would.
       const inject = ['-f', '-qq', '-e', 'trace=read', '-P', 'anon_inode:[timerfd]'];
       const answer = ['-e', 'inject=read:error=ECANCELED:when=1', '-o', '/dev/null'];
-      const node = [process.execPath, '-r', 'ts-node/register/transpile-only'];
+      const node = [process.execPath, ...RUNS_TYPESCRIPT];
       const script = 'test/watch/timer-clock-set.ts';
       const child = new Child(strace as string, [...inject, ...answer, ...node, script]);
       expect(await child.exit()).toEqual({ code: 0, signal: null });
