@@ -131,6 +131,20 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     return flowing || !this.hasQueued;
   }
 
+  /** Whether a write would be tried at once. */
+  get canSendNow(): boolean {
+    return this.writable && this.#corks === 0 && !this.hasQueued;
+  }
+
+  /**
+   * Send the first `length` bytes of `bytes`, memory that is {@link lend lent}, if {@link canSendNow}.
+   * What the kernel does not take is copied.
+   */
+  writeLent(bytes: Uint8Array, length: number, callback: WriteCallback): void {
+    this.flushGathered();
+    this.#send(bytes, length, callback);
+  }
+
   /**
    * Send bytes `offset` to `offset + length` of the regular file `fd`, in order with the writes and
    * without a copy through JavaScript. The fd is borrowed until `callback`, which is called once,

@@ -5,6 +5,7 @@
  * corks and the end are the stream's own, and its back-pressure too. Were it empty, a peer that does
  * not read a file could go on sending requests. Pure but for that; nothing is sent here.
  */
+import { lend } from '../loop/lent-memory';
 import type { HeldRange } from './file-range';
 
 /** Chunks of a portion, at most: a channel takes many small ones for a peer that does not read. */
@@ -48,4 +49,40 @@ export function takePortion(chunks: Buffer[], limit: number): Buffer[] {
     left -= part.byteLength;
   }
   return portion;
+}
+
+/** Where short writes are put together; lent, so that a queue copies what it keeps of it. */
+export const scratch: Buffer = Buffer.allocUnsafeSlow(16 * 1024);
+lend(scratch);
+
+/** A chunk as a stream keeps it. */
+export interface Chunk {
+  readonly chunk: Buffer | string;
+  readonly encoding: BufferEncoding;
+}
+
+/**
+ * Put the bytes of `chunks` into {@link scratch}, strings without a buffer of their own. Returns how
+ * many; -1 if they do not fit, or one is a range.
+ */
+export function gather(chunks: readonly Chunk[]): number {
+  let end = 0;
+  for (let index = 0; index < chunks.length; index += 1) {
+    const { chunk, encoding } = chunks[index] as Chunk;
+    if (typeof chunk === 'string') {
+      // UTF-8 takes at most three bytes for a UTF-16 unit; the others take fewer.
+      if (end + chunk.length * 3 > scratch.byteLength) return -1;
+      end += scratch.write(chunk, end, encoding);
+    } else {
+      if (chunk.buffer === zeros.buffer || end + chunk.byteLength > scratch.byteLength) return -1;
+      scratch.set(chunk, end);
+      end += chunk.byteLength;
+    }
+  }
+  return end;
+}
+
+/** The bytes of a chunk. */
+export function bytesOf({ chunk, encoding }: Chunk): Buffer {
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
 }

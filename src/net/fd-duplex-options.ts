@@ -96,7 +96,11 @@ export function duplexPlan(
 ): DuplexPlan {
   if (source instanceof TcpConnection) {
     const { signal, ...stream } = parseOptions('FdDuplex', connectionSchema, options);
-    return { base: { kind: 'connection', connection: source }, signal, stream };
+    return {
+      base: { kind: 'connection', connection: source },
+      signal,
+      stream: { ...stream, decodeStrings: false },
+    };
   }
   const { signal, ownsFd, loop, ...stream } = parseOptions('FdDuplex', fdSchema, options);
   const ends = endsOf(source);
@@ -112,7 +116,12 @@ export function duplexPlan(
       ? { kind: 'socket', fd: readFd, ownsFd, loop }
       : { kind: 'fds', ends, ownsFd, loop },
     signal,
-    stream: { ...stream, readable: readFd !== undefined, writable: writeFd !== undefined },
+    stream: {
+      ...stream,
+      decodeStrings: false,
+      readable: readFd !== undefined,
+      writable: writeFd !== undefined,
+    },
   };
 }
 

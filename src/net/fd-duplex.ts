@@ -20,7 +20,15 @@ import { mayClose, orClose } from '../sys/ownership';
 import type { ConnectionHandler } from './connection-handler';
 import { connectionOptionsSchema, connectionSettings } from './connection-options';
 import { closedError } from './connection-writer';
-import { placeFor, takePortion, takeRange } from './duplex-chunks';
+import {
+  bytesOf,
+  type Chunk,
+  gather,
+  placeFor,
+  scratch,
+  takePortion,
+  takeRange,
+} from './duplex-chunks';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
   type DuplexBase,
@@ -277,12 +285,17 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     this.#channel?.resume();
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
-    this.#send([chunk], callback);
+  override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: Callback): void {
+    this._writev([{ chunk, encoding }], callback);
   }
 
-  override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
-    this.#send(chunks.map(({ chunk }) => chunk).reverse(), callback);
+  override _writev(chunks: Chunk[], callback: Callback): void {
+    const channel = this.#channel;
+    if (channel instanceof TcpConnection && channel.canSendNow) {
+      const length = gather(chunks);
+      if (length > 0) return channel.writeLent(scratch, length, callback);
+    }
+    this.#send(chunks.map(bytesOf).reverse(), callback);
   }
 
   override _final(callback: Callback): void {

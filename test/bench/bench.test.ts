@@ -125,8 +125,15 @@ describe('the suite net', () => {
   }, 300_000);
 });
 
+test('the suite load, of the package as it is built', async () => {
+  const { rows, ratios } = await report('load', '');
+  expect(rows.map((row) => row.contender)).toContain('epoll-ffi, a first watch(0)');
+  for (const { loadMs } of rows) expect(loadMs).toBeGreaterThan(0);
+  expect(ratios['epoll-ffi, a first watch(0): ms above koffi']).toBeGreaterThan(0);
+}, 300_000);
+
 test('a suite that does not exist is refused', async () => {
   const bench = runTs('test/bench/main.ts', { args: ['nonsense'] });
   expect(await bench.exit()).toEqual({ code: 1, signal: null });
-  expect(bench.stderr).toContain('there is no suite "nonsense", but echo, net, watch');
+  expect(bench.stderr).toContain('there is no suite "nonsense", but echo, net, watch, load');
 });

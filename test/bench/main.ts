@@ -9,11 +9,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Effort } from './contest';
 import { echo } from './echo';
+import { load } from './load';
 import { net } from './net';
 import { publish, type Report } from './report';
 import { watch } from './watch';
 
-const suites: Record<string, (effort: Effort) => Promise<Report>> = { echo, net, watch };
+const suites: Record<string, (effort: Effort) => Promise<Report>> = { echo, net, watch, load };
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({

@@ -1,5 +1,6 @@
 /**
- * What a server is measured by: (a) messages, (b) connections, (c) files, (d) fairness, (e) memory.
+ * What a server is measured by: (a) messages, (b) connections, (c) files, (d) fairness, (e) memory,
+ * (f) small requests of HTTP.
  * Ours, level- and edge-triggered, against node:net or node:http, and what is written in C beside it.
  */
 import { type RatioFields, rowsOf } from './compare';
@@ -7,7 +8,7 @@ import { contend, type Effort, hold, present } from './contest';
 import { echoServers, messages } from './echo';
 import { files } from './files';
 import { idle } from './memory';
-import { compile } from './programs';
+import { compile, script } from './programs';
 import { describeMachine, median, type Report } from './report';
 
 const KIB = 1024;
@@ -15,6 +16,7 @@ const PER_CPU_SECOND: RatioFields = { '': 'perCpuSecond' };
 /** Connections under way at a time while connections are counted. */
 const DIALLED = 64;
 const PINGERS = 99;
+const REQUESTERS = 64;
 const PING_BYTES = 64;
 
 /** One measurement: its name, and what it gives. */
@@ -42,7 +44,7 @@ function cases(): Case[] {
     acceptCase('accept, one message, close', PING_BYTES),
     acceptCase('accept, close', 0),
   ];
-  return [...echoes, ...accepts, ...files(), fairnessCase(), ...idle()];
+  return [...echoes, ...accepts, ...files(), fairnessCase(), ...idle(), requestCase()];
 }
 
 function echoCase(bytes: number, connections: number): Case {
@@ -62,6 +64,21 @@ function acceptCase(name: string, bytes: number): Case {
     const load = { program, args: [DIALLED, bytes] };
     const contest = { name, unit: 'connections', load, contenders: echoServers() };
     return hold({ ...contest, ratios: PER_CPU_SECOND }, effort);
+  };
+  return { name, measure };
+}
+
+function requestCase(): Case {
+  const name = `small requests, ${REQUESTERS} connections`;
+  const measure = (effort: Effort) => {
+    const program = compile('loads/requests.c');
+    if (program === null) return withoutCompiler();
+    const contenders = {
+      ours: script('servers/http-ours.ts'),
+      'node:http': script('servers/http-node.ts'),
+    };
+    const load = { program, args: [REQUESTERS] };
+    return hold({ name, unit: 'requests', load, contenders, ratios: PER_CPU_SECOND }, effort);
   };
   return { name, measure };
 }

@@ -24,6 +24,10 @@ export interface Row {
   heapBytes?: number;
   /** Bytes of memory that the process has written to (Private_Dirty) for each connection. */
   residentBytes?: number;
+  /** Milliseconds until what was loaded can be used. */
+  loadMs?: number;
+  /** Bytes that the process has grown by meanwhile. */
+  loadBytes?: number;
 }
 
 /** The result of a suite. */
@@ -31,7 +35,7 @@ export interface Report {
   suite: string;
   machine: string;
   rows: Row[];
-  /** "CASE ours/CONTENDER": medians of the ratios of each round. */
+  /** "CASE ours/CONTENDER": medians of the ratios of each round; "ms above koffi" is a difference. */
   ratios: Record<string, number>;
 }
 
@@ -54,10 +58,13 @@ export function publish(report: Report, folder: string): void {
   console.log(`\n${report.suite} on ${report.machine}`);
   const work = report.rows.filter(({ rate }) => rate !== undefined);
   const memory = report.rows.filter(({ heapBytes }) => heapBytes !== undefined);
+  const loads = report.rows.filter(({ loadMs }) => loadMs !== undefined);
   if (work.length > 0) console.table(work.map(workColumns));
   if (memory.length > 0) console.table(memory.map(memoryColumns));
+  if (loads.length > 0) console.table(loads.map(loadColumns));
   for (const [name, ratio] of Object.entries(report.ratios)) {
-    console.log(`${ratio.toFixed(2).padStart(7)}x  ${name}`);
+    const sign = name.includes(' above ') ? ' ' : 'x';
+    console.log(`${ratio.toFixed(2).padStart(7)}${sign}  ${name}`);
   }
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `${report.suite}.json`);
@@ -84,6 +91,14 @@ function memoryColumns(row: Row): Record<string, string | number> {
     contender: row.contender,
     'heap bytes each': rounded(row.heapBytes, 0),
     'resident bytes each': rounded(row.residentBytes, 0),
+  };
+}
+
+function loadColumns(row: Row): Record<string, string | number> {
+  return {
+    contender: row.contender,
+    ms: rounded(row.loadMs, 1),
+    MB: rounded((row.loadBytes ?? Number.NaN) / 1e6, 1),
   };
 }
 

@@ -1,0 +1,62 @@
+/**
+ * The last step of `npm run build`: makes the faces of the package, every `index.js` of dist, lazy.
+ *
+ * TypeScript makes of `export { Epoll } from './epoll'` a call of require at the top, so that
+ * requiring the package would load all of it: every layer, zod, node:https. Here each name loads its
+ * file when it is first asked for, and is a plain value from then on. Fails if a face holds anything
+ * but such lines. An `import` of the main entry asks for all names; import a layer instead
+ * (`epoll-ffi/sys`), which does too, but for its own.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const dist = join(dirname(fileURLToPath(import.meta.url)), '../dist');
+
+/** What stands for all names at the top: Node finds the names for `import` by it. */
+const NAMES = /^(exports\.\w+ = )+void 0;$/gm;
+const REQUIRE = /^var (\w+) = require\("(.+)"\);$/gm;
+const NAME =
+  /^Object\.defineProperty\(exports, "(\w+)", \{ enumerable: true, get: function \(\) \{ return (\w+)\.(\w+); \} \}\);$/gm;
+const NAMESPACE = /^exports\.(\w+) = __importStar\(require\("(.+)"\)\);$/gm;
+
+for (const file of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
+  if (!/(^|\/)index\.js$/.test(file)) continue;
+  const path = join(dist, file);
+  writeFileSync(path, lazy(readFileSync(path, 'utf8'), file));
+}
+
+function lazy(text, file) {
+  const files = new Map([...text.matchAll(REQUIRE)].map(([, variable, name]) => [variable, name]));
+  const platform = relative(dirname(file), 'sys/platform');
+  const lines = [
+    '"use strict";',
+    'Object.defineProperty(exports, "__esModule", { value: true });',
+    ...[...text.matchAll(NAMES)].map(([line]) => line),
+    `require("${platform.startsWith('.') ? platform : `./${platform}`}");`,
+    'function keep(name, value) {',
+    '  Object.defineProperty(exports, name, { enumerable: true, value });',
+    '  return value;',
+    '}',
+    ...[...text.matchAll(NAME)].map(([, name, variable, property]) =>
+      getter(name, `require("${files.get(variable)}").${property}`),
+    ),
+    ...[...text.matchAll(NAMESPACE)].map(([, name, from]) => getter(name, `require("${from}")`)),
+  ];
+  refuseOthers(text, file);
+  return `${lines.join('\n')}\n`;
+}
+
+function getter(name, value) {
+  return `Object.defineProperty(exports, "${name}", { configurable: true, enumerable: true, get: function () { return keep("${name}", ${value}); } });`;
+}
+
+/** Whatever else stands in a face would be lost. */
+function refuseOthers(text, file) {
+  const code = text.slice(text.indexOf('Object.defineProperty(exports, "__esModule"'));
+  const rest = [NAMES, REQUIRE, NAME, NAMESPACE, /^Object\.defineProperty.*__esModule.*$/m]
+    .reduce((left, form) => left.replace(form, ''), code)
+    .replace(/\/\*\*[\s\S]*?\*\//g, '')
+    .trim();
+  if (rest !== '') throw new Error(`${file} does more than export: ${rest}`);
+}
