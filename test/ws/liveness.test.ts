@@ -121,11 +121,11 @@ test('a client that floods and never answers is cut, though something waits unre
   peer.on('drain', pour);
   peer.on('error', () => {});
   pour();
-  // Looks of one turn each, in the middle of the flood.
-  await until(() => {
+  // Looks of one turn each, in the middle of the flood. The flood never ends, so this must.
+  for (let looks = 0; looks < 2_000 && ends.length === 0; looks += 1) {
+    await new Promise(setImmediate);
     if (!connection.closed && connection.hasUnread()) fire(INTERVAL_MS / 4);
-    return ends.length > 0;
-  });
+  }
   expect(ends).toEqual(['ERR_PONG_TIMEOUT', 'close']);
   expect(aheadMs).toBeGreaterThanOrEqual(3 * INTERVAL_MS);
 });
@@ -162,10 +162,10 @@ test('a client that reads nothing of it is cut', async () => {
     return socket.bufferedAmount > 4 * 1024 * 1024;
   });
   socket.close();
-  await until(() => {
+  for (let looks = 0; looks < 100 && ends.length === 0; looks += 1) {
+    await new Promise(setImmediate);
     fire(INTERVAL_MS / 4);
-    return ends.length > 0;
-  });
+  }
   expect(ends).toEqual(['close']);
 });
 
@@ -190,11 +190,11 @@ test('pongs for a client that does not read are bounded by a count; the last pin
   // A head of two bytes, and four digits at most.
   expect(socket.bufferedAmount - before).toBeLessThanOrEqual(16 * 6);
   const chunks: Buffer[] = [];
-  peer.on('data', (chunk: Buffer) => chunks.push(chunk));
+  peer.on('data', (chunk: Buffer) => chunks.push(chunk)).resume();
   const pongs = (): string[] =>
     parseServerFrames(Buffer.concat(chunks))
       .filter(({ opcode }) => opcode === PONG)
       .map(({ payload }) => payload.toString());
-  await until(() => Buffer.concat(chunks.slice(-1)).toString('latin1').endsWith('1999'));
+  await until(() => Buffer.concat(chunks.slice(-2)).toString('latin1').endsWith('1999'));
   expect(pongs()).toEqual([...Array.from({ length: 16 }, (_, at) => `${at}`), '1999']);
 });
