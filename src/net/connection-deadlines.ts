@@ -9,6 +9,18 @@
  * No message pays for this: what moves a deadline (`lastActivity`, `bytesRead`, the queue) is noted
  * anyway, and looked at when the timer fires, which is then set again for what is left.
  *
+ * What each deadline measures. All but the last two are about progress: a peer that is slow and steady
+ * meets none of them; `lifetimeMs` and `minReadRate` limit the slow.
+ * - `idleTimeoutMs`: no byte moved in either direction. Bytes move when we read them, when the kernel
+ *   takes ours, and when the peer's kernel takes them from ours.
+ * - `writeTimeoutMs`: something is queued, and none of our bytes moved: neither from the queue to the
+ *   kernel nor from there to the peer. Bytes that the peer sends do not count.
+ * - `lifetimeMs`: the time since the opening, whatever moves.
+ * - `minReadRate`: bytes received in a window, while the peer owes some.
+ * The kernel does not say when its bytes moved, so it is looked at now and then while some are on
+ * their way (see delivery-progress.ts): `writeTimeoutMs` cuts at most a quarter late. An idle time with
+ * bytes on their way begins again at the first look, which is when it has passed once.
+ *
  * A deadline judges the peer. Where it is this thread that is late, and the peer's bytes wait in the
  * kernel, or there is room for ours by now, nobody is cut for what the next turn will do. Nor for the
  * time that a slow turn took before it served the peer: see {@link EventLoop.latestOf}.
@@ -18,6 +30,8 @@ import type { Timed } from '../loop/timer-lists';
 import { MAX_DELAY_MS } from '../loop/timer-wheel';
 import { invalidType, outOfRange } from '../sys/check';
 import { errno, SystemError } from '../sys/errno';
+import { DeliveryProgress, LOOKS_PER_LIMIT } from './delivery-progress';
+import { undeliveredBytes } from './undelivered';
 
 /** {@link ReadRate.windowMs} if it is not given. */
 export const DEFAULT_WINDOW_MS = 5_000;
@@ -44,9 +58,12 @@ export interface DeadlineSubject extends Timed {
   readonly slot: number;
   /** When bytes last moved in either direction. */
   readonly lastActivity: number;
-  /** Since when the oldest queued write waits; Infinity if none does. */
+  /** -1 once closed. */
+  readonly fd: number;
+  /** Since when the kernel has taken nothing of the queue; Infinity if it is empty. */
   readonly waitingSince: number;
   readonly bytesRead: number;
+  readonly bytesWritten: number;
   /** Whether what comes is read: neither paused nor at its end. */
   readonly flowing: boolean;
   /** Whether bytes wait in the kernel that are about to be read. */
@@ -73,6 +90,7 @@ const WINDOW_MARK = 7;
 /** The deadlines of one loop's connections. */
 export class ConnectionDeadlines {
   readonly #loop: EventLoop;
+  readonly #progress = new DeliveryProgress();
   #rows = new Float64Array(0);
 
   constructor(loop: EventLoop) {
@@ -95,6 +113,7 @@ export class ConnectionDeadlines {
   /** `connection` is closed. */
   close(connection: DeadlineSubject): void {
     this.#loop.timers.cancel(connection);
+    this.#progress.forget(connection.slot);
     if (this.#has(connection)) {
       const row = connection.slot * COLUMNS;
       this.#rows.fill(0, row, row + COLUMNS);
@@ -167,10 +186,27 @@ export class ConnectionDeadlines {
     return error;
   }
 
+  /**
+   * Whether no byte has moved for `idleMs` until `now`, also not from the kernel to the peer. The
+   * first look at bytes on their way cannot know, and counts as a move.
+   */
+  isIdle(connection: DeadlineSubject, { idleMs, now }: { idleMs: number; now: number }): boolean {
+    const { slot, fd, lastActivity } = connection;
+    const since = this.#loop.latestOf(lastActivity);
+    if (now < since + idleMs) return false;
+    if (this.#progress.lookedAt(slot) < since && undeliveredBytes(fd) === 0) return true;
+    return now >= this.#look(connection, now) + idleMs;
+  }
+
+  /** When bytes last moved from the kernel to the peer, as far as looks show. */
+  #look({ slot, fd, bytesWritten }: DeadlineSubject, now: number): number {
+    return this.#progress.look(slot, { delivered: bytesWritten - undeliveredBytes(fd), now });
+  }
+
   /** What the peer has not sent, unless it has and we have not looked. */
   #judgeReading(connection: DeadlineSubject, row: number, now: number): SystemError | null {
     const idleMs = this.#rows[row + IDLE] as number;
-    const isIdle = idleMs > 0 && now >= this.#loop.latestOf(connection.lastActivity) + idleMs;
+    const isIdle = idleMs > 0 && this.isIdle(connection, { idleMs, now });
     const isSlow = this.#isSlow(connection, row, now);
     if ((!isIdle && !isSlow) || connection.hasUnread()) return null;
     if (isIdle) return idleError(idleMs, 'idleTimeoutMs');
@@ -182,7 +218,9 @@ export class ConnectionDeadlines {
 
   #judgeTime(connection: DeadlineSubject, row: number, now: number): SystemError | null {
     const writeMs = this.#rows[row + WRITE] as number;
-    const isLate = writeMs > 0 && now >= this.#loop.latestOf(connection.waitingSince) + writeMs;
+    const since = writeMs > 0 ? this.#loop.latestOf(connection.waitingSince) : Infinity;
+    const isToLook = now >= since + writeMs / LOOKS_PER_LIMIT;
+    const isLate = isToLook && now >= Math.max(since, this.#look(connection, now)) + writeMs;
     if (isLate && !connection.willSend()) {
       const reason = `a write has waited for ${writeMs} ms, the peer does not read (writeTimeoutMs)`;
       return timeoutError('write', reason);
@@ -228,9 +266,14 @@ export class ConnectionDeadlines {
     const writeMs = this.#rows[row + WRITE] as number;
     const lifetimeMs = this.#rows[row + LIFETIME] as number;
     let due = Infinity;
-    if (idleMs > 0) due = this.#loop.latestOf(connection.lastActivity) + idleMs;
+    const looked = this.#progress.lookedAt(connection.slot);
+    if (idleMs > 0) {
+      due = this.#loop.latestOf(connection.lastActivity) + idleMs;
+      due = Math.max(due, looked + idleMs / LOOKS_PER_LIMIT);
+    }
     if (writeMs > 0) {
-      due = Math.min(due, this.#loop.latestOf(connection.waitingSince) + writeMs);
+      const since = this.#loop.latestOf(connection.waitingSince);
+      due = Math.min(due, Math.max(since, looked) + writeMs / LOOKS_PER_LIMIT);
     }
     if (lifetimeMs > 0) due = Math.min(due, (this.#rows[row + BORN] as number) + lifetimeMs);
     if (!this.#hasRate(connection)) return due;

@@ -31,9 +31,12 @@ export interface ConnectionOptions {
   highWaterMark?: number;
   /** Bytes queued in memory above which the connection is cut; 16 MiB if not given. */
   maxQueuedBytes?: number;
-  /** Cut a connection without any bytes for so long; 0, the default, for never. */
+  /** Cut a connection on which no byte moves for so long, in either direction; 0, the default, for never. */
   idleTimeoutMs?: number;
-  /** Cut a connection of which a queued write waits for so long; 0, the default, for never. */
+  /**
+   * Cut a connection that has something queued of which the peer takes nothing for so long; 0, the
+   * default, for never. However slowly, a peer that reads is not cut: see `lifetimeMs`.
+   */
   writeTimeoutMs?: number;
   /** Cut a connection so long after it was opened, whatever happens on it; 0, the default, for never. */
   lifetimeMs?: number;

@@ -152,7 +152,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
    *
    * Returns true if the kernel has the whole range already; else false, and `drain` follows. A range
    * takes no memory, so it does not count for `highWaterMark` and `maxQueuedBytes`; for the write
-   * deadline it does, from the last time some of it was taken.
+   * deadline it does.
    *
    * A file that ends before the range does (it became shorter) closes the connection with the code
    * ERR_FILE_TRUNCATED, and one that cannot be read, or was closed too early, with the error of
@@ -226,7 +226,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     return this.#state === 'failed';
   }
 
-  /** Since when the oldest queued write waits; Infinity if none does. */
+  /** Since when the kernel has taken nothing of the queue; Infinity if it is empty. */
   get waitingSince(): number {
     return this.#queue?.waitingSince ?? Infinity;
   }

@@ -44,10 +44,8 @@ export class FdChannel {
   readonly maxQueuedBytes = MAX_QUEUED_BYTES;
   /** Bytes read and delivered. */
   bytesRead = 0;
-  /** Bytes the kernel has taken. */
-  bytesWritten = 0;
-  /** When bytes last moved, in milliseconds of `performance.now()`. */
-  lastActivity: number;
+  /** When bytes were last read, or the opening. */
+  #lastRead = performance.now();
   readonly #handler: FdChannelHandler;
   #reader: FdReader | null = null;
   #writer: FdWriter | null = null;
@@ -55,14 +53,13 @@ export class FdChannel {
   #reading: 'paused' | 'flowing' = 'paused';
   readonly #onData = (chunk: Buffer): void => {
     this.bytesRead += chunk.byteLength;
-    this.lastActivity = performance.now();
+    this.#lastRead = performance.now();
     this.#handler.onOwnBytes(chunk);
   };
 
   /** Throws as the constructors of FdReader and FdWriter do; fds that are owned are closed then. */
   constructor({ ends, ownsFd, loop, handler }: FdChannelSetup) {
     this.loop = loop ?? defaultLoop();
-    this.lastActivity = performance.now();
     this.#handler = handler;
     const { reading, writing } = takeEnds(ends, ownsFd);
     try {
@@ -77,6 +74,16 @@ export class FdChannel {
       this.destroy();
       throw error;
     }
+  }
+
+  /** Bytes the kernel has taken. */
+  get bytesWritten(): number {
+    return this.#writer?.bytesWritten ?? 0;
+  }
+
+  /** When bytes last moved, also a part of a write; in milliseconds of `performance.now()`. */
+  get lastActivity(): number {
+    return Math.max(this.#lastRead, this.#writer?.lastWrite ?? 0);
   }
 
   get closed(): boolean {
@@ -111,12 +118,7 @@ export class FdChannel {
 
   /** Write `data`, which must not change before `callback` is called: once, later. */
   write(data: Uint8Array, callback: WriteCallback = () => {}): void {
-    this.#writer?.write(data, (error) => {
-      if (error !== undefined) return callback(error);
-      this.bytesWritten += data.byteLength;
-      this.lastActivity = performance.now();
-      callback();
-    });
+    this.#writer?.write(data, callback);
   }
 
   /** Nothing: each chunk stays a write(2) of its own, for the fds that keep bounds. */

@@ -17,6 +17,7 @@ import { F_DUPFD_CLOEXEC } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { fcntl, setNonBlocking } from '../sys/io';
 import { mayClose, orClose } from '../sys/ownership';
+import { deadlinesOf } from './connection-deadlines';
 import type { ConnectionHandler } from './connection-handler';
 import { connectionOptionsSchema, connectionSettings } from './connection-options';
 import { closedError } from './connection-writer';
@@ -166,7 +167,10 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return super.emit(event, ...args);
   }
 
-  /** Emit `timeout` when no bytes moved for `timeoutMs`; 0 switches it off. Closes nothing. */
+  /**
+   * Emit `timeout` when no bytes moved for `timeoutMs`, also none from the kernel to the peer; 0
+   * switches it off. Closes nothing.
+   */
   setTimeout(timeoutMs: number, callback?: () => void): this {
     if (this.destroyed) return this;
     checkTimeout(timeoutMs);
@@ -274,7 +278,10 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     const { lastActivity } = this.#channel;
     const leftMs = this.#loop.latestOf(lastActivity) + timeout - performance.now();
     const isTold = this.#silenceTold === lastActivity;
-    if (leftMs <= 0 && !isTold && this.#isMoving) return this.#loop.timers.schedule(this, 0);
+    if (leftMs <= 0 && !isTold) {
+      if (this.#isMoving) return this.#loop.timers.schedule(this, 0);
+      if (!this.#isSilent(timeout)) return this.#loop.timers.schedule(this, timeout / 4);
+    }
     this.#loop.timers.schedule(this, leftMs > 0 ? leftMs : timeout);
     if (leftMs > 0 || isTold) return;
     this.#silenceTold = lastActivity;
@@ -313,6 +320,13 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   /** Whether bytes move with the next turn: then it is this thread that is late, and no silence. */
   get #isMoving(): boolean {
     return this.#channel !== null && (this.#channel.hasUnread() || this.#channel.willSend());
+  }
+
+  /** Whether a peer that is slow has got nothing of what the kernel holds, either. */
+  #isSilent(idleMs: number): boolean {
+    const { connection } = this;
+    const now = performance.now();
+    return connection === null || deadlinesOf(this.#loop).isIdle(connection, { idleMs, now });
   }
 
   get #local(): SocketAddress | null {

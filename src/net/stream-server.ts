@@ -12,7 +12,7 @@ import { SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
 import { disown, own, vacate } from '../sys/ownership';
 import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
-import { checkLimit, idleError, type ReadRate } from './connection-deadlines';
+import { checkLimit, deadlinesOf, idleError, type ReadRate } from './connection-deadlines';
 import {
   type ConnectionOwner,
   type ConnectionSettings,
@@ -185,11 +185,11 @@ export abstract class StreamServer
    */
   sweep(idleMs: number): number {
     checkLimit('idleMs', idleMs);
-    const latest = performance.now() - idleMs;
+    const deadlines = deadlinesOf(this.loop);
+    const now = performance.now();
     let count = 0;
     for (const connection of this.#connections) {
-      const isActive = this.loop.latestOf(connection.lastActivity) > latest;
-      if (isActive || connection.hasUnread()) continue;
+      if (!deadlines.isIdle(connection, { idleMs, now }) || connection.hasUnread()) continue;
       connection.destroy(idleError(idleMs, 'sweep'));
       count += 1;
     }

@@ -102,7 +102,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     this.settings.deadlines.setIdle(this, timeoutMs);
   }
 
-  /** Cut the connection when a queued write waits for so long; 0 for never. */
+  /** Cut the connection when its peer takes nothing of what is queued for so long; 0 for never. */
   setWriteTimeout(timeoutMs: number): void {
     if (!this.closed) this.settings.deadlines.setWrite(this, timeoutMs);
   }

@@ -67,8 +67,8 @@ export class WriteQueue {
   #bytes = 0;
   #fileBytes = 0;
   #count = 0;
-  /** When a file last moved: what waits behind one waits from then on. */
-  #fileMoved = 0;
+  /** When bytes were last taken: what waits behind them waits from then on. */
+  #moved = 0;
 
   /** Bytes in memory that are queued. */
   get bytes(): number {
@@ -96,11 +96,11 @@ export class WriteQueue {
   }
 
   /**
-   * Since when the first write waits, in milliseconds of `performance.now()`. A range of a file
-   * waits since it last moved, because it may take long though the peer reads.
+   * Since when the queue stands still, in milliseconds of `performance.now()`: since the kernel last
+   * took some of it, or since the first write was queued; Infinity if it is empty.
    */
   get waitingSince(): number {
-    return this.#first === null ? Infinity : Math.max(this.#first.since, this.#fileMoved);
+    return this.#first === null ? Infinity : Math.max(this.#first.since, this.#moved);
   }
 
   /** Queue `bytes` without copying them. */
@@ -182,13 +182,13 @@ export class WriteQueue {
    */
   sent(count: number, now: number): void {
     const from = this.#first;
+    if (count > 0) this.#moved = now;
     let left = count;
     let first = from;
     while (first !== null) {
       const part = Math.min(first.length - this.#sent, left);
       if (first.bytes === null) this.#fileBytes -= part;
       else this.#bytes -= part;
-      if (first.bytes === null) this.#fileMoved = now;
       left -= part;
       this.#sent += part;
       if (this.#sent < first.length) break;

@@ -96,6 +96,7 @@ export const SPLICE_F_MORE = 0x4;
 // ioctl(2), <asm-generic/ioctls.h>
 export const TIOCGWINSZ: number = isPowerPc ? 0x4008_7468 : 0x5413;
 export const TIOCSWINSZ: number = isPowerPc ? 0x8008_7467 : 0x5414;
+export const TIOCOUTQ: number = isPowerPc ? 0x4004_7473 : 0x5411;
 export const FIONREAD: number = isPowerPc ? 0x4004_667f : 0x541b;
 export const FIONBIO: number = isPowerPc ? 0x8004_667e : 0x5421;
 export const FIONCLEX: number = isPowerPc ? 0x2000_6602 : 0x5450;

@@ -79,6 +79,10 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   #head = 0;
   #queuedBytes = 0;
   #drainWanted = false;
+  /** Bytes the kernel has taken. */
+  bytesWritten = 0;
+  /** When it last took some, in milliseconds of `performance.now()`; 0 for never. */
+  lastWrite = 0;
   /** Only while something waits. */
   #watcher: FdWatcher | null = null;
   #held = true;
@@ -180,6 +184,10 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
       if (count < 0) {
         this.#failSoon(count);
         return false;
+      }
+      if (count > 0) {
+        this.bytesWritten += count;
+        this.lastWrite = performance.now();
       }
       if (count === entry.bytes.byteLength) {
         settle(entry.callback);

@@ -64,6 +64,8 @@ const LENGTH_64 = 127;
 const KEY_BYTES = 4;
 const MAX_HEAD_BYTES = 14;
 const MAX_CONTROL_BYTES = 125;
+/** A small integer of V8, whatever its build. */
+const MAX_FRAME_NUMBER = 0x3fff_ffff;
 
 /**
  * `head`: between frames, or in the head of one. `payload`: in the payload of one. `stopped`: by a
@@ -86,6 +88,8 @@ export class FrameDecoder {
   // The message that is being read, if it is cut or fragmented; 0 if there is none.
   #messageOpcode = 0;
   #fragments = 0;
+  /** Counts heads, from 1 on. */
+  #frames = 0;
   #message: ByteAccumulator | null = null;
   #utf8: Utf8Validator | null = null;
   /** A control frame that is cut. */
@@ -93,6 +97,11 @@ export class FrameDecoder {
 
   constructor(limits: FrameLimits) {
     this.#limits = limits;
+  }
+
+  /** A number for the frame that is under way, which no frame before or after it has; 0 for none. */
+  get frameUnderWay(): number {
+    return this.#state === 'payload' && this.#payloadLeft > 0 ? this.#frames : 0;
   }
 
   /** Ignore everything from now on. */
@@ -170,6 +179,7 @@ export class FrameDecoder {
     // Without a key the length is negative, which #checkHead refuses.
     if ((second & MASKED) === 0) this.#payloadLeft = UNMASKED;
     else this.#key = head.readInt32LE(at + bytes - KEY_BYTES);
+    this.#frames = (this.#frames % MAX_FRAME_NUMBER) + 1;
     this.#state = 'payload';
   }
 

@@ -54,13 +54,20 @@ export interface WebSocketServerOptions extends ListenOptions, Partial<FrameLimi
   maxMessageBytes?: number;
   /** Fragments of one message, at most; 1,024 if not given. More are refused with 1008. */
   maxFragments?: number;
-  /** Ping so often, and cut who has not answered the last one; 30,000 if not given, 0 for never. */
+  /**
+   * Ping so often; 30,000 if not given, 0 for never. A silent client is cut so long after a ping was
+   * delivered to it; one that sends or reads meanwhile and does not answer, after three times that.
+   * Time in which it is in the middle of one long frame does not count: see awaited-answer.ts.
+   */
   pingIntervalMs?: number;
-  /** How long a handshake of closing may take; 5,000 if not given. */
+  /**
+   * How long a client may take to answer our close frame once it has read what stands before, or
+   * for which it may stop to read that; as of `pingIntervalMs`. 5,000 if not given.
+   */
   closeTimeoutMs?: number;
   /** How long a request head may take; 10,000 if not given. */
   handshakeTimeoutMs?: number;
-  /** Cut a connection of which a queued write waits for so long; 10,000 if not given. */
+  /** Cut a client that takes nothing of what is queued for so long; 10,000 if not given. */
   writeTimeoutMs?: number;
   /**
    * Cut a client that sends its request more slowly; no minimum if not given. An open WebSocket owes

@@ -15,8 +15,11 @@ import { buffersOf, type IoBuffers } from '../net/io-buffers';
 import type { TcpConnection } from '../net/tcp-connection';
 import type { WriteCallback } from '../net/write-queue';
 import { invalidType, outOfRange } from '../sys/check';
+import { AnswerWatch } from './answer-watch';
+import { NOTHING_AWAITED, OVERDUE } from './awaited-answer';
 import { FrameDecoder, type FrameLimits, type FrameSink } from './frame-decoder';
 import { closePayload, frameHead } from './frame-encoder';
+import { PongQueue } from './pong-queue';
 import {
   CLOSE_ABNORMAL,
   CLOSE_NO_STATUS,
@@ -97,7 +100,11 @@ export class WebSocketConnection
   #state: SocketState = 'open';
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
-  #awaitsPong = false;
+  /** Made by the first that awaits an answer. */
+  #watch: AnswerWatch | null = null;
+  /** Made by the first ping that finds something queued. */
+  #pongs: PongQueue | null = null;
+  #pingedAt = 0;
   #closeCode = CLOSE_ABNORMAL;
   #closeReason = '';
 
@@ -172,15 +179,15 @@ export class WebSocketConnection
   }
 
   /**
-   * Start the closing handshake. `close` is told when the connection is gone, after `closeTimeoutMs`
-   * at the latest. Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
+   * Start the closing handshake. `close` is told when the connection is gone, also if the peer does
+   * not answer: `closeTimeoutMs` after it has read all that was sent, or has stopped to read. Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
    */
   close(code: number = CLOSE_NORMAL, reason = ''): void {
     checkClose(code, reason);
     if (this.#state !== 'open') return;
     this.#sendFrame(OPCODE_CLOSE, closePayload(code, reason), undefined);
     this.#state = 'closing';
-    this.#schedule(this.#settings.closeTimeoutMs);
+    this.#await(this.#settings.closeTimeoutMs, false);
   }
 
   /** Close at once, without a handshake. */
@@ -244,12 +251,12 @@ export class WebSocketConnection
 
   onPing(data: Buffer): void {
     if (this.#state !== 'open') return;
-    this.#sendFrame(OPCODE_PONG, data, undefined);
+    this.#sendPong(data);
     this.#tell(() => this.emit('ping', data));
   }
 
   onPong(data: Buffer): void {
-    this.#awaitsPong = false;
+    if (this.#state === 'open') this.#watch?.answered();
     this.#tell(() => this.emit('pong', data));
   }
 
@@ -265,23 +272,47 @@ export class WebSocketConnection
 
   /** For the timer wheel: the heartbeat while open, the deadline of closing after that. */
   onTimer(): void {
-    const { pingIntervalMs } = this.#settings;
-    if (this.#state !== 'open') {
-      this.#connection.destroy();
-    } else if (this.#awaitsPong && this.#connection.paused) {
-      // Paused: the pong may be there, and it is we who do not read it.
-      this.#schedule(pingIntervalMs);
-    } else if (this.#awaitsPong && this.#connection.hasUnread()) {
-      // This thread is late, and what waits to be read may be the pong.
-      this.#schedule(0);
-    } else if (this.#awaitsPong) {
-      const text = `no pong within ${pingIntervalMs} ms`;
+    const isOpen = this.#state === 'open';
+    const frame = this.#decoder.frameUnderWay;
+    const waitMs = this.#watch?.look(frame, isOpen) ?? NOTHING_AWAITED;
+    if (waitMs > 0) return this.#schedule(waitMs);
+    if (!isOpen) return this.#connection.destroy();
+    if (waitMs === OVERDUE) {
+      const text = `no pong within ${this.#settings.pingIntervalMs} ms`;
       this.#connection.destroy(Object.assign(new Error(text), { code: 'ERR_PONG_TIMEOUT' }));
     } else {
-      this.#awaitsPong = true;
-      this.ping();
-      this.#schedule(pingIntervalMs);
+      this.#beat();
     }
+  }
+
+  /** Ping, unless the last one was less than the interval ago. */
+  #beat(): void {
+    const { pingIntervalMs } = this.#settings;
+    const now = performance.now();
+    const leftMs = this.#pingedAt === 0 ? 0 : this.#pingedAt + pingIntervalMs - now;
+    if (leftMs > 0) return this.#schedule(leftMs);
+    this.#pingedAt = now;
+    this.#watch ??= new AnswerWatch(this.#connection);
+    const wasClear = this.#watch.clear;
+    this.ping();
+    this.#await(pingIntervalMs, wasClear);
+  }
+
+  /** The peer owes an answer to what was sent last. */
+  #await(limitMs: number, wasClear: boolean): void {
+    this.#watch ??= new AnswerWatch(this.#connection);
+    const frame = this.#decoder.frameUnderWay;
+    this.#schedule(this.#watch.begin(limitMs, { frame, wasClear }));
+  }
+
+  /** Those that must wait are counted. */
+  #sendPong(data: Buffer): void {
+    if (this.#connection.queuedBytes === 0) {
+      this.#sendFrame(OPCODE_PONG, data, undefined);
+      return;
+    }
+    this.#pongs ??= new PongQueue((pong, onSent) => this.#sendFrame(OPCODE_PONG, pong, onSent));
+    this.#pongs.push(data);
   }
 
   #decode(chunk: Buffer, buffers: IoBuffers | null): void {
@@ -302,7 +333,7 @@ export class WebSocketConnection
     if (this.#state === 'closed') return;
     this.#state = 'ending';
     this.#connection.end();
-    if (!this.#connection.closed) this.#schedule(this.#settings.closeTimeoutMs);
+    if (!this.#connection.closed) this.#await(this.#settings.closeTimeoutMs, false);
   }
 
   #sendFrame(opcode: number, payload: Uint8Array, callback: WriteCallback | undefined): boolean {

@@ -8,11 +8,13 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Random } from '../support/random';
 import { clientFrame, closeFrame, TEXT, UPGRADE_REQUEST } from '../support/ws-frames';
-import type { Order, Places, Progress } from './messages';
+import { type Order, type Places, type Progress, STEADY_BYTES } from './messages';
 
 /** What the server sends parts of. */
 const SCRIPT = readFileSync(join(__dirname, 'server.ts'));
 const SLOW_MS = 20;
+/** Between two chunks, of 64 KiB at most: far less than the write deadline, and all of them far more. */
+const STEADY_PAUSE_MS = 200;
 /** Longer than the write deadline of the server, and its idle deadline. */
 const PATIENCE_MS = 3_000;
 /** Nobody waits so long for an answer, whatever the machine has to do. */
@@ -112,7 +114,7 @@ function leave({ socket }: Peer): void {
 
 /** What a connection may do, and how many of a thousand do so. */
 const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = {
-  echo: { share: 260, run: () => talk(echoing()) },
+  echo: { share: 256, run: () => talk(echoing()) },
   unix: { share: 80, run: () => talk(new Peer({ path: places.unix })) },
   halfClose: {
     share: 150,
@@ -143,6 +145,22 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
       socket.pause();
       await wait(PATIENCE_MS);
       socket.destroy();
+    },
+  },
+  steadyReader: {
+    share: 4,
+    async run() {
+      const { socket } = dial(places.steady);
+      socket.on('error', () => {});
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      let received = 0;
+      // No more is asked of the kernel than is read here, and that is little at a time.
+      for await (const chunk of socket) {
+        received += (chunk as Buffer).length;
+        await wait(STEADY_PAUSE_MS);
+      }
+      await closed;
+      if (received !== STEADY_BYTES) throw new Error('cut, though it read');
     },
   },
   slow: {

@@ -1,10 +1,15 @@
 /** What the processes of the soak tell each other. */
 
+/** What a steady slow reader is served; many times what its deadline would let through at once. */
+export const STEADY_BYTES = 1024 * 1024;
+
 /** Where the servers listen. */
 export interface Places {
   level: number;
   edge: number;
   source: number;
+  /** Sends {@link STEADY_BYTES}, then its FIN. */
+  steady: number;
   http: number;
   file: number;
   webSocket: number;

@@ -13,7 +13,7 @@ import { TcpServer } from '../../src/net/tcp-server';
 import { UnixServer } from '../../src/net/unix-server';
 import type { SystemError } from '../../src/sys/errno';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
-import type { Places, ServerReport } from './messages';
+import { type Places, type ServerReport, STEADY_BYTES } from './messages';
 
 const WRITE_TIMEOUT_MS = 1_000;
 const IDLE_TIMEOUT_MS = 3_000;
@@ -59,6 +59,19 @@ source.on('connection', (connection) => {
   setSocketOption(connection.fd, 'sendBufferBytes', 8_192);
   pour(connection);
 });
+/**
+ * Sends one large write to who reads it slowly and steadily: all of it takes several times the
+ * deadline.
+ */
+const whole = Buffer.alloc(STEADY_BYTES, 'x');
+const steady = new TcpServer({
+  ...{ port: 0, loop, writeTimeoutMs: WRITE_TIMEOUT_MS, idleTimeoutMs: WRITE_TIMEOUT_MS },
+  handler: { onData: () => {}, onClose },
+});
+steady.on('connection', (connection) => {
+  setSocketOption(connection.fd, 'sendBufferBytes', 32 * 1024);
+  connection.end(whole);
+});
 const path = join(tmpdir(), `epoll-ffi-soak-${process.pid}.sock`);
 const unix = new UnixServer({ path, loop, handler: echo });
 const webSocket = new WebSocketServer({ port: 0, loop, pingIntervalMs: 2_000 });
@@ -85,7 +98,7 @@ const file = new TcpServer({
   },
 });
 
-const servers = [level, edge, source, unix, http, file];
+const servers = [level, edge, source, steady, unix, http, file];
 for (const server of servers) server.on('connection', count).on('error', note);
 webSocket.on('connection', count).on('error', note);
 
@@ -118,6 +131,7 @@ process.on('exit', () => {
 process.on('disconnect', () => process.exit());
 const places: Places = {
   ...{ level: level.port, edge: edge.port, source: source.port, http: http.port },
+  steady: steady.port,
   file: file.port,
   ...{ webSocket: webSocket.port, unix: path },
 };

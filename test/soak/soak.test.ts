@@ -14,6 +14,7 @@ test('2,000 connections of all kinds leave nothing behind', async () => {
     'unix',
     'reset',
     'neverReads',
+    'steadyReader',
     'halfFrame',
     'halfHead',
     'silent',

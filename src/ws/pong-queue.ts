@@ -1,0 +1,37 @@
+/**
+ * Pongs for a peer that pings and does not read. A pong that must wait is a small write with all
+ * that this costs, so no more than {@link MAX_WAITING_PONGS} wait for each socket; of the pings after
+ * that the most recent alone is answered, when there is room again, as RFC 6455, 5.5.3 allows.
+ */
+import type { WriteCallback } from '../net/write-queue';
+
+/** Pongs that may wait in the queue of a connection; one more is kept back. */
+export const MAX_WAITING_PONGS = 16;
+
+/** The pongs of one socket that are not with the kernel. */
+export class PongQueue {
+  #waiting = 0;
+  #latest: Buffer | null = null;
+  readonly #send: (data: Buffer, onSent: WriteCallback) => void;
+
+  constructor(send: (data: Buffer, onSent: WriteCallback) => void) {
+    this.#send = send;
+  }
+
+  /** Answer a ping with `data`, which is copied if it must be kept back. */
+  push(data: Buffer): void {
+    if (this.#waiting >= MAX_WAITING_PONGS) {
+      this.#latest = Buffer.from(data);
+      return;
+    }
+    this.#waiting += 1;
+    this.#send(data, this.#onSent);
+  }
+
+  readonly #onSent = (error?: Error): void => {
+    this.#waiting -= 1;
+    const latest = this.#latest;
+    this.#latest = null;
+    if (latest !== null && error === undefined) this.push(latest);
+  };
+}
