@@ -152,7 +152,7 @@ describe('errors', () => {
         code: 'EPERM',
         syscall: 'epoll_ctl',
         fd: file,
-        message: expect.stringContaining('is a regular file or directory'),
+        message: expect.stringContaining('is a regular file, which'),
       }),
     );
   });
