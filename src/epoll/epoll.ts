@@ -6,13 +6,23 @@
  * the same epoll fd (see {@link Epoll.fromFd}).
  */
 
+import { fstatSync } from 'node:fs';
 import {
   createEventBuffer,
   EVENT_DATA_HIGH_WORD,
   EVENT_DATA_LOW_WORD,
   EVENT_MASK_WORD,
+  MAX_EVENTS,
 } from '../sys/abi';
-import { checkFd, checkUint, invalidType, outOfRange } from '../sys/check';
+import {
+  checkFd,
+  checkInteger,
+  checkMask,
+  checkOptions,
+  checkUint,
+  invalidType,
+  outOfRange,
+} from '../sys/check';
 import * as constants from '../sys/constants';
 import { epollCreate1, epollCtl, epollWait } from '../sys/epoll';
 import { errno, SystemError, unwrap } from '../sys/errno';
@@ -54,6 +64,10 @@ export interface EpollOptions {
 
 const { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC } = constants;
 
+const OPTIONS = ['maxEvents'] as const;
+/** The names of {@link WaitOptions}. */
+export const WAIT_OPTIONS: readonly string[] = ['timeoutMs', 'signalMask'];
+
 const MAX_DATA = 0xffff_ffff_ffff_ffffn;
 const LOW_HALF = 0xffff_ffffn;
 const HALF_BITS = 32n;
@@ -71,7 +85,10 @@ export class Epoll {
    * parameter is for {@link Epoll.fromFd}.
    */
   constructor(options: EpollOptions = {}, fd?: number) {
-    this.#events = new EventList(options.maxEvents);
+    checkOptions('Epoll', options, OPTIONS);
+    const { maxEvents = 256 } = options;
+    checkInteger('maxEvents', maxEvents, 1, MAX_EVENTS);
+    this.#events = new EventList(maxEvents);
     if (fd !== undefined) checkFd(fd);
     this.#fd = fd ?? own(unwrap(epollCreate1(EPOLL_CLOEXEC), 'epoll_create1'));
   }
@@ -128,10 +145,8 @@ export class Epoll {
    * handlers can run. Throws a TypeError or RangeError for options, a timeout or mask that is not defined.
    */
   wait(options: WaitOptions = {}): EventList {
-    // A number, as epoll_wait(2) takes it, would be no timeout at all.
-    if (typeof options !== 'object' || options === null) {
-      throw invalidType('options', 'an object', options);
-    }
+    // A number, as epoll_wait(2) takes it, would be no timeout at all; nor would a `timeout`.
+    checkOptions('Epoll.wait', options, WAIT_OPTIONS);
     const { timeoutMs = Infinity, signalMask } = options;
     checkTimeout(timeoutMs);
     const list = this.#events;
@@ -150,6 +165,7 @@ export class Epoll {
    * the number of events; allocates nothing.
    */
   waitInto(list: EventList, timeoutMs: number): number {
+    if (!(list instanceof EventList)) throw invalidType('list', 'an EventList', list);
     const outcome = epollWait(this.#open(), list.words, list.capacity, timeoutMs);
     const count = this.#counted(outcome, 'epoll_wait');
     list.length = count;
@@ -190,11 +206,12 @@ export class Epoll {
   }
 
   #control(op: number, fd: number, events: number, data: EventData | bigint | undefined): void {
-    checkUint('events', events);
+    checkFd(fd);
+    const mask = checkMask('events', events);
     if (data === undefined) writeData(fd, 0);
     else if (typeof data === 'bigint') writeBigData(data);
     else writeHalves(data);
-    scratch[EVENT_MASK_WORD] = events;
+    scratch[EVENT_MASK_WORD] = mask;
     const outcome = epollCtl(this.#open(), op, fd, scratch);
     if (outcome < 0) throw controlError(outcome, fd);
   }
@@ -209,7 +226,7 @@ function controlError(outcome: number, fd: number): SystemError {
   switch (-outcome) {
     case EPERM:
       return new SystemError('epoll_ctl', outcome, {
-        reason: `fd ${fd} is a regular file or directory, which is always ready and cannot be watched`,
+        reason: `fd ${fd} is ${kindOf(fd)}, which is always ready and cannot be watched`,
         fd,
       });
     case EBADF:
@@ -221,6 +238,15 @@ function controlError(outcome: number, fd: number): SystemError {
     default:
       return new SystemError('epoll_ctl', outcome, { fd });
   }
+}
+
+/** What an fd is that epoll refuses. */
+function kindOf(fd: number): string {
+  const stats = fstatSync(fd);
+  if (stats.isFile()) return 'a regular file';
+  if (stats.isDirectory()) return 'a directory';
+  if (stats.isCharacterDevice()) return 'a device such as /dev/null';
+  return stats.isBlockDevice() ? 'a block device' : 'of a kind without events';
 }
 
 function writeData(low: number, high: number): void {

@@ -53,6 +53,7 @@ export class EventList implements Iterable<ReadyEvent> {
 
   /** The mask of event `index`, unsigned. */
   events(index: number): number {
+    this.#check(index);
     return this.words[index * EVENT_WORDS + EVENT_MASK_WORD] as number;
   }
 
@@ -63,11 +64,13 @@ export class EventList implements Iterable<ReadyEvent> {
 
   /** The low half of `data.u64` of event `index`: the fd, unless `add` was given other data. */
   low(index: number): number {
+    this.#check(index);
     return this.words[index * EVENT_WORDS + EVENT_DATA_LOW_WORD] as number;
   }
 
   /** The high half of `data.u64` of event `index`: 0, unless `add` was given other data. */
   high(index: number): number {
+    this.#check(index);
     return this.words[index * EVENT_WORDS + EVENT_DATA_HIGH_WORD] as number;
   }
 
@@ -77,6 +80,12 @@ export class EventList implements Iterable<ReadyEvent> {
    */
   data64(index: number): bigint {
     return (BigInt(this.high(index)) << HALF_BITS) | BigInt(this.low(index));
+  }
+
+  #check(index: number): void {
+    if (typeof index !== 'number' || index >>> 0 !== index || index >= this.capacity) {
+      checkInteger('index', index, 0, this.capacity - 1);
+    }
   }
 
   /** Iterates over the events: `for (const { fd, events } of epoll.wait())`. */

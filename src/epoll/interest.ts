@@ -4,6 +4,7 @@
  * A mask is unsigned. EPOLLET is bit 31, so a plain `|` gives a negative number: store `mask >>> 0`
  * and test with `(mask & flag) !== 0`.
  */
+import { checkMask, checkOptions, invalidType } from '../sys/check';
 import * as constants from '../sys/constants';
 
 /** What to wait for, in words. */
@@ -34,8 +35,25 @@ const FLAGS: ReadonlyArray<readonly [keyof InterestOptions, number]> = [
   ['exclusive', constants.EPOLLEXCLUSIVE],
 ];
 
-/** The mask for `options`: `interestMask({ readable: true, edge: true }) === 0x8000_0001`. */
+const OPTIONS: readonly string[] = FLAGS.map(([name]) => name);
+
+/**
+ * The mask for `options`: `interestMask({ readable: true, edge: true }) === 0x8000_0001`. Throws a
+ * TypeError that names a wrong option.
+ */
 export function interestMask(options: InterestOptions): number {
+  checkOptions('interestMask', options, OPTIONS);
+  for (const [name] of FLAGS) {
+    const value = options[name];
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw invalidType(`options.${name}`, 'a boolean', value);
+    }
+  }
+  return maskOfWords(options);
+}
+
+/** As {@link interestMask}, for options that were checked, and may have others beside. */
+export function maskOfWords(options: InterestOptions): number {
   let mask = 0;
   for (const [name, flag] of FLAGS) {
     if (options[name] === true) mask |= flag;
@@ -51,7 +69,7 @@ const NAMES = Object.entries(constants).filter(
 /** A mask in the kernel's words: `formatEvents(0x2001) === 'EPOLLIN|EPOLLRDHUP'`. */
 export function formatEvents(mask: number): string {
   const words: string[] = [];
-  let rest = mask >>> 0;
+  let rest = checkMask('mask', mask);
   for (const [name, flag] of NAMES) {
     if ((rest & flag) === 0) continue;
     words.push(name);

@@ -2,12 +2,12 @@
  * poll(2) and select(2) in one call each, for small scripts and for comparison with epoll. Both
  * block this thread, and all its JavaScript, until something is ready or the time is up.
  */
-import { checkFd, invalidType } from '../sys/check';
+import { checkFd, checkObject, checkOptions, invalidType } from '../sys/check';
 import { errno, SystemError } from '../sys/errno';
 import { PollList, ppoll } from '../sys/poll';
 import { FdSet, select, type Timeval } from '../sys/select';
 import { encodeSignalSet } from '../sys/signal-set';
-import type { WaitOptions } from './epoll';
+import { WAIT_OPTIONS, type WaitOptions } from './epoll';
 import type { ReadyEvent } from './event-list';
 import { checkTimeout, toTimespec } from './timeout';
 
@@ -20,18 +20,21 @@ const { EINTR } = errno;
  * POLLERR, POLLHUP, and POLLNVAL for an fd that is not open. Regular files are always ready. Throws
  * a {@link SystemError}: EINVAL for more fds than RLIMIT_NOFILE. Blocks. See ppoll(2).
  */
-export function pollFds(
-  interests: readonly ReadyEvent[],
-  { timeoutMs = Infinity, signalMask }: WaitOptions = {},
-): ReadyEvent[] {
+export function pollFds(interests: readonly ReadyEvent[], options: WaitOptions = {}): ReadyEvent[] {
   if (!Array.isArray(interests)) throw invalidType('interests', 'an array', interests);
+  checkOptions('pollFds', options, WAIT_OPTIONS);
+  const { timeoutMs = Infinity, signalMask } = options;
   checkTimeout(timeoutMs);
   const mask = signalMask === undefined ? null : encodeSignalSet(signalMask, 'signalMask');
   const list = new PollList(Math.max(1, interests.length));
-  interests.forEach(({ fd, events }, index) => {
-    checkFd(fd);
+  // By index, so that a hole in the list is refused and not skipped.
+  for (let index = 0; index < interests.length; index += 1) {
+    const interest: unknown = interests[index];
+    checkObject(`interests[${index}]`, interest);
+    const { fd, events } = interest as ReadyEvent;
+    checkFd(fd, `interests[${index}].fd`);
     list.set(index, fd, events);
-  });
+  }
   const outcome = ppoll(list.bytes, interests.length, toTimespec(timeoutMs), mask);
   if (outcome < 0 && outcome !== -EINTR) throw new SystemError('ppoll', outcome);
   const ready: ReadyEvent[] = [];
@@ -67,13 +70,13 @@ export interface SelectOptions {
  * 1,024 or more, which select(2) cannot take, and a {@link SystemError}: EBADF if one is not open.
  * Blocks. See select(2).
  */
-export function selectFds({
-  readable = [],
-  writable = [],
-  exceptional = [],
-  timeoutMs = Infinity,
-}: SelectOptions): SelectSets {
+export function selectFds(options: SelectOptions): SelectSets {
+  checkOptions('selectFds', options, SELECT_OPTIONS);
+  const { readable = [], writable = [], exceptional = [], timeoutMs = Infinity } = options;
   checkTimeout(timeoutMs);
+  for (const [name, list] of Object.entries({ readable, writable, exceptional })) {
+    if (!Array.isArray(list)) throw invalidType(`options.${name}`, 'an array of fds', list);
+  }
   const lists = [readable, writable, exceptional];
   const [read, write, except] = lists.map((list) => new FdSet(list)) as [FdSet, FdSet, FdSet];
   const nfds = Math.max(0, ...lists.flat().map((fd) => fd + 1));
@@ -87,6 +90,8 @@ export function selectFds({
     exceptional: ready(exceptional, except),
   };
 }
+
+const SELECT_OPTIONS = ['readable', 'writable', 'exceptional', 'timeoutMs'];
 
 const NANOSECONDS_PER_MICROSECOND = 1_000;
 const MICROSECONDS_PER_SECOND = 1_000_000;

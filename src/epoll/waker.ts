@@ -51,8 +51,9 @@ export class Waker {
     if (written !== -EAGAIN) unwrap(written, 'write', { fd: this.#fd });
   }
 
-  /** Make the fd unreadable again. Returns whether it had been woken. Does not block. */
+  /** Make the fd unreadable again. Returns whether it had been woken; false once closed. Does not block. */
   drain(): boolean {
+    if (this.#fd < 0) return false;
     const bytes = read(this.#fd, counter);
     if (bytes === -EAGAIN) return false;
     unwrap(bytes, 'read', { fd: this.#fd });

@@ -2,6 +2,7 @@
 import { extname } from 'node:path';
 import { contentType as typeOf } from 'mime-types';
 import { z } from 'zod';
+import { dateField } from '../loop/option-fields';
 import { parseOptions } from '../loop/options';
 
 /** Options of {@link sendFile}, and of each file of {@link serveFiles}. */
@@ -30,7 +31,7 @@ export const sendFileOptionFields = {
       z.string().regex(ETAG, { error: 'expected an entity tag, with its quotes' }),
     ])
     .default(true),
-  lastModified: z.union([z.boolean(), z.date()]).default(true),
+  lastModified: z.union([z.boolean(), dateField]).default(true),
 };
 
 const schema = z.strictObject({

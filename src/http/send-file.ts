@@ -7,7 +7,7 @@ import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 import { closedError } from '../net/connection-writer';
-import { invalidType } from '../sys/check';
+import { checkObject, invalidType } from '../sys/check';
 import { answerFile } from './file-answer';
 import { endResponse, sendBody } from './file-body';
 import { borrowFile, openFile, type RegularFile } from './regular-file';
@@ -40,6 +40,7 @@ export async function sendFile(
   file: string | Buffer | URL | number,
   options: SendFileOptions = {},
 ): Promise<FileOutcome> {
+  checkResponse(response);
   const settings = fileSettings(options, pathText(file));
   checkUnanswered(response);
   if (typeof file === 'number') return sendOpenFile(response, borrowFile(file), settings);
@@ -73,6 +74,21 @@ export function unsent({ statusCode }: ServerResponse): FileOutcome {
   return { statusCode, complete: false, error: closedError() };
 }
 
+/** A URL of any realm, known as node:fs knows one. */
+function isUrl(file: unknown): file is URL {
+  if (typeof file !== 'object' || file === null) return false;
+  const { href, protocol } = file as Partial<URL>;
+  return typeof href === 'string' && typeof protocol === 'string';
+}
+
+/** By what is used of it, so that the response of a framework will do. */
+function checkResponse(response: unknown): void {
+  checkObject('response', response);
+  const { writeHead, req } = response as Partial<ServerResponse>;
+  if (typeof writeHead === 'function' && typeof req === 'object') return;
+  throw invalidType('response', 'a ServerResponse', response);
+}
+
 function checkUnanswered(response: ServerResponse): void {
   if (!response.headersSent && !response.writableEnded) return;
   const error = new Error('the response has been answered already');
@@ -83,6 +99,6 @@ function pathText(file: string | Buffer | URL | number): string | null {
   if (typeof file === 'number') return null;
   if (typeof file === 'string') return file;
   if (types.isUint8Array(file)) return Buffer.from(file).toString('latin1');
-  if (file instanceof URL) return fileURLToPath(file);
+  if (isUrl(file)) return fileURLToPath(file);
   throw invalidType('file', 'a path (string, Buffer or URL) or an fd', file);
 }

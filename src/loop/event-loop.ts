@@ -12,6 +12,7 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 import { EventList } from '../epoll/event-list';
 import { Waker } from '../epoll/waker';
+import { checkFd, checkMask } from '../sys/check';
 import { EPOLLIN } from '../sys/constants';
 import { outsideCallers } from './context';
 import {
@@ -22,7 +23,12 @@ import {
 } from './event-loop-options';
 import { LibuvWaiter } from './libuv-waiter';
 import { parseOptions } from './options';
-import { type EventHandler, Registration, type RegistrationOwner } from './registration';
+import {
+  checkHandler,
+  type EventHandler,
+  Registration,
+  type RegistrationOwner,
+} from './registration';
 import { SlowBatches } from './slow-batches';
 import { SpinBudget } from './spin-budget';
 import { TimerWheel } from './timer-wheel';
@@ -130,12 +136,16 @@ export class EventLoop implements RegistrationOwner {
    * Watch `fd` for `events`, a mask of EPOLLIN and so on; `handler` is told of them. The fd should
    * be non-blocking, and stays the caller's: remove the registration before closing it.
    *
-   * Throws what {@link Epoll.add} throws; then nothing has changed.
+   * Throws a TypeError or RangeError for a wrong argument, and what {@link Epoll.add} throws; then
+   * nothing has changed, and `handler` is never called.
    */
   add(fd: number, events: number, handler: EventHandler): Registration {
     this.#assertOpen();
+    checkFd(fd);
+    const mask = checkMask('events', events);
+    checkHandler(handler);
     if (this.#settings.waiter !== 'inline') this.#joinWaiter();
-    const { data, former } = this.#set.add({ fd, events, handler });
+    const { data, former } = this.#set.add({ fd, events: mask, handler });
     this.#applyHeld();
     if (this.#phase === 'idle') this.#schedule();
     if (former !== null) this.#revoke(former);
@@ -154,7 +164,8 @@ export class EventLoop implements RegistrationOwner {
 
   /** For {@link Registration}. */
   modify(registration: Registration, events: number): void {
-    if (this.isActive(registration)) this.#set.modify(registration.fd, registration, events);
+    const mask = checkMask('events', events);
+    if (this.isActive(registration)) this.#set.modify(registration.fd, registration, mask);
   }
 
   /** For {@link Registration}. */
@@ -164,8 +175,9 @@ export class EventLoop implements RegistrationOwner {
 
   /** For {@link Registration}. */
   requeue(registration: Registration, events: number): void {
-    if (events === 0 || !this.isActive(registration)) return;
-    if (this.#set.slots.addPending(registration, events)) this.#ready.push(registration);
+    const mask = checkMask('events', events);
+    if (mask === 0 || !this.isActive(registration)) return;
+    if (this.#set.slots.addPending(registration, mask)) this.#ready.push(registration);
     if (this.#phase !== 'leading') this.#schedule();
   }
 

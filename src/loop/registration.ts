@@ -5,6 +5,7 @@
  * slot-table.ts).
  */
 import type { EventData } from '../epoll/epoll';
+import { checkObject, invalidType } from '../sys/check';
 import { SystemError } from '../sys/errno';
 import { closeOwned } from '../sys/ownership';
 
@@ -35,6 +36,18 @@ export function closeRefused(fd: number, error: unknown): boolean {
   if (error instanceof SystemError && error.code === 'EEXIST') return false;
   closeOwned(fd);
   return true;
+}
+
+/** `handler` must have the methods of an {@link EventHandler}: when it is called it is too late. */
+export function checkHandler(handler: unknown): void {
+  checkObject('handler', handler);
+  const { onEvents, onRevoked } = handler as Record<string, unknown>;
+  if (typeof onEvents !== 'function') {
+    throw invalidType('handler.onEvents', 'a function', onEvents);
+  }
+  if (typeof onRevoked !== 'function') {
+    throw invalidType('handler.onRevoked', 'a function', onRevoked);
+  }
 }
 
 /** What a registration needs of its loop. */

@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
+import { signalField } from '../loop/option-fields';
 import { parseOptions } from '../loop/options';
 import { MAX_DELAY_MS } from '../loop/timer-wheel';
 import { outOfRange } from '../sys/check';
@@ -57,7 +58,7 @@ const PORT_MAX = 65_535;
 const commonFields = {
   ...connectionOptionFields,
   connectTimeoutMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
-  signal: z.instanceof(AbortSignal).optional(),
+  signal: signalField.optional(),
   loop: z.instanceof(EventLoop).optional(),
 };
 

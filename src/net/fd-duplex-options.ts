@@ -3,6 +3,7 @@ import { constants as fsConstants, fstatSync } from 'node:fs';
 import type { DuplexOptions } from 'node:stream';
 import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
+import { signalField } from '../loop/option-fields';
 import { parseOptions } from '../loop/options';
 import { INT32_MAX, invalidType } from '../sys/check';
 import { F_GETFL, SO_ACCEPTCONN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../sys/constants';
@@ -54,7 +55,7 @@ const streamFields = {
   highWaterMark: bytes,
   readableHighWaterMark: bytes,
   writableHighWaterMark: bytes,
-  signal: z.instanceof(AbortSignal).optional(),
+  signal: signalField.optional(),
 };
 const connectionSchema = z.strictObject(streamFields);
 const fdSchema = z.strictObject({

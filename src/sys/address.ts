@@ -4,7 +4,15 @@
  * looked up, that is the work of `node:dns`.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { checkInteger, checkWhole, invalidType, outOfRange } from './check';
+import {
+  bytesOf,
+  checkInteger,
+  checkObject,
+  checkWhole,
+  dataOf,
+  invalidType,
+  outOfRange,
+} from './check';
 import { AF_INET, AF_INET6 } from './constants';
 import { declare } from './libc';
 
@@ -48,7 +56,9 @@ const text = new Uint8Array(46);
  * connect(2) take them. Throws a RangeError for anything but an IP address, for a port past 65535,
  * and for a zone ("fe80::1%eth0") that names no interface.
  */
-export function encodeAddress({ address, port }: Omit<SocketAddress, 'family'>): Uint8Array {
+export function encodeAddress(where: Omit<SocketAddress, 'family'>): Uint8Array {
+  checkObject('address', where);
+  const { address, port } = where;
   if (typeof address !== 'string') throw invalidType('address', 'a string', address);
   checkInteger('port', port, 0, PORT_MAX);
   if (isIPv4(address)) return encodeIPv4(address, port);
@@ -110,17 +120,18 @@ function scopeOf(zone: string, address: string): number {
  * other than IPv4 and IPv6 (a unix socket), and for bytes too short to be an address.
  */
 export function decodeAddress(bytes: Uint8Array): SocketAddress | null {
-  checkWhole(bytes, 'bytes');
-  if (bytes.byteLength < IPV4_BYTES) return null;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = checkWhole(bytes, 'bytes');
+  if (length < IPV4_BYTES) return null;
+  const all = bytesOf(bytes);
+  const view = dataOf(all);
   const family = view.getUint16(0, true);
   const port = view.getUint16(PORT_BYTE);
   if (family === AF_INET) {
-    const address = printAddress(AF_INET, bytes.subarray(IPV4_ADDRESS_BYTE, IPV6_ADDRESS_BYTE));
+    const address = printAddress(AF_INET, all.subarray(IPV4_ADDRESS_BYTE, IPV6_ADDRESS_BYTE));
     return { family: 'IPv4', address, port };
   }
-  if (family !== AF_INET6 || bytes.byteLength < IPV6_BYTES) return null;
-  const address = printAddress(AF_INET6, bytes.subarray(IPV6_ADDRESS_BYTE, IPV6_SCOPE_BYTE));
+  if (family !== AF_INET6 || length < IPV6_BYTES) return null;
+  const address = printAddress(AF_INET6, all.subarray(IPV6_ADDRESS_BYTE, IPV6_SCOPE_BYTE));
   return { family: 'IPv6', address: address + zoneOf(view.getUint32(IPV6_SCOPE_BYTE, true)), port };
 }
 
@@ -133,7 +144,7 @@ export function decodeAddress(bytes: Uint8Array): SocketAddress | null {
 export function addressNetwork(bytes: Uint8Array): number | bigint | null {
   const length = checkWhole(bytes, 'bytes');
   if (length < IPV4_BYTES) return null;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  const view = dataOf(bytes);
   const family = view.getUint16(0, true);
   if (family === AF_INET) return view.getUint32(IPV4_ADDRESS_BYTE);
   if (family !== AF_INET6 || length < IPV6_BYTES) return null;

@@ -7,11 +7,14 @@ import { inspect, types } from 'node:util';
 
 const { isInt32Array, isUint32Array, isUint8Array } = types;
 
-// The getter itself: an object's own `byteLength`, or a subclass's, could say anything.
+// The getters themselves: an object's own `byteLength`, or a subclass's, could say anything.
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const byteLength = Object.getOwnPropertyDescriptor(typedArray, 'byteLength')?.get as (
-  this: Bytes,
-) => number;
+function getterOf<T>(name: 'buffer' | 'byteLength' | 'byteOffset'): (this: Bytes) => T {
+  return Object.getOwnPropertyDescriptor(typedArray, name)?.get as (this: Bytes) => T;
+}
+const byteLength = getterOf<number>('byteLength');
+const byteOffset = getterOf<number>('byteOffset');
+const bufferOf = getterOf<ArrayBuffer>('buffer');
 
 /** The smallest C `int`. */
 export const INT32_MIN = -0x8000_0000;
@@ -72,6 +75,42 @@ export function checkUint(name: string, value: unknown): void {
   }
 }
 
+/**
+ * A mask, signed or unsigned: bit 31 makes what `|` gives a negative number, and EPOLLET is bit 31.
+ * Returns it unsigned.
+ */
+export function checkMask(name: string, value: unknown): number {
+  if (typeof value !== 'number' || (value >>> 0 !== value && (value | 0) !== value)) {
+    checkInteger(name, value, INT32_MIN, UINT32_MAX);
+  }
+  return (value as number) >>> 0;
+}
+
+/** `value` must be an object. */
+export function checkObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw invalidType(name, 'an object', value);
+}
+
+/** `options` must be an object, and must have no other names than `names`. */
+export function checkOptions(
+  owner: string,
+  options: unknown,
+  names: readonly string[],
+): asserts options is object {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidType('options', 'an object', options);
+  }
+  // Makes no list of the names: waits have options too.
+  for (const name in options) {
+    if (!names.includes(name)) throw unknownOption(owner, name, names);
+  }
+}
+
+function unknownOption(owner: string, name: string, names: readonly string[]): Coded<TypeError> {
+  const text = `Invalid options of ${owner}: unrecognized "${name}" (there is ${names.join(', ')})`;
+  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
 /** A file descriptor: an integer from 0 to 2**31 - 1. Whether it is open, the kernel says. */
 export function checkFd(value: unknown, name = 'fd'): void {
   if (typeof value !== 'number' || (value & INT32_MAX) !== value) {
@@ -83,6 +122,15 @@ export function checkFd(value: unknown, name = 'fd'): void {
 export function checkBytes(view: unknown, length: unknown, name = 'buffer'): void {
   if (!isUint8Array(view)) throw invalidType(name, 'a Buffer or Uint8Array', view);
   checkLength(length, byteLength.call(view));
+}
+
+/** As {@link checkBytes}, where a `length` of undefined is all there is. Returns the length. */
+export function checkPart(view: unknown, length: number | undefined, name = 'buffer'): number {
+  if (!isUint8Array(view)) throw invalidType(name, 'a Buffer or Uint8Array', view);
+  const available = byteLength.call(view);
+  if (length === undefined) return available;
+  checkLength(length, available);
+  return length;
 }
 
 /** A buffer that is used whole. Returns its true length, which is what C must be told. */
@@ -104,4 +152,21 @@ export function checkLength(length: unknown, available: number): void {
   if (typeof length !== 'number' || length >>> 0 !== length || length > available) {
     checkInteger('length', length, 0, available);
   }
+}
+
+const NOTHING = new ArrayBuffer(0);
+
+/** The bytes of a view that was checked, whatever its class or its own fields say of them. */
+export function bytesOf(view: Bytes): Uint8Array {
+  const length = byteLength.call(view);
+  // One that was detached has no buffer to make another view of.
+  if (length === 0) return new Uint8Array(NOTHING);
+  return new Uint8Array(bufferOf.call(view), byteOffset.call(view), length);
+}
+
+/** As {@link bytesOf}, to read and write numbers in. */
+export function dataOf(view: Bytes): DataView {
+  const length = byteLength.call(view);
+  if (length === 0) return new DataView(NOTHING);
+  return new DataView(bufferOf.call(view), byteOffset.call(view), length);
 }

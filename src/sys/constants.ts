@@ -251,6 +251,12 @@ export const IN_CREATE = 0x100;
 export const IN_DELETE = 0x200;
 export const IN_DELETE_SELF = 0x400;
 export const IN_MOVE_SELF = 0x800;
+/** IN_CLOSE_WRITE and IN_CLOSE_NOWRITE. */
+export const IN_CLOSE = 0x018;
+/** IN_MOVED_FROM and IN_MOVED_TO. */
+export const IN_MOVE = 0x0c0;
+/** All of the above. */
+export const IN_ALL_EVENTS = 0xfff;
 export const IN_UNMOUNT = 0x2000;
 export const IN_Q_OVERFLOW = 0x4000;
 export const IN_IGNORED = 0x8000;

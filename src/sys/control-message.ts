@@ -2,7 +2,7 @@
  * Control messages, as the macros of cmsg(3) walk and build them: what travels beside the bytes of a
  * message, such as fds (SCM_RIGHTS) and the sender's identity (SCM_CREDENTIALS).
  */
-import { checkInt, checkWhole, outOfRange } from './check';
+import { bytesOf, checkInt, checkWhole, dataOf, outOfRange } from './check';
 import { alignControl, CMSGHDR, controlSpace, UCRED } from './message-abi';
 
 /** One `struct cmsghdr` with its data. */
@@ -42,7 +42,7 @@ export function appendControl(room: Buffer, used: number, message: ControlMessag
   room.writeUInt32LE(DATA_BYTE + length, start + CMSGHDR.length);
   room.writeInt32LE(level, start + CMSGHDR.level);
   room.writeInt32LE(type, start + CMSGHDR.type);
-  room.set(new Uint8Array(data.buffer, data.byteOffset, length), start + DATA_BYTE);
+  room.set(bytesOf(data), start + DATA_BYTE);
   return end;
 }
 
@@ -66,7 +66,7 @@ export function parseControl(bytes: Buffer): ControlMessage[] {
 export function decodeCredentials(bytes: Uint8Array): Credentials {
   const length = checkWhole(bytes, 'bytes');
   if (length < UCRED.bytes) throw outOfRange('bytes.byteLength', `>= ${UCRED.bytes}`, length);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  const view = dataOf(bytes);
   return {
     pid: view.getInt32(UCRED.pid, true),
     uid: view.getUint32(UCRED.uid, true),

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
+import { checkInt, checkObject, invalidType } from './check';
 
 /** Error numbers by name, positive as in `<errno.h>`: `errno.EAGAIN === 11`. */
 export const errno: Readonly<typeof constants.errno> = constants.errno;
@@ -16,11 +17,13 @@ for (const [name, value] of Object.entries(errno)) {
 
 /** The name of an error number, positive or negative: `errnoName(-11) === 'EAGAIN'`. */
 export function errnoName(value: number): string {
+  checkInt('value', value);
   return names.get(Math.abs(value)) ?? `errno ${Math.abs(value)}`;
 }
 
 /** The text for an error number, positive or negative: "resource temporarily unavailable". */
 export function errnoText(value: number): string {
+  checkInt('value', value);
   return getSystemErrorMap().get(-Math.abs(value))?.[1] ?? 'unknown error';
 }
 
@@ -46,7 +49,10 @@ export class SystemError extends Error {
   declare readonly port?: number;
 
   /** `value` is an errno of either sign, as `sys` functions return it. */
-  constructor(syscall: string, value: number, { reason, ...where }: SystemErrorDetail = {}) {
+  constructor(syscall: string, value: number, detail: SystemErrorDetail = {}) {
+    if (typeof syscall !== 'string') throw invalidType('syscall', 'a string', syscall);
+    checkObject('detail', detail);
+    const { reason, ...where } = detail;
     const code = errnoName(value);
     super(`${syscall} ${code}: ${reason ?? errnoText(value)}`);
     this.name = 'SystemError';
@@ -59,6 +65,7 @@ export class SystemError extends Error {
 
 /** Pass `n >= 0` through; throw a {@link SystemError} for `-errno`. */
 export function unwrap(n: number, syscall: string, detail?: SystemErrorDetail): number {
+  if (typeof n !== 'number') throw invalidType('n', 'a number', n);
   if (n < 0) throw new SystemError(syscall, n, detail);
   return n;
 }

@@ -6,8 +6,8 @@ import {
   checkFd,
   checkInt,
   checkInteger,
+  checkMask,
   checkRoom,
-  checkUint,
   invalidType,
   outOfRange,
 } from './check';
@@ -58,8 +58,7 @@ export function dup3(oldFd: number, newFd: number, flags: number): number {
 export function memfdCreate(name: string, flags: number): number {
   if (typeof name !== 'string') throw invalidType('name', 'a string', name);
   if (name.includes('\0')) throw outOfRange('name', 'a string without NUL', name);
-  checkUint('flags', flags);
-  return result(native.memfd_create(name, flags));
+  return result(native.memfd_create(name, checkMask('flags', flags)));
 }
 
 /**

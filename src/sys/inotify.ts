@@ -3,7 +3,7 @@
  * results are `n >= 0` or `-errno`.
  */
 import koffi from 'koffi';
-import { checkBytes, checkFd, checkInt, checkUint } from './check';
+import { bytesOf, checkBytes, checkFd, checkInt, checkMask } from './check';
 import { declare, result } from './libc';
 import { encodePath } from './path';
 
@@ -60,8 +60,7 @@ export function inotifyInit1(flags: number): number {
 export function inotifyAddWatch(fd: number, path: string | Uint8Array, mask: number): number {
   checkFd(fd);
   const bytes = encodePath(path);
-  checkUint('mask', mask);
-  return result(native.inotify_add_watch(fd, bytes, mask));
+  return result(native.inotify_add_watch(fd, bytes, checkMask('mask', mask)));
 }
 
 /**
@@ -81,7 +80,8 @@ export function inotifyRmWatch(fd: number, wd: number): number {
  */
 export function decodeInotifyEvents(bytes: Uint8Array, length: number): InotifyEvent[] {
   checkBytes(bytes, length, 'bytes');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  const all = bytesOf(bytes);
+  const view = new DataView(all.buffer, all.byteOffset, length);
   const events: InotifyEvent[] = [];
   let at = 0;
   while (at + INOTIFY_EVENT_BYTES <= length) {
@@ -92,7 +92,7 @@ export function decodeInotifyEvents(bytes: Uint8Array, length: number): InotifyE
       wd: view.getInt32(at, true),
       mask: view.getUint32(at + MASK_BYTE, true),
       cookie: view.getUint32(at + COOKIE_BYTE, true),
-      name: copyName(bytes, nameAt, end),
+      name: copyName(all, nameAt, end),
     });
     at = end;
   }

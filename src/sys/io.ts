@@ -2,7 +2,7 @@
  * The calls that work on any fd: read(2), write(2), close(2), fcntl(2), and eventfd(2). Arguments
  * are checked, results are `n >= 0` or `-errno`.
  */
-import { checkBytes, checkFd, checkInt, checkUint, outOfRange } from './check';
+import { checkFd, checkInt, checkPart, checkUint, outOfRange } from './check';
 import { F_GETFL, F_SETFL, O_NONBLOCK } from './constants';
 import { declare, result } from './libc';
 
@@ -44,26 +44,26 @@ const INTEGER_OPERATIONS: ReadonlySet<number> = new Set([
 /**
  * `ssize_t read(int fd, void *buf, size_t count)`
  *
- * Reads up to `length` bytes to the start of `buffer`. Returns the bytes read, 0 at the end, or
+ * Reads up to `length` bytes, all that fit if not given, to the start of `buffer`. Returns the bytes read, 0 at the end, or
  * -errno; -EAGAIN when a non-blocking fd has none. Blocks on a blocking fd. See read(2).
  */
-export function read(fd: number, buffer: Uint8Array, length: number = buffer?.byteLength): number {
+export function read(fd: number, buffer: Uint8Array, length?: number): number {
   checkFd(fd);
-  checkBytes(buffer, length);
-  return result(native.read(fd, buffer, length));
+  const count = checkPart(buffer, length);
+  return result(native.read(fd, buffer, count));
 }
 
 /**
  * `ssize_t write(int fd, const void *buf, size_t count)`
  *
- * Writes up to `length` bytes from the start of `buffer`. Returns the bytes written, or -errno;
+ * Writes up to `length` bytes, all of them if not given, from the start of `buffer`. Returns the bytes written, or -errno;
  * -EAGAIN when a non-blocking fd is full. A pipe or socket without a reader gives -EPIPE, and also
  * SIGPIPE, which Node ignores. Blocks on a blocking fd. See write(2).
  */
-export function write(fd: number, buffer: Uint8Array, length: number = buffer?.byteLength): number {
+export function write(fd: number, buffer: Uint8Array, length?: number): number {
   checkFd(fd);
-  checkBytes(buffer, length);
-  return result(native.write(fd, buffer, length));
+  const count = checkPart(buffer, length);
+  return result(native.write(fd, buffer, count));
 }
 
 /**

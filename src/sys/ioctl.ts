@@ -2,12 +2,16 @@
  * ioctl(2), the call with a thousand meanings, made as safe as the request number allows.
  *
  * A request of today's form carries the size of what it reads or writes (`_IOC_SIZE`), and a buffer
- * must have it. One of the old form (TIOCGWINSZ, FIONREAD) does not: it runs on memory of our own,
- * so that it cannot write past the buffer. An argument that is no buffer is so small that it is no
- * address: a request that wanted memory then gives EFAULT and writes nowhere. What cannot be checked
- * are requests that read a pointer or a count from the buffer: fill those with care.
+ * must have it; where the number is known to be wrong, the size in truth (see ioctl-sizes.ts). A
+ * request of the old form (TIOCGWINSZ, FIONREAD) carries none. Since nothing holds the kernel to
+ * either, each call runs on a guarded copy of the buffer, so that it cannot reach memory behind it. An
+ * argument that is no buffer is so small that it is no address: a request that wanted memory then
+ * gives EFAULT and writes nowhere. What cannot be checked are requests that read a pointer from the
+ * buffer: fill those with care.
  */
-import { type Bytes, checkFd, checkInteger, checkRoom, checkUint, checkWhole } from './check';
+import { type Bytes, checkFd, checkInteger, checkMask, checkRoom, outOfRange } from './check';
+import { withGuardedCopy } from './guarded-memory';
+import { isKept, knownSize } from './ioctl-sizes';
 import { declare, result } from './libc';
 
 // C's request is an unsigned long in glibc and an int in musl; the kernel reads 32 bits.
@@ -22,47 +26,38 @@ const MAX_INTEGER = 0xffff;
 
 /** What an old request reads or writes at least: an int. */
 const OLD_REQUEST_MIN_BYTES = 4;
-/** More than any old request of a fixed size: the largest, a console font, has 8,192 bytes. */
-const OLD_REQUEST_BYTES = 16_384;
-
-const scratch = new Uint8Array(OLD_REQUEST_BYTES);
+/** Room behind a buffer: the largest request without a size, a console font, has 8,192 bytes. */
+const ROOM_BYTES = 16_384;
 
 /** `_IOC_SIZE(request)`: the bytes that a request's argument has; 0 if the number does not say. */
 export function ioctlSize(request: number): number {
-  checkUint('request', request);
-  return (request >>> SIZE_SHIFT) & SIZE_MASK;
+  return (checkMask('request', request) >>> SIZE_SHIFT) & SIZE_MASK;
 }
 
 /**
  * `int ioctl(int fd, unsigned long op, ... /\* int or void *argp *\/)`
  *
  * `argument` is an integer from -1 to 65,535 for the requests that take one (or none), or a buffer
- * that the kernel reads or fills. A buffer must have the size that `request` carries; for a request
- * without a size at least 4 bytes, of which only those that are there are read and filled. Returns
- * what the request says, mostly 0, or -errno: -EBADF, -EFAULT (it wants a buffer), -EINVAL, -ENOTTY
- * (nothing that this fd knows). Whether it blocks depends on the request. See ioctl(2).
+ * that the kernel reads or fills. A buffer must have the size that `request` carries, or more where
+ * that is known to be too little (TUNSETIFF); for a request without a size at least 4 bytes. Only the
+ * bytes that are there are read and filled. Returns what the request says, mostly 0, or -errno:
+ * -EBADF, -EFAULT (it wants a buffer, or a larger one), -EINVAL, -ENOTTY (nothing that this fd knows).
+ * Whether it blocks depends on the request. See ioctl(2).
  */
 export function ioctl(fd: number, request: number, argument: number | Bytes = 0): number {
   checkFd(fd);
   const size = ioctlSize(request);
+  const number = request >>> 0;
   if (typeof argument === 'number') {
     checkInteger('argument', argument, -1, MAX_INTEGER);
     // As a long, so that -1 has its upper half.
-    return result(native.ioctl(fd, request, 'long', argument));
+    return result(native.ioctl(fd, number, 'long', argument));
   }
-  if (size === 0) return ioctlOfOld(fd, request, argument);
-  checkRoom(argument, size, 'argument');
-  return result(native.ioctl(fd, request, 'void *', argument));
-}
-
-function ioctlOfOld(fd: number, request: number, argument: Bytes): number {
-  const length = checkWhole(argument, 'argument');
-  checkRoom(argument, OLD_REQUEST_MIN_BYTES, 'argument');
-  if (length >= OLD_REQUEST_BYTES) return result(native.ioctl(fd, request, 'void *', argument));
-  const bytes = new Uint8Array(argument.buffer, argument.byteOffset, length);
-  scratch.fill(0);
-  scratch.set(bytes);
-  const outcome = result(native.ioctl(fd, request, 'void *', scratch));
-  bytes.set(scratch.subarray(0, length));
-  return outcome;
+  checkRoom(argument, Math.max(size || OLD_REQUEST_MIN_BYTES, knownSize(number)), 'argument');
+  if (isKept(number)) {
+    throw outOfRange('request', 'one whose argument is not used after the call', request);
+  }
+  return withGuardedCopy(argument, ROOM_BYTES, (address) =>
+    result(native.ioctl(fd, number, 'void *', address)),
+  );
 }

@@ -7,7 +7,7 @@
  * and then goes back to where it came from.
  */
 import { ADDRESS_BYTES } from './address';
-import { checkBytes, checkInteger, checkWhole, invalidType, outOfRange } from './check';
+import { bytesOf, checkBytes, checkInteger, checkWhole, invalidType, outOfRange } from './check';
 import { appendControl, type ControlMessage, parseControl } from './control-message';
 import { MessageMemory } from './message-memory';
 
@@ -128,7 +128,7 @@ export class MessageBatch {
       throw outOfRange('bytes.byteLength', `<= ${bytesPerMessage}`, length);
     }
     this.setAddress(index, address);
-    new Uint8Array(data, this.#memory.payloadByte(index), length).set(bytes);
+    new Uint8Array(data, this.#memory.payloadByte(index), length).set(bytesOf(bytes));
     this.#memory.setPayloadLength(index, length);
     this.clearControl(index);
   }
@@ -149,7 +149,7 @@ export class MessageBatch {
     if (length > ADDRESS_BYTES) {
       throw outOfRange('address.byteLength', `<= ${ADDRESS_BYTES}`, length);
     }
-    new Uint8Array(this.#memory.data, this.#memory.nameByte(index), length).set(address);
+    new Uint8Array(this.#memory.data, this.#memory.nameByte(index), length).set(bytesOf(address));
     this.#memory.setNameLength(index, length);
   }
 

@@ -5,7 +5,7 @@
  */
 import koffi from 'koffi';
 import { decodeAddress } from './address';
-import { checkBytes, checkInt, checkUint } from './check';
+import { bytesOf, checkBytes, checkInt, checkMask, checkUint } from './check';
 import * as constants from './constants';
 
 const { AF_INET, AF_INET6, AF_NETLINK, IFF_RUNNING, IFF_UP, NLM_F_DUMP_INTR, NLM_F_MULTI } =
@@ -124,11 +124,11 @@ export type RouteMessage = LinkMessage | AddressMessage | EndMessage;
 
 /** The bytes of `struct sockaddr_nl` for bind(2): any port, and the multicast `groups` (RTMGRP_*). */
 export function encodeNetlinkAddress(groups: number): Uint8Array {
-  checkUint('groups', groups);
+  const mask = checkMask('groups', groups);
   const bytes = new Uint8Array(NETLINK_SIZES.sockaddr_nl);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, AF_NETLINK, true);
-  view.setUint32(at.groups, groups, true);
+  view.setUint32(at.groups, mask, true);
   return bytes;
 }
 
@@ -151,10 +151,11 @@ export function encodeDumpRequest(type: number, sequence: number): Uint8Array {
  */
 export function decodeRouteMessages(bytes: Uint8Array, length: number): RouteMessage[] {
   checkBytes(bytes, length, 'bytes');
+  const { buffer, byteOffset } = bytesOf(bytes);
   const messages: RouteMessage[] = [];
   let start = 0;
   while (start + HEADER_BYTES <= length) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + start, length - start);
+    const view = new DataView(buffer, byteOffset + start, length - start);
     const size = view.getUint32(at.length, true);
     if (size < HEADER_BYTES || size > length - start) break;
     const message = decodeMessage(new DataView(view.buffer, view.byteOffset, size));

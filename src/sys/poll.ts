@@ -60,16 +60,19 @@ export class PollList {
 
   /** The fd at `index`. */
   fd(index: number): number {
+    checkInteger('index', index, 0, this.capacity - 1);
     return this.#view.getInt32(index * POLLFD_BYTES, true);
   }
 
   /** What the fd at `index` is asked for. */
   events(index: number): number {
+    checkInteger('index', index, 0, this.capacity - 1);
     return this.#view.getUint16(index * POLLFD_BYTES + POLLFD_EVENTS_BYTE, true);
   }
 
   /** What the last poll said of `index`: also POLLERR, POLLHUP and POLLNVAL; 0 if nothing. */
   revents(index: number): number {
+    checkInteger('index', index, 0, this.capacity - 1);
     return this.#view.getUint16(index * POLLFD_BYTES + POLLFD_REVENTS_BYTE, true);
   }
 }

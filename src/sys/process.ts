@@ -6,7 +6,16 @@
  * numbers are the same on all machines.
  */
 import koffi from 'koffi';
-import { checkFd, checkInt, checkInteger, checkRoom, checkUint, INT32_MAX } from './check';
+import {
+  checkFd,
+  checkInt,
+  checkInteger,
+  checkMask,
+  checkRoom,
+  checkUint,
+  dataOf,
+  INT32_MAX,
+} from './check';
 import { SYS_pidfd_open, SYS_pidfd_send_signal } from './constants';
 import { errno } from './errno';
 import { ioctl } from './ioctl';
@@ -79,8 +88,8 @@ export interface ChildInfo {
  */
 export function pidfdOpen(pid: number, flags: number): number {
   checkInteger('pid', pid, 1, INT32_MAX);
-  checkUint('flags', flags);
-  return result(native.syscall(SYS_pidfd_open, 'int', pid, 'unsigned int', flags));
+  const mask = checkMask('flags', flags);
+  return result(native.syscall(SYS_pidfd_open, 'int', pid, 'unsigned int', mask));
 }
 
 /**
@@ -93,7 +102,7 @@ export function pidfdOpen(pid: number, flags: number): number {
 export function pidfdSendSignal(pidfd: number, signal: number, flags: number): number {
   checkFd(pidfd, 'pidfd');
   checkInteger('signal', signal, 0, MAX_SIGNAL);
-  checkUint('flags', flags);
+  const mask = checkMask('flags', flags);
   return result(
     native.syscall(
       SYS_pidfd_send_signal,
@@ -104,7 +113,7 @@ export function pidfdSendSignal(pidfd: number, signal: number, flags: number): n
       'void *',
       null,
       'unsigned int',
-      flags,
+      mask,
     ),
   );
 }
@@ -144,7 +153,7 @@ export function pidfdExitStatus(pidfd: number): number {
 /** What {@link waitid} put into `info`. */
 export function decodeChildInfo(info: Uint8Array): ChildInfo {
   checkRoom(info, SIGINFO_BYTES, 'info');
-  const view = new DataView(info.buffer, info.byteOffset);
+  const view = dataOf(info);
   return {
     pid: view.getInt32(SIGINFO_OFFSETS.si_pid, true),
     uid: view.getUint32(SIGINFO_OFFSETS.si_uid, true),

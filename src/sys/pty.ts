@@ -3,7 +3,7 @@
  * checked, results are `n >= 0` or `-errno`.
  */
 import koffi from 'koffi';
-import { checkFd, checkInt, checkInteger, checkWhole, invalidType } from './check';
+import { bytesOf, checkFd, checkInt, checkInteger, checkWhole, invalidType } from './check';
 import { TIOCGWINSZ, TIOCSWINSZ } from './constants';
 import { ioctl } from './ioctl';
 import { declare, result } from './libc';
@@ -71,7 +71,7 @@ export function ptsname(fd: number, name: Uint8Array): number {
   // This one returns its errno.
   const outcome = native.ptsname_r(fd, name, length);
   if (outcome !== 0) return -Math.abs(outcome);
-  return new Uint8Array(name.buffer, name.byteOffset, length).indexOf(0);
+  return bytesOf(name).indexOf(0);
 }
 
 const sizeBytes = new Uint8Array(WINSIZE_BYTES);

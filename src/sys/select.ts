@@ -21,6 +21,9 @@ export class FdSet {
 
   /** A set that holds `fds`. */
   constructor(fds: Iterable<number> = []) {
+    if (typeof fds !== 'object' || fds === null || !(Symbol.iterator in fds)) {
+      throw invalidType('fds', 'an iterable of fds', fds);
+    }
     for (const fd of fds) this.add(fd);
   }
 

@@ -6,11 +6,11 @@
  */
 import koffi from 'koffi';
 import { TIMESPEC_BYTES } from './abi';
-import { checkInt, checkInteger, checkRoom, checkWhole, INT32_MAX } from './check';
+import { checkInt, checkInteger, checkObject, checkRoom, dataOf, INT32_MAX } from './check';
 import { declare, declareOptional, result } from './libc';
 import { MAX_SIGNAL, signalName } from './signal-name';
 import { encodeSignalSet } from './signal-set';
-import { checkObject, encodeTime } from './timer';
+import { encodeTime } from './timer';
 import type { Timespec } from './timespec';
 
 const native = {
@@ -144,10 +144,12 @@ export function pthreadSigmask(
  * `timeout`. See sigtimedwait(2).
  */
 export function sigtimedwait(set: Uint8Array, timeout: Timespec): number {
-  checkRoom(set, SIGNAL_SET_BYTES, 'set');
+  // First: a getter of the caller's object could shrink a buffer that was checked before.
   checkObject('timeout', timeout);
-  checkInteger('timeout.seconds', timeout.seconds, 0, INT32_MAX);
-  encodeTime(timespecView, 0, timeout, 'timeout');
+  const { seconds, nanoseconds } = timeout;
+  checkInteger('timeout.seconds', seconds, 0, INT32_MAX);
+  encodeTime(timespecView, 0, { seconds, nanoseconds }, 'timeout');
+  checkRoom(set, SIGNAL_SET_BYTES, 'set');
   return result(native.sigtimedwait(set, null, timespecBytes));
 }
 
@@ -183,7 +185,7 @@ export function tgkill(pid: number, tid: number, signal: number): number {
  */
 export function decodeSignalInfo(bytes: Uint8Array): SignalInfo {
   checkRoom(bytes, SIGNALFD_SIGINFO_BYTES, 'bytes');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, checkWhole(bytes, 'bytes'));
+  const view = dataOf(bytes);
   const at = SIGNALFD_SIGINFO_OFFSETS;
   const number = view.getUint32(at.ssi_signo, true);
   return {

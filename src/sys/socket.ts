@@ -8,6 +8,7 @@
  */
 import { type Bytes, checkBytes, checkFd, checkInt, checkRoom, checkWhole } from './check';
 import { SOL_SOCKET } from './constants';
+import { withGuardedCopy } from './guarded-memory';
 import { declare, result } from './libc';
 
 const native = {
@@ -29,6 +30,16 @@ const native = {
 /** The one option whose length is told in instructions of a filter, of 8 bytes each: socket(7). */
 const SO_GET_FILTER = 26;
 const FILTER_INSTRUCTION_BYTES = 8;
+
+/**
+ * IP_MSFILTER and MCAST_MSFILTER: the kernel writes as many addresses as a count in the value says,
+ * whatever length it was told.
+ */
+const COUNTED_OPTIONS: ReadonlySet<number> = new Set([41, 48]);
+/** The levels whose other options keep to the length: SOL_SOCKET, IP, TCP, UDP, IPv6, packet, netlink. */
+const KNOWN_LEVELS: ReadonlySet<number> = new Set([SOL_SOCKET, 0, 6, 17, 41, 263, 270]);
+/** Room for the options of others. */
+const OPTION_ROOM_BYTES = 4_096;
 
 // The socklen_t the kernel reads and writes; private, so that no caller can lie about a length.
 const socklen = new Uint32Array(1);
@@ -167,7 +178,17 @@ export function getsockopt(fd: number, level: number, name: number, value: Bytes
   const length = checkWhole(value, 'value');
   const isFilter = level === SOL_SOCKET && name === SO_GET_FILTER;
   socklen[0] = isFilter ? Math.floor(length / FILTER_INSTRUCTION_BYTES) : length;
-  return lengthOr(result(native.getsockopt(fd, level, name, value, socklen)));
+  if (keepsToLength(level, name)) {
+    return lengthOr(result(native.getsockopt(fd, level, name, value, socklen)));
+  }
+  const call = (address: bigint): number =>
+    result(native.getsockopt(fd, level, name, address, socklen));
+  return lengthOr(withGuardedCopy(value, OPTION_ROOM_BYTES, call));
+}
+
+function keepsToLength(level: number, name: number): boolean {
+  if (!KNOWN_LEVELS.has(level)) return false;
+  return level === SOL_SOCKET || !COUNTED_OPTIONS.has(name);
 }
 
 /**

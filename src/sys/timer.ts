@@ -8,7 +8,7 @@
  */
 import koffi from 'koffi';
 import { TIMESPEC_NANOSECONDS_BYTE, timespec } from './abi';
-import { checkFd, checkInt, checkInteger, INT32_MAX, invalidType } from './check';
+import { checkFd, checkInt, checkInteger, checkObject, INT32_MAX } from './check';
 import { declare, pointerTo, result } from './libc';
 import type { Timespec } from './timespec';
 
@@ -110,11 +110,6 @@ function checkSpec(spec: unknown): void {
   checkObject('spec', spec);
   checkObject('spec.interval', (spec as TimerSpec).interval);
   checkObject('spec.value', (spec as TimerSpec).value);
-}
-
-/** `value` must be an object. */
-export function checkObject(name: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) throw invalidType(name, 'an object', value);
 }
 
 /** Put `time` into memory as a `struct timespec`. For the other files of this folder. */

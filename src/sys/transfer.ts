@@ -6,7 +6,7 @@
  * position stays, and the next one is `offset + returned`: the caller adds it up. A write to a pipe
  * or socket without a reader gives -EPIPE, and also SIGPIPE, which Node ignores.
  */
-import { checkFd, checkInteger, checkUint } from './check';
+import { checkFd, checkInteger, checkMask } from './check';
 import { declare, declareWide, result } from './libc';
 import { OffsetMemory } from './offset';
 
@@ -69,10 +69,10 @@ export function splice(
 ): number {
   checkFd(fdIn, 'fdIn');
   checkFd(fdOut, 'fdOut');
-  checkUint('flags', flags);
+  const mask = checkMask('flags', flags);
   const from = offsetIn.fill(positionIn, 'positionIn');
   const to = offsetOut.fill(positionOut, 'positionOut');
-  return result(native.splice(fdIn, from, fdOut, to, checkCount('length', length), flags));
+  return result(native.splice(fdIn, from, fdOut, to, checkCount('length', length), mask));
 }
 
 /**
@@ -85,8 +85,8 @@ export function splice(
 export function tee(fdIn: number, fdOut: number, length: number, flags: number): number {
   checkFd(fdIn, 'fdIn');
   checkFd(fdOut, 'fdOut');
-  checkUint('flags', flags);
-  return result(native.tee(fdIn, fdOut, checkCount('length', length), flags));
+  const mask = checkMask('flags', flags);
+  return result(native.tee(fdIn, fdOut, checkCount('length', length), mask));
 }
 
 /** A count, cut to what the kernel would cut it to: a size_t of 32 bits must not wrap. */

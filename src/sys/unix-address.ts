@@ -8,7 +8,7 @@
  * An abstract name is exactly its bytes, as for other programs. `node:net` of Node 20 fills its own
  * up with NULs to 108 bytes: to meet it, do the same, `name.padEnd(108, '\0')`.
  */
-import { checkWhole, invalidType, outOfRange } from './check';
+import { bytesOf, checkObject, checkWhole, invalidType, outOfRange } from './check';
 import { AF_UNIX } from './constants';
 
 /** The name of a unix socket. */
@@ -30,7 +30,9 @@ const NUL = 0;
  * makes bind(2) choose an abstract name. Throws a RangeError for a name that is longer than 107
  * bytes, and for a path with a NUL in it.
  */
-export function encodeUnixAddress({ path }: Pick<UnixAddress, 'path'>): Uint8Array {
+export function encodeUnixAddress(address: Pick<UnixAddress, 'path'>): Uint8Array {
+  checkObject('address', address);
+  const { path } = address;
   if (typeof path !== 'string') throw invalidType('path', 'a string', path);
   const name = Buffer.from(path);
   const isAbstract = name[0] === NUL;
@@ -55,7 +57,8 @@ export function encodeUnixAddress({ path }: Pick<UnixAddress, 'path'>): Uint8Arr
  */
 export function decodeUnixAddress(bytes: Uint8Array): UnixAddress | null {
   const length = checkWhole(bytes, 'bytes');
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, length);
+  const { buffer, byteOffset } = bytesOf(bytes);
+  const view = Buffer.from(buffer, byteOffset, length);
   if (length < FAMILY_BYTES || view.readUInt16LE(0) !== AF_UNIX) return null;
   const name = view.subarray(FAMILY_BYTES);
   const end = name[0] === NUL ? -1 : name.indexOf(NUL);

@@ -3,7 +3,9 @@
  * `-errno`.
  *
  * The addresses of the buffers stand in memory that only this file has, and only during the call,
- * for which the caller's array holds the buffers: V8 does not move the bytes of an ArrayBuffer.
+ * for which the buffers are held here: V8 does not move the bytes of an ArrayBuffer. All are taken
+ * out of the caller's array before the first address is, since an array may run code of its own (a
+ * getter, a Proxy), and that could take the memory of an earlier one away.
  */
 import { types } from 'node:util';
 import { checkFd, checkInteger, checkWhole, invalidType } from './check';
@@ -19,6 +21,7 @@ export const IOV_MAX = 1_024;
 
 const vectors = new Uint8Array(IOV_MAX * IOVEC.bytes);
 const view = new DataView(vectors.buffer);
+const held = new Array<Uint8Array | null>(IOV_MAX).fill(null);
 
 /**
  * `ssize_t writev(int fd, const struct iovec *iov, int iovcnt)`
@@ -36,8 +39,11 @@ export function writev(
   checkFd(fd);
   if (!Array.isArray(buffers)) throw invalidType('buffers', 'an array of buffers', buffers);
   checkInteger('count', count, 0, Math.min(buffers.length, IOV_MAX));
-  for (let index = 0; index < count; index += 1) setVector(index, buffers[index] as Uint8Array);
-  return result(native.writev(fd, vectors, count));
+  for (let index = 0; index < count; index += 1) held[index] = buffers[index] as Uint8Array;
+  for (let index = 0; index < count; index += 1) setVector(index, held[index] as Uint8Array);
+  const outcome = result(native.writev(fd, vectors, count));
+  held.fill(null, 0, count);
+  return outcome;
 }
 
 function setVector(index: number, buffer: Uint8Array): void {

@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { outsideCallers } from '../loop/context';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
+import { signalField } from '../loop/option-fields';
 import { closeRefused } from '../loop/registration';
 import { errno, SystemError } from '../sys/errno';
 import { EventIterator } from './event-iterator';
@@ -30,7 +31,7 @@ export interface FdSourceOptions {
 
 /** The fields of {@link FdSourceOptions} for the schemas of sources. */
 export const fdSourceOptionFields = {
-  signal: z.instanceof(AbortSignal).optional(),
+  signal: signalField.optional(),
   loop: z.instanceof(EventLoop).optional(),
 };
 

@@ -7,12 +7,13 @@
  */
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
-import { interestMask } from '../epoll/interest';
+import { maskOfWords } from '../epoll/interest';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
+import { signalField } from '../loop/option-fields';
 import { parseOptions } from '../loop/options';
 import { isFdGone, type Registration } from '../loop/registration';
-import { checkFd } from '../sys/check';
+import { checkFd, checkMask } from '../sys/check';
 import * as constants from '../sys/constants';
 import { SystemError, unwrap } from '../sys/errno';
 import { closeOwned, disown, own } from '../sys/ownership';
@@ -54,7 +55,7 @@ const optionsSchema = z.strictObject({
   oneShot: z.boolean().default(false),
   exclusive: z.boolean().default(false),
   autoClose: z.boolean().default(false),
-  signal: z.instanceof(AbortSignal).optional(),
+  signal: signalField.optional(),
   loop: z.instanceof(EventLoop).optional(),
 });
 const interestSchema = optionsSchema.pick({
@@ -104,20 +105,24 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   #state: 'open' | 'closed' = 'open';
 
   /**
+   * `options` may be a mask instead: `EPOLLIN | EPOLLET`.
+   *
    * Throws a TypeError that names a wrong option, a {@link SystemError} EPERM for a regular file or
    * directory, EBADF for an fd that is not open, EEXIST for one the loop watches already, and the
    * signal's reason if it is aborted already. The fd should be non-blocking.
    */
-  constructor(fd: number, options: FdWatcherOptions = {}) {
+  constructor(fd: number, options: FdWatcherOptions | number = {}) {
     super();
     checkFd(fd);
-    const settings = parseOptions('FdWatcher', optionsSchema, options);
+    const isMask = typeof options === 'number';
+    const settings = parseOptions('FdWatcher', optionsSchema, isMask ? {} : options);
+    const mask = isMask ? checkMask('events', options) : maskOf(settings);
     settings.signal?.throwIfAborted();
     this.#fd = fd;
     this.#autoClose = settings.autoClose;
     this.#signal = settings.signal;
     const loop = settings.loop ?? defaultLoop();
-    this.#registration = loop.add(fd, maskOf(settings), this);
+    this.#registration = loop.add(fd, mask, this);
     if (this.#autoClose) own(fd);
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -131,9 +136,13 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     return this.#state === 'closed';
   }
 
-  /** Watch for something else: `interest` replaces all that was asked for. */
-  modify(interest: FdInterest): this {
+  /** Watch for something else: `interest`, words or a mask, replaces all that was asked for. */
+  modify(interest: FdInterest | number): this {
     this.#assertOpen('modify');
+    if (typeof interest === 'number') {
+      this.#registration.modify(interest);
+      return this;
+    }
     const settings = parseOptions('FdWatcher.modify', interestSchema, interest);
     this.#registration.modify(maskOf(settings));
     return this;
@@ -249,18 +258,19 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
 function maskOf(settings: z.output<typeof interestSchema> & { exclusive?: boolean }): number {
   const { readable, writable, priority, peerClosed } = settings;
   const asked = [readable, writable, priority, peerClosed].some((wish) => wish !== undefined);
-  return interestMask(asked ? settings : { ...settings, readable: true });
+  return maskOfWords(asked ? settings : { ...settings, readable: true });
 }
 
 /**
  * Watch `fd` on this thread's default loop, or on `options.loop`. With a function instead of
- * options, it is called whenever there is something to read: `watch(0, () => ...)`.
+ * options, it is called whenever there is something to read: `watch(0, () => ...)`. With a number, it
+ * is the mask to watch for: `watch(fd, EPOLLIN | EPOLLET)`.
  *
  * See {@link FdWatcher} for the events, the options and the errors.
  */
 export function watch(
   fd: number,
-  options: FdWatcherOptions | ((events: number) => void) = {},
+  options: FdWatcherOptions | number | ((events: number) => void) = {},
 ): FdWatcher {
   if (typeof options !== 'function') return new FdWatcher(fd, options);
   return new FdWatcher(fd).on('readable', options);

@@ -1,6 +1,6 @@
 /** The events of inotify(7) in words: masks are built from them, and records carry them. */
 import { z } from 'zod';
-import { UINT32_MAX } from '../sys/check';
+import { INT32_MIN, UINT32_MAX } from '../sys/check';
 import * as constants from '../sys/constants';
 
 /** What can be asked for. */
@@ -45,12 +45,17 @@ export const CHANGES = ALL & ~(IN_ACCESS | IN_OPEN | IN_CLOSE_NOWRITE);
 /** Words, or a mask. */
 export const fileEventsField = z
   .union([
-    z.int().min(1).max(UINT32_MAX),
+    // Signed or unsigned: IN_ONESHOT is bit 31.
+    z
+      .int()
+      .min(INT32_MIN)
+      .max(UINT32_MAX)
+      .refine((mask) => mask !== 0, { error: 'expected one event at least' }),
     z.array(z.enum(Object.keys(FILE_EVENTS) as [FileEvent, ...FileEvent[]])).min(1),
   ])
   .default(CHANGES)
   .transform((events) => {
-    if (typeof events === 'number') return events;
+    if (typeof events === 'number') return events >>> 0;
     return events.reduce((mask, word) => mask | FILE_EVENTS[word], 0);
   });
 

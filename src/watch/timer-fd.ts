@@ -6,6 +6,7 @@
  * while the machine sleeps.
  */
 import { z } from 'zod';
+import { dateField } from '../loop/option-fields';
 import { parseOptions } from '../loop/options';
 import { invalidType } from '../sys/check';
 import * as constants from '../sys/constants';
@@ -83,7 +84,7 @@ export interface TimerExpiry {
 const milliseconds = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
 const scheduleFields = {
   delayMs: milliseconds.optional(),
-  at: z.union([z.date(), milliseconds]).optional(),
+  at: z.union([dateField, milliseconds]).optional(),
   intervalMs: milliseconds.optional(),
   cancelOnSet: z.boolean().default(false),
 };

@@ -1,6 +1,9 @@
 /** Frames as a server sends them (RFC 6455, section 5.2): whole, and not masked. */
 
+import { checkInteger, checkPart } from '../sys/check';
+
 const FIN = 0x80;
+const MAX_OPCODE = 0x0f;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 /** The longest head of an unmasked frame. */
@@ -29,8 +32,13 @@ export function frameHead(opcode: number, length: number): Buffer {
   return LONG_HEAD;
 }
 
-/** A whole frame in memory of its own: made once, it can be sent to any number of connections. */
+/**
+ * A whole frame in memory of its own: made once, it can be sent to any number of connections. Throws a
+ * TypeError or RangeError for what is no opcode (0 to 15) or no payload.
+ */
 export function encodeFrame(opcode: number, payload: Uint8Array): Buffer {
+  checkInteger('opcode', opcode, 0, MAX_OPCODE);
+  checkPart(payload, undefined, 'payload');
   return Buffer.concat([frameHead(opcode, payload.byteLength), payload]);
 }
 

@@ -152,7 +152,7 @@ describe('errors', () => {
         code: 'EPERM',
         syscall: 'epoll_ctl',
         fd: file,
-        message: expect.stringContaining('is a regular file or directory'),
+        message: expect.stringContaining('is a regular file, which'),
       }),
     );
   });
@@ -193,9 +193,9 @@ describe('errors', () => {
 
   test('wrong masks and fds are refused before the kernel sees them', () => {
     const fd = counter();
-    expect(() => epoll.add(fd, c.EPOLLIN | c.EPOLLET)).toThrow(/"events"/);
+    expect(() => epoll.add(fd, 2 ** 32)).toThrow(/"events"/);
     expect(() => epoll.add(Number.NaN, c.EPOLLIN)).toThrow(/"fd"/);
-    expect(() => new Epoll({ maxEvents: 0 })).toThrow(/"capacity"/);
+    expect(() => new Epoll({ maxEvents: 0 })).toThrow(/"maxEvents"/);
   });
 
   test('every use after close: EBADF; close again: nothing', () => {

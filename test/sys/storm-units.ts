@@ -62,6 +62,8 @@ export const INT = 2 ** 31;
 export const fd = integers(0, INT - 1, sys.eventfd(0, 0));
 export const int = integers(-INT, INT - 1, 0);
 export const uint = integers(0, 2 ** 32 - 1, 0);
+/** Of either sign. */
+export const mask = integers(-INT, 2 ** 32 - 1, 0);
 
 export function detached(bytes: number): Uint8Array {
   const view = new Uint8Array(bytes);
@@ -321,7 +323,10 @@ export const request: Unit = {
     ]),
   wrong: () => {
     const makers: (() => unknown[])[] = [
-      () => [pick([...NOT_NUMBERS, ...NOT_INTEGERS, -1, 2 ** 32, 2 ** 33]), new Uint8Array(64)],
+      () => [
+        pick([...NOT_NUMBERS, ...NOT_INTEGERS, -INT - 1, 2 ** 32, 2 ** 33]),
+        new Uint8Array(64),
+      ],
       () => [sized, new Uint8Array(random(8))],
       () => [0x8fff_0001, new Uint8Array(0xffe)],
       () => [old, new Uint8Array(random(4))],
