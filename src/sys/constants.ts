@@ -73,6 +73,9 @@ export const FD_CLOEXEC = 1;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+/** The working directory, where a call takes a directory's fd. */
+export const AT_FDCWD = -100;
+export const AT_REMOVEDIR = 0x200;
 /** Differs between machines: Node knows this one's. */
 export const O_DIRECT: number = fsConstants.O_DIRECT;
 

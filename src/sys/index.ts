@@ -21,6 +21,7 @@ export {
   encodeMembership,
   type SocketAddress,
 } from './address';
+export { openat, unlinkat } from './at';
 export * as constants from './constants';
 export {
   type ControlMessage,
@@ -123,7 +124,7 @@ export {
   socket,
   socketpair,
 } from './socket';
-export { cfmakeraw, TERMIOS_BYTES, tcgetattr, tcsetattr } from './termios';
+export { cfmakeraw, returnsAtOnce, TERMIOS_BYTES, tcgetattr, tcsetattr } from './termios';
 export {
   clockGettime,
   type TimerSpec,

@@ -4,6 +4,7 @@
  *
  * `struct termios` stays opaque: it is asked of libc, changed by libc and given back to libc.
  */
+import { endianness } from 'node:os';
 import koffi from 'koffi';
 import { checkFd, checkInt, checkRoom } from './check';
 import { declare, result } from './libc';
@@ -60,4 +61,29 @@ export function cfmakeraw(modes: Uint8Array): number {
   checkRoom(modes, TERMIOS_BYTES, 'modes');
   native.cfmakeraw(modes);
   return 0;
+}
+
+/** The bits and places that differ between machines: `<asm/termbits.h>`. */
+const [ICANON, CONTROL_BYTE, VMIN] = termbits();
+const LOCAL_FLAGS = 3;
+
+function termbits(): [canonical: number, controlByte: number, vmin: number] {
+  const controlByte = koffi.offsetof(termios, 'c_cc');
+  // PowerPC has c_line behind c_cc.
+  if (process.arch === 'ppc64') return [0x100, controlByte - 1, 5];
+  if (process.arch.startsWith('mips')) return [2, controlByte, 4];
+  return [2, controlByte, 6];
+}
+
+/**
+ * Whether a terminal with these `modes`, of {@link tcgetattr}, answers read(2) with 0 when nothing is
+ * there: not line by line (ICANON), and VMIN is 0. See termios(3).
+ */
+export function returnsAtOnce(modes: Uint8Array): boolean {
+  checkRoom(modes, TERMIOS_BYTES, 'modes');
+  const flags = new DataView(modes.buffer, modes.byteOffset).getUint32(
+    LOCAL_FLAGS * Uint32Array.BYTES_PER_ELEMENT,
+    endianness() === 'LE',
+  );
+  return (flags & ICANON) === 0 && modes[CONTROL_BYTE + VMIN] === 0;
 }

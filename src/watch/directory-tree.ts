@@ -81,7 +81,7 @@ export class DirectoryTree {
     for (let index = 0; index < gone.length; index += 1) {
       const one = gone[index] as Directory;
       this.#byId.delete(one.id);
-      gone.push(...one.children.values());
+      for (const child of one.children.values()) gone.push(child);
     }
     return gone;
   }

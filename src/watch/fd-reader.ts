@@ -5,13 +5,11 @@
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { checkFd } from '../sys/check';
-import { errno, unwrap } from '../sys/errno';
+import { unwrap } from '../sys/errno';
 import { read, setNonBlocking } from '../sys/io';
 import { orClose } from '../sys/ownership';
-import { ptsname } from '../sys/pty';
 import { FdSource, type FdSourceOptions, fdSourceOptionFields } from './fd-source';
-
-const { EIO } = errno;
+import { streamOutcome } from './stream-end';
 
 const optionsSchema = z.strictObject(fdSourceOptionFields);
 
@@ -20,7 +18,7 @@ const buffer = new Uint8Array(65_536);
 
 /**
  * Reads an fd. The event `data` tells what one read(2) has brought, a Buffer of the consumer's own.
- * At the end of the stream the reader closes; of the master of a pty(7), when the last slave is closed.
+ * At the end of the stream the reader closes; what that is for which kind of fd, stream-end.ts says.
  */
 export class FdReader extends FdSource<'data', Buffer> {
   /**
@@ -36,15 +34,10 @@ export class FdReader extends FdSource<'data', Buffer> {
 
   protected override readOnce(fd: number): number {
     const outcome = read(fd, buffer);
-    if (outcome === -EIO && isPtyMaster(fd)) return 0;
-    if (outcome > 0) this.deliver(Buffer.from(buffer.subarray(0, outcome)));
+    if (outcome <= 0) return streamOutcome(fd, outcome);
+    this.deliver(Buffer.from(buffer.subarray(0, outcome)));
     return outcome;
   }
-}
-
-/** That one says EIO, after all that was written, when nobody has the terminal open any more. */
-function isPtyMaster(fd: number): boolean {
-  return ptsname(fd, new Uint8Array(64)) > 0;
 }
 
 function prepare(fd: number, options: FdSourceOptions): FdSourceOptions {

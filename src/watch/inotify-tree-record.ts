@@ -1,7 +1,8 @@
 /** The options and the records of {@link InotifyTree}. */
 import { isUtf8 } from 'node:buffer';
+import { z } from 'zod';
 import type { SystemError } from '../sys/errno';
-import type { InotifyOptions } from './inotify-source';
+import { type InotifyOptions, inotifyOptionFields } from './inotify-source';
 import type { ChangeKind } from './inotify-words';
 
 /** Options of {@link InotifyTree}. */
@@ -16,6 +17,16 @@ export interface InotifyTreeOptions extends InotifyOptions {
   /** Directories for which this says true are not watched, nor what is below them. */
   ignore?: (path: string) => boolean;
 }
+
+/** The schema of {@link InotifyTreeOptions}. */
+export const inotifyTreeSchema = z.strictObject({
+  ...inotifyOptionFields,
+  events: z
+    .array(z.enum(['modify', 'attributes', 'closeWrite']))
+    .default(['modify', 'attributes', 'closeWrite']),
+  tellExisting: z.boolean().default(false),
+  ignore: z.custom<(path: string) => boolean>((value) => typeof value === 'function').optional(),
+});
 
 /** A place in the tree: the root's path as it was given, and what is below. */
 export interface TreePlace {
@@ -37,7 +48,10 @@ export interface TreeChange extends TreePlace {
   readonly found: boolean;
 }
 
-/** A rename within the tree; of a directory, with all that is in it. */
+/**
+ * A rename within the tree; of a directory, with all that is in it. Of two that were exchanged
+ * (RENAME_EXCHANGE) one is told as a move in the place of the other, and that one as found.
+ */
 export interface TreeMove {
   readonly kind: 'move';
   readonly from: TreePlace;
@@ -54,13 +68,20 @@ export interface TreeOverflow {
   readonly kind: 'overflow';
 }
 
-/** A directory that may not be watched or read: nothing is told of what is in it. */
+/**
+ * A directory that cannot be watched or read now, as without permission (EACCES), fds (EMFILE) or
+ * watches (ENOSPC): nothing is told of what is in it. It is tried again, after 50 ms and then less and
+ * less often, down to once in 10 s; when it can be watched, what is in it is told with `found: true`.
+ */
 export interface UnwatchedDirectory extends TreePlace {
   readonly kind: 'unwatched';
   readonly error: SystemError;
 }
 
-/** The root was deleted, moved or unmounted; the tree closes. */
+/**
+ * The root was deleted, moved or unmounted; the tree closes. That a directory above it was renamed
+ * changes nothing: the paths of the records stay as they were given.
+ */
 export interface RootGone extends TreePlace {
   readonly kind: 'rootGone';
 }

@@ -10,38 +10,38 @@
  * wrong for a moment is put right by the events that are still to come.
  *
  * A directory is watched and listed through one fd, so that both are of the same inode, and the
- * kernel gives the same descriptor for the same inode: its answer is what counts, not the path.
+ * kernel gives the same descriptor for the same inode: its answer is what counts, not the path. Its fd
+ * is found from the root downwards (see tree-root.ts), never by a path, which may lead elsewhere by
+ * now, or be too long. What is to be entered waits in a list, so that depth costs no stack.
+ *
+ * Others may do below the root what they like: what cannot be watched is told as `unwatched` and
+ * tried again. Only the loss of the root ends the tree.
  */
-import { closeSync, constants as fsConstants, openSync, readdirSync } from 'node:fs';
-import { z } from 'zod';
+import { defaultLoop } from '../loop/default-loop';
 import { parseOptions } from '../loop/options';
 import * as constants from '../sys/constants';
-import { errno } from '../sys/errno';
+import { SystemError } from '../sys/errno';
 import { inotifyAddWatch, inotifyRmWatch } from '../sys/inotify';
+import { close } from '../sys/io';
 import { encodePath } from '../sys/path';
 import { type Directory, DirectoryTree } from './directory-tree';
-import { InotifySource, inotifyOptionFields, watchError } from './inotify-source';
+import { InotifySource, watchError } from './inotify-source';
 import {
   type InotifyTreeOptions,
+  inotifyTreeSchema,
   type TreePlace,
   type TreeRecord,
   treePlace,
 } from './inotify-tree-record';
 import { FILE_EVENTS, kindOf } from './inotify-words';
+import { RecentMoves } from './recent-moves';
 import type { QueuedChange } from './rename-queue';
+import { type Listing, list } from './tree-listing';
+import { TreeRoot } from './tree-root';
+import { TreeWalk } from './tree-walk';
+import { GONE, SCARCE, UnwatchedDirectories } from './unwatched-directories';
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fsConstants;
-const { EACCES, ELOOP, ENOENT, ENOTDIR, EPERM } = errno;
-const { IN_IGNORED, IN_ISDIR, IN_MOVE_SELF, IN_Q_OVERFLOW, IN_UNMOUNT } = constants;
-
-const optionsSchema = z.strictObject({
-  ...inotifyOptionFields,
-  events: z
-    .array(z.enum(['modify', 'attributes', 'closeWrite']))
-    .default(['modify', 'attributes', 'closeWrite']),
-  tellExisting: z.boolean().default(false),
-  ignore: z.custom<(path: string) => boolean>((value) => typeof value === 'function').optional(),
-});
+const { IN_IGNORED, IN_ISDIR, IN_MASK_ADD, IN_MOVE_SELF, IN_Q_OVERFLOW, IN_UNMOUNT } = constants;
 
 const STRUCTURE = [
   constants.IN_CREATE,
@@ -53,9 +53,6 @@ const STRUCTURE = [
 ].reduce((mask, flag) => mask | flag);
 
 type Event = QueuedChange['event'];
-
-/** What a directory listing gives: Latin-1 names, and whether each is a directory. */
-type Listing = Map<string, boolean>;
 
 /**
  * Watches a directory and all below. The event `change` tells each change, in order; what happens to
@@ -69,30 +66,49 @@ type Listing = Map<string, boolean>;
 export class InotifyTree extends InotifySource<TreeRecord> {
   readonly #mask: number;
   readonly #ignore: ((path: string) => boolean) | undefined;
+  readonly #root: TreeRoot;
   readonly #tree: DirectoryTree;
+  readonly #walk: TreeWalk;
+  readonly #moves = new RecentMoves();
+  readonly #unwatched: UnwatchedDirectories;
+  readonly #toEnter: [parent: Directory, name: string][] = [];
   /** False while the first listing is made, if it is not to be told. */
   #telling: boolean;
+  /** `stale`: the root's own listing could not be made. */
+  #rootListing: 'known' | 'stale' = 'known';
 
   /**
-   * Throws ENOENT, ENOTDIR and EACCES for the root, ENOSPC when the user's limit of watches is
-   * reached, EMFILE, and a TypeError for a wrong option.
+   * Throws ENOENT, ENOTDIR, EACCES, EMFILE and ENOSPC for the root (what is below is told as
+   * `unwatched`), and a TypeError for a wrong option.
    */
   constructor(path: string | Uint8Array, options: InotifyTreeOptions = {}) {
     const bytes = Buffer.from(encodePath(path)).subarray(0, -1);
     const { events, tellExisting, ignore, ...base } = parseOptions(
       'InotifyTree',
-      optionsSchema,
+      inotifyTreeSchema,
       options,
     );
-    super(base);
+    const parts: { release?: () => void } = {};
+    super(base, () => parts.release?.());
     this.#ignore = ignore;
     this.#mask = events.reduce((mask, word) => mask | FILE_EVENTS[word], STRUCTURE);
     this.#telling = tellExisting;
+    const { timers } = base.loop ?? defaultLoop();
+    this.#unwatched = new UnwatchedDirectories(timers, () => this.#onRetry());
     try {
-      const id = this.addWatch(bytes, (this.#mask | IN_MOVE_SELF) >>> 0);
-      const root = bytes.toString('latin1');
-      this.#tree = new DirectoryTree(id, root === '/' ? root : root.replace(/\/+$/, ''));
-      this.#compare(this.#tree.root, list(bytes));
+      const root = TreeRoot.at(bytes);
+      if (typeof root === 'number') throw watchError(root, bytes, 'open');
+      this.#root = root;
+      this.#walk = new TreeWalk(root);
+      parts.release = () => {
+        this.#unwatched.close();
+        root.close();
+      };
+      const [id, listing] = this.#watchRoot(bytes);
+      const name = bytes.toString('latin1');
+      this.#tree = new DirectoryTree(id, name === '/' ? name : name.replace(/\/+$/, ''));
+      this.#compare(this.#tree.root, listing);
+      this.#enterAll();
       this.#telling = true;
     } catch (error) {
       this.close();
@@ -110,15 +126,36 @@ export class InotifyTree extends InotifySource<TreeRecord> {
       if ((event.mask & IN_Q_OVERFLOW) !== 0) this.#onOverflow();
       else if (movedTo !== null) this.#onMove(event, movedTo);
       else this.#onEvent(event);
+      this.#enterAll();
     } catch (error) {
       this.fail(error as Error);
     }
   }
 
+  /** Watch and list the root; throws. */
+  #watchRoot(path: Buffer): [id: number, listing: Listing] {
+    const fd = this.#root.open();
+    if (fd < 0) throw watchError(fd, path, 'open');
+    try {
+      const id = this.#watch(fd, this.#mask | IN_MOVE_SELF);
+      if (id < 0) throw watchError(id, path);
+      const listing = list(fd);
+      if (typeof listing === 'number') throw watchError(listing, path, 'scandir');
+      return [id, listing];
+    } finally {
+      close(fd);
+    }
+  }
+
+  #watch(fd: number, mask: number): number {
+    return inotifyAddWatch(this.fd, `/proc/self/fd/${fd}`, mask >>> 0);
+  }
+
   #onEvent({ wd, mask, name: bytes }: Event): void {
     const directory = this.#tree.get(wd);
     if (directory === undefined) return;
-    if ((mask & (IN_IGNORED | IN_UNMOUNT | IN_MOVE_SELF)) !== 0) return this.#onSelf(directory);
+    if ((mask & (IN_IGNORED | IN_UNMOUNT | IN_MOVE_SELF)) !== 0)
+      return this.#onSelf(directory, mask);
     const kind = kindOf(mask);
     if (kind === null || bytes.length === 0) return;
     const name = bytes.toString('latin1');
@@ -126,6 +163,9 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     if (kind === 'create' || kind === 'movedTo') this.#appear(directory, name, isDirectory, kind);
     else if (kind === 'delete' || kind === 'movedFrom') this.#vanish(directory, name, kind);
     else this.deliver({ kind, ...placeOf(directory, name), isDirectory, found: false });
+    // It may have become readable.
+    if (kind === 'attributes' && this.#unwatched.has(directory, name))
+      this.#enterLater(directory, name);
   }
 
   #onMove(from: Event, to: Event): void {
@@ -138,9 +178,16 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     // What is known under the old name is not what was moved: it came later, and was listed.
     if (source.names.get(oldName) !== isDirectory) return this.#onEvent(to);
     if (moved?.holds(target) === true) return this.#listAll();
+    const way = { source, oldName, target, newName };
+    // The other half of RENAME_EXCHANGE: the first one has told that this is the file over there.
+    if (this.#moves.hasReverse(way) && this.#walk.has(source, oldName)) {
+      return this.#appear(target, newName, isDirectory, 'found');
+    }
+    if (target.names.has(newName)) this.#moves.add(way);
     const replaced = target.children.get(newName);
     if (replaced !== undefined && replaced !== moved) this.#forget(replaced);
     source.names.delete(oldName);
+    this.#unwatched.delete(source, oldName);
     target.names.set(newName, isDirectory);
     this.deliver({
       kind: 'move',
@@ -149,28 +196,49 @@ export class InotifyTree extends InotifySource<TreeRecord> {
       isDirectory,
     });
     if (moved !== undefined) this.#tree.move(moved, target, newName);
-    if (isDirectory) this.#enter(target, newName);
+    if (isDirectory) this.#enterLater(target, newName);
   }
 
   /** The directory itself went: its parent tells of it; the root has no parent. */
-  #onSelf(directory: Directory): void {
-    if (directory !== this.#tree.root) return this.#forget(directory);
-    this.deliver({ kind: 'rootGone', ...placeOf(directory, '') });
+  #onSelf(directory: Directory, mask: number): void {
+    const { parent, name } = directory;
+    if (parent === null) return this.#onRootGone();
+    if ((mask & IN_UNMOUNT) !== 0) {
+      // Its place is there still, with what was hidden below the mount.
+      this.#empty(directory);
+      this.#enterLater(parent, name);
+    }
+    this.#forget(directory);
+  }
+
+  #onRootGone(): void {
+    this.deliver({ kind: 'rootGone', ...placeOf(this.#tree.root, '') });
     this.close();
   }
 
   #onOverflow(): void {
     this.deliver({ kind: 'overflow' });
-    const { root } = this.#tree;
-    // That the root went may be among what is lost.
-    const id = inotifyAddWatch(this.fd, root.pathOf(), (this.#mask | IN_MOVE_SELF) >>> 0);
-    if (id === root.id) this.#listAll();
-    else this.#onSelf(root);
+    this.#listAll();
   }
 
+  /** Look at everything again; that the root went may be among what is lost. */
   #listAll(): void {
     const { root } = this.#tree;
-    this.#compare(root, list(root.pathOf()));
+    const path = root.pathOf();
+    try {
+      const [id, listing] = this.#watchRoot(path);
+      if (id !== root.id) return this.#onRootGone();
+      this.#rootListing = 'known';
+      this.#compare(root, listing);
+    } catch (error) {
+      const failure = error as SystemError;
+      if (GONE.has(failure.errno)) return this.#onRootGone();
+      if (!(failure instanceof SystemError)) throw error;
+      const isNew = this.#rootListing === 'known';
+      this.#rootListing = 'stale';
+      if (isNew) this.deliver({ kind: 'unwatched', ...treePlace(path), error: failure });
+      this.#unwatched.retryLater();
+    }
   }
 
   /** `name` is there. `found`: by a listing, not by an event. */
@@ -189,40 +257,59 @@ export class InotifyTree extends InotifySource<TreeRecord> {
       this.deliver({ kind: isFound ? 'create' : kind, ...place, isDirectory, found: isFound });
     }
     const isEntered = kind === 'create' && directory.children.has(name);
-    if (isDirectory && !isEntered) this.#enter(directory, name);
+    if (isDirectory && !isEntered) this.#enterLater(directory, name);
   }
 
   #vanish(directory: Directory, name: string, kind: 'delete' | 'movedFrom', found = false): void {
     const isDirectory = directory.names.get(name);
     if (isDirectory === undefined) return;
     directory.names.delete(name);
+    this.#unwatched.delete(directory, name);
     const child = directory.children.get(name);
     if (child !== undefined) this.#forget(child);
     this.deliver({ kind, ...placeOf(directory, name), isDirectory, found });
   }
 
-  /** Watch the directory that is at this place now, and tell what is new in it. */
-  #enter(parent: Directory, name: string): void {
-    const path = parent.pathOf(name);
-    if (this.closed || this.#ignore?.(path.toString()) === true) return;
-    let fd: number;
+  #enterLater(parent: Directory, name: string): void {
+    this.#toEnter.push([parent, name]);
+  }
+
+  /** Enter what waits for it, and what is found there. */
+  #enterAll(): void {
     try {
-      fd = openSync(path, O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
-    } catch (error) {
-      return this.#excuse(path, 'open', (error as NodeJS.ErrnoException).errno ?? 0);
-    }
-    let id: number;
-    let listing: Listing;
-    try {
-      const opened = `/proc/self/fd/${fd}`;
-      id = inotifyAddWatch(this.fd, opened, this.#mask >>> 0);
-      if (id < 0) return this.#excuse(path, 'inotify_add_watch', id);
-      listing = list(opened);
+      for (let next = this.#toEnter.pop(); next !== undefined; next = this.#toEnter.pop()) {
+        const [parent, name] = next;
+        if (this.closed) this.#toEnter.length = 0;
+        else if (this.#isKnown(parent, name)) this.#enter(parent, name);
+      }
     } finally {
-      closeSync(fd);
+      this.#walk.end();
     }
+  }
+
+  #isKnown(parent: Directory, name: string): boolean {
+    return this.#tree.get(parent.id) === parent && parent.names.get(name) === true;
+  }
+
+  /** Watch the directory that is at this place now, and tell what is new in it. Returns 0 or -errno. */
+  #enter(parent: Directory, name: string): number {
+    if (this.#ignore?.(parent.pathOf(name).toString()) === true) return 0;
+    const fd = this.#walk.open(parent, name);
+    if (fd < 0) return this.#excuse(parent, name, 'open', fd);
+    const id = this.#watch(fd, this.#mask | IN_MASK_ADD);
+    const listing = id < 0 ? id : list(fd);
+    if (typeof listing === 'number') {
+      close(fd);
+      if (id >= 0 && this.#tree.get(id) === undefined) inotifyRmWatch(this.fd, id);
+      return this.#excuse(parent, name, id < 0 ? 'inotify_add_watch' : 'scandir', listing);
+    }
+    this.#unwatched.delete(parent, name);
     const directory = this.#settle(parent, name, id);
+    const isParent = directory !== null && [...listing.values()].includes(true);
+    if (isParent) this.#walk.startAt(directory, fd);
+    else close(fd);
     if (directory !== null) this.#compare(directory, listing);
+    return 0;
   }
 
   /** Have `id` at this place, and nowhere else. Null for a bind mount inside itself: it has no end. */
@@ -260,31 +347,49 @@ export class InotifyTree extends InotifySource<TreeRecord> {
 
   /** Stop watching `directory` and all below. */
   #forget(directory: Directory): void {
-    for (const { id } of this.#tree.remove(directory)) {
+    for (const gone of this.#tree.remove(directory)) {
+      this.#unwatched.forget(gone);
       // EINVAL: the kernel has dropped it before.
-      if (!this.closed) inotifyRmWatch(this.fd, id);
+      if (!this.closed) inotifyRmWatch(this.fd, gone.id);
     }
   }
 
-  /** Gone again is no error; without permission the tree has a blind spot; else it cannot go on. */
-  #excuse(path: Buffer, syscall: string, outcome: number): void {
-    if ([-ENOENT, -ENOTDIR, -ELOOP].includes(outcome)) return;
-    const error = watchError(outcome, path, syscall);
-    if (outcome !== -EACCES && outcome !== -EPERM) throw error;
-    this.deliver({ kind: 'unwatched', ...treePlace(path), error });
+  /** Gone again is no error; else the tree has a blind spot until this can be watched. */
+  #excuse(parent: Directory, name: string, syscall: string, outcome: number): number {
+    if (GONE.has(outcome)) {
+      this.#unwatched.delete(parent, name);
+      return 0;
+    }
+    if (this.#unwatched.add(parent, name)) {
+      const path = parent.pathOf(name);
+      this.deliver({
+        kind: 'unwatched',
+        ...treePlace(path),
+        error: watchError(outcome, path, syscall),
+      });
+    }
+    this.#unwatched.retryLater();
+    return outcome;
+  }
+
+  #onRetry(): void {
+    if (this.closed) return;
+    try {
+      if (this.#rootListing === 'stale') this.#listAll();
+      for (const [parent, name] of this.#unwatched.first()) {
+        if (this.closed) return;
+        const outcome = this.#isKnown(parent, name) ? this.#enter(parent, name) : 0;
+        if (SCARCE.has(outcome)) break;
+      }
+      this.#enterAll();
+    } catch (error) {
+      this.fail(error as Error);
+    } finally {
+      this.#walk.end();
+    }
   }
 }
 
 function placeOf(directory: Directory, name: string): TreePlace {
   return treePlace(directory.pathOf(name));
-}
-
-function list(path: Buffer | string): Listing {
-  const options = { withFileTypes: true, encoding: 'buffer' } as const;
-  // The types of Node 20 do not know that names are buffers here.
-  const entries = readdirSync(path, options) as unknown as {
-    name: Buffer;
-    isDirectory(): boolean;
-  }[];
-  return new Map(entries.map((entry) => [entry.name.toString('latin1'), entry.isDirectory()]));
 }

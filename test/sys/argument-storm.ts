@@ -85,6 +85,8 @@ const table: Record<string, Unit[]> = {
   // Both are the same fd: EINVAL, and nothing is closed.
   dup3: [fd, fd, int],
   memfdCreate: [text, mask],
+  openat: [fd, path, int],
+  unlinkat: [fd, path, int],
   lseek: [fd, integers(-(2 ** 53) + 1, 2 ** 53 - 1, 0), int],
   prlimit: [integers(0, 2 ** 31 - 1, 0), integers(0, 2 ** 31 - 1, 7), limit, limitOut],
   socket: [int, int, int],
@@ -159,6 +161,7 @@ const table: Record<string, Unit[]> = {
   ptsname: [fd, whole],
   getWindowSize: [fd, anObject],
   setWindowSize: [fd, windowSize],
+  returnsAtOnce: [room(sys.TERMIOS_BYTES)],
   tcgetattr: [fd, room(sys.TERMIOS_BYTES)],
   tcsetattr: [fd, int, room(sys.TERMIOS_BYTES)],
   cfmakeraw: [room(sys.TERMIOS_BYTES)],

@@ -227,6 +227,7 @@ function terminals(sys: Sys, keep: Keep): void {
   const modes = new Uint8Array(sys.TERMIOS_BYTES);
   sys.tcgetattr(master, modes);
   sys.cfmakeraw(modes);
+  same(sys.returnsAtOnce(modes), false);
   sys.tcsetattr(master, c.TCSANOW, modes);
 }
 
@@ -241,6 +242,9 @@ function changes(sys: Sys, keep: Keep, folder: string): void {
     ['file'],
   );
   sys.inotifyRmWatch(fd, id);
+  const directory = keep(sys.openat(c.AT_FDCWD, folder, c.O_PATH | c.O_CLOEXEC));
+  keep(sys.openat(directory, 'file', c.O_CLOEXEC));
+  sys.unlinkat(directory, 'file', 0);
 }
 
 function names(sys: Sys): void {
