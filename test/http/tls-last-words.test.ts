@@ -68,6 +68,8 @@ async function heard(socket: TLSSocket, text: string): Promise<string> {
     got += ` ${error.code}`;
   });
   socket.once('secureConnect', () => socket.write(text));
+  // A stream that keeps its half open makes TLS above it do so.
+  socket.once('end', () => socket.end());
   await next(socket, 'close');
   return got.split('\r\n')[0] ?? '';
 }
