@@ -139,6 +139,7 @@ export class SecureConnection extends ServerStream {
 
   /** Our half ends with the TLS above it, and not now: when what has arrived was deciphered. */
   override onShutdown(): void {
+    this.deliverArrivals();
     this.finishAnswers();
     setImmediate(() => {
       if (!this.#socket?.emit('shutdown')) this.leave();

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
 import { signalField } from '../loop/option-fields';
 import { parseOptions } from '../loop/options';
-import { INT32_MAX, invalidType } from '../sys/check';
+import { INT32_MAX, invalidType, outOfRange } from '../sys/check';
 import { F_GETFL, SO_ACCEPTCONN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { fcntl } from '../sys/io';
@@ -186,4 +186,11 @@ function isStreamSocket(fd: number): boolean {
 function socketOption(fd: number, name: number): number | undefined {
   const value = new Int32Array(1);
   return getsockopt(fd, SOL_SOCKET, name, value) > 0 ? value[0] : undefined;
+}
+
+/** Throws for what is no time of silence. */
+export function checkTimeout(value: number): void {
+  if (typeof value !== 'number') throw invalidType('timeoutMs', 'a number', value);
+  if (value >= 0 && value < Infinity) return;
+  throw outOfRange('timeoutMs', 'a finite number >= 0', value);
 }

@@ -12,11 +12,11 @@ import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
 import type { SocketAddress } from '../sys/address';
-import { invalidType, outOfRange } from '../sys/check';
 import { F_DUPFD_CLOEXEC } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { fcntl, setNonBlocking } from '../sys/io';
 import { mayClose, orClose } from '../sys/ownership';
+import { ArrivalGate, beginsHandshake } from './arrival-gate';
 import { deadlinesOf } from './connection-deadlines';
 import type { ConnectionHandler } from './connection-handler';
 import { connectionOptionsSchema, connectionSettings } from './connection-options';
@@ -32,6 +32,7 @@ import {
 } from './duplex-chunks';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
+  checkTimeout,
   type DuplexBase,
   duplexPlan,
   type FdDuplexOptions,
@@ -61,6 +62,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   readonly #loop: EventLoop;
   /** 2 while both sides may send; 0 when both FINs, or what stands for them, are through. */
   #openHalves = 2;
+  /** Null before there was a handshake of TLS. */
+  #gate: ArrivalGate | null = null;
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
   /** The activity after which `timeout` was told: it is told once for each silence. */
@@ -156,6 +159,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     this.setTimeout(0);
     this.#channel = null;
     connection.pause();
+    this.#gate?.open();
     // Flowing, a stream would give its first chunk only.
     this.pause();
     return { connection, rest: (this.read() as Buffer | null) ?? Buffer.alloc(0) };
@@ -246,14 +250,27 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /** For the fds. */
   onOwnBytes(chunk: Buffer): void {
-    if (!this.push(chunk)) this.#channel?.pause();
+    if (this.#gate === null && beginsHandshake(chunk)) this.#gate = new ArrivalGate(this);
+    if (this.#gate === null) this.onArrival(chunk);
+    else this.#gate.pass(chunk);
   }
 
-  /** For the channel. If nothing waits to be read, the end is told without a reader, as of `net.Socket`. */
+  /** For the gate. */
+  onThrown(error: unknown): void {
+    this.#loop.uncaught(error);
+  }
+
+  /** For the gate. If nothing waits to be read, the end is told without a reader, as of `net.Socket`. */
+  onArrival(chunk: Buffer | null): void {
+    if (!this.destroyed && !this.push(chunk)) this.#channel?.pause();
+    if (chunk === null) this.read(0);
+  }
+
+  /** For the channel. */
   onEnd(): void {
     this.#openHalves -= 1;
-    this.push(null);
-    this.read(0);
+    if (this.#gate === null) this.onArrival(null);
+    else this.#gate.pass(null);
   }
 
   /** For the channel. */
@@ -263,11 +280,13 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     // After both ends it closes in order, maybe before the last bytes are read here: the stream
     // closes by itself when they are.
     if (error === undefined && this.#openHalves === 0) return;
+    this.#gate?.open();
     this.destroy(error);
   }
 
   /** For the connection: the server shuts down. Told as `shutdown`; the stream ends if nobody listens. */
   onShutdown(): void {
+    this.deliverArrivals();
     if (!this.emit('shutdown')) this.end();
   }
 
@@ -312,13 +331,20 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   override _destroy(error: Error | null, callback: Callback): void {
+    this.#gate?.drop();
     this.#loop.timers.cancel(this);
     this.#channel?.destroy();
     callback(error);
   }
 
+  /** Hand on what has arrived, without waiting for writes to settle. */
+  protected deliverArrivals(): void {
+    this.#gate?.open();
+  }
+
   /** Whether bytes move with the next turn: then it is this thread that is late, and no silence. */
   get #isMoving(): boolean {
+    if (this.#gate?.isHolding === true) return true;
     return this.#channel !== null && (this.#channel.hasUnread() || this.#channel.willSend());
   }
 
@@ -371,6 +397,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
    * with the kernel.
    */
   #send(chunks: Buffer[], callback: Callback): void {
+    this.#gate?.onWrite();
     const channel = this.#channel;
     if (channel === null) return callback(closedError());
     const range = takeRange(chunks);
@@ -397,10 +424,4 @@ function queueRange(channel: Channel, range: HeldRange, done: Callback): void {
     channel.destroy(error as Error);
     done(error as Error);
   }
-}
-
-function checkTimeout(value: number): void {
-  if (typeof value !== 'number') throw invalidType('timeoutMs', 'a number', value);
-  if (value >= 0 && value < Infinity) return;
-  throw outOfRange('timeoutMs', 'a finite number >= 0', value);
 }
