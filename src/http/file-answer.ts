@@ -6,9 +6,10 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { FileRange } from '../net/file-range';
 import { type BodyPart, bodyLength, contentRange, multipart, selectRanges } from './byte-ranges';
+import { entityTag } from './entity-tag';
 import { evaluate, type Validators } from './preconditions';
 import type { RegularFile } from './regular-file';
-import type { FileSettings } from './send-file-options';
+import { EXACT, type FileSettings } from './send-file-options';
 
 /** A status, and a body in order. The fields have been set on the response. */
 export interface FileAnswer {
@@ -26,9 +27,6 @@ const BODY_FIELDS = [
   'Content-Type',
   'Transfer-Encoding',
 ];
-
-/** A file that was changed this short a time ago may change again without its time telling. */
-const STEADY_MS = 2_000;
 
 /**
  * Decide, and set the fields of `response`. Conditions and ranges count where they have a meaning:
@@ -66,15 +64,13 @@ function isPlain(response: ServerResponse): boolean {
 /** Set ETag, Last-Modified and Content-Type where the caller has not. Returns the former two. */
 function setValidators(
   response: ServerResponse,
-  { modifiedMs, tag }: RegularFile,
+  { modifiedMs, stats }: RegularFile,
   { etag, lastModified, contentType }: FileSettings,
 ): Validators {
   const now = Date.now();
-  if (typeof etag === 'string') setDefault(response, 'ETag', etag);
-  else if (etag) {
-    const isSteady = now - modifiedMs >= STEADY_MS;
-    setDefault(response, 'ETag', isSteady ? `"${tag}"` : `W/"${tag}"`);
-  }
+  if (etag === true || etag === EXACT) {
+    setDefault(response, 'ETag', entityTag(stats, etag === EXACT, now));
+  } else if (etag !== false) setDefault(response, 'ETag', etag);
   if (lastModified !== false) {
     // A date in the future would be no date (8.8.2.1): a file may have one by mistake.
     const date = lastModified === true ? Math.min(modifiedMs, now) : lastModified.getTime();

@@ -3,7 +3,6 @@
  * No I/O; the order of the questions is that of 13.2.2.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import fresh from 'fresh';
 
 /** What names the state of a file. */
 export interface Validators {
@@ -22,7 +21,7 @@ const STRONG_DATE_MS = 1_000;
 /** The verdict on a GET or HEAD with these `headers`, at `now` milliseconds since 1970. */
 export function evaluate(headers: IncomingHttpHeaders, state: Validators, now: number): Verdict {
   if (!isPermitted(headers, state)) return 412;
-  if (fresh(headers, { etag: state.etag, 'last-modified': state.lastModified })) return 304;
+  if (isUnchanged(headers, state)) return 304;
   const ifRange = headers['if-range'];
   return typeof ifRange !== 'string' || isSameState(ifRange, state, now) ? 'proceed' : 'whole';
 }
@@ -33,10 +32,27 @@ function isPermitted(headers: IncomingHttpHeaders, { etag, lastModified }: Valid
   if (ifMatch !== undefined) {
     return ifMatch.trim() === '*' || (isStrong(etag) && entityTags(ifMatch).includes(etag));
   }
-  const since = Date.parse(headers['if-unmodified-since'] ?? '');
+  const since = parseDate(headers['if-unmodified-since']);
   // A date that is none is ignored, and so is any date where we have none to compare.
   if (Number.isNaN(since) || lastModified === undefined) return true;
   return Date.parse(lastModified) <= since;
+}
+
+/**
+ * If-None-Match, or else If-Modified-Since: whether the client has this state already. A
+ * `Cache-Control: no-cache` beside them is for the caches on the way: it is what makes a client ask
+ * here, and no reason to send the bytes again.
+ */
+function isUnchanged(headers: IncomingHttpHeaders, { etag, lastModified }: Validators): boolean {
+  const ifNoneMatch = headers['if-none-match'];
+  if (ifNoneMatch !== undefined) {
+    if (ifNoneMatch.trim() === '*') return true;
+    return (
+      etag !== undefined && entityTags(ifNoneMatch).some((tag) => opaque(tag) === opaque(etag))
+    );
+  }
+  // Also false if one of the two is no date.
+  return Date.parse(lastModified ?? '') <= parseDate(headers['if-modified-since']);
 }
 
 /** If-Range (13.1.5): the part fits what the client has only if the validator is a strong one. */
@@ -48,6 +64,23 @@ function isSameState(ifRange: string, { etag, lastModified }: Validators, now: n
 
 function isStrong(etag: string | undefined): etag is string {
   return etag?.startsWith('"') ?? false;
+}
+
+/** A tag without what says that it is weak: all that a weak comparison looks at (8.8.3.2). */
+function opaque(etag: string): string {
+  return etag.startsWith('W/') ? etag.slice(2) : etag;
+}
+
+/** The three forms of a date (5.6.7); the last one does not say that it is in GMT. */
+const IMF_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+const RFC_850_DATE = /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/;
+const ASCTIME_DATE = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
+
+/** Milliseconds since 1970; NaN for what is no date of HTTP, though Date.parse may take it for one. */
+function parseDate(text = ''): number {
+  const date = text.trim();
+  if (IMF_DATE.test(date) || RFC_850_DATE.test(date)) return Date.parse(date);
+  return ASCTIME_DATE.test(date) ? Date.parse(`${date} GMT`) : Number.NaN;
 }
 
 /** The entity tags of a list, weak ones with their `W/`; a comma may stand inside a tag. */

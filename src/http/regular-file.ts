@@ -7,7 +7,6 @@
  * nothing can be exchanged. The search runs on libuv's pool, because directories may have to come from
  * a disk; the inode is in memory by then, and a second trip to the pool would cost more than the call.
  */
-import { createHash } from 'node:crypto';
 import {
   type BigIntStats,
   close,
@@ -39,8 +38,8 @@ export interface RegularFile {
   readonly size: number;
   /** Milliseconds since 1970. */
   readonly modifiedMs: number;
-  /** A text without quotes that changes when the file does. */
-  readonly tag: string;
+  /** All that fstat(2) said when it was opened. */
+  readonly stats: BigIntStats;
   /** A range of it that may have to wait: see {@link HeldRange}. */
   hold(range: FileRange): HeldRange;
   close(): void;
@@ -91,10 +90,7 @@ function checkRegular(stats: BigIntStats, name: string): BigIntStats {
 }
 
 function describe(fd: number, stats: BigIntStats, close: () => void): RegularFile {
-  const { size, mtimeMs, mtimeNs, ino, dev } = stats;
-  // Hashed: an inode's number is nobody's business.
-  const hash = createHash('sha256').update(`${size} ${mtimeNs} ${ino} ${dev}`);
-  const tag = hash.digest('base64url').slice(0, 22);
+  const { size, mtimeMs } = stats;
   const hold = (range: FileRange): HeldRange => new HeldRange(fd, stats, range);
-  return { fd, size: Number(size), modifiedMs: Number(mtimeMs), tag, hold, close };
+  return { fd, size: Number(size), modifiedMs: Number(mtimeMs), stats, hold, close };
 }

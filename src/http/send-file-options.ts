@@ -10,8 +10,10 @@ export interface SendFileOptions {
   /** Answer requests for parts (`Range`); true if not given. */
   range?: boolean;
   /**
-   * `ETag`: true, the default, for one made of size, time and inode; a string for your own, with its
-   * quotes; false for none. Ours is weak for the first two seconds after a change.
+   * `ETag`: true, the default, for one made of the size and the second of the last change, the same
+   * on each server that holds the file, and the same as of nginx; `'exact'` for one that also notices
+   * another file of the same size and time, which differs from server to server; a string for your
+   * own, with its quotes; false for none. Ours is weak for the first two seconds after a change.
    */
   etag?: boolean | string;
   /** `Last-Modified`: true, the default, for the file's time; a date of your own; false for none. */
@@ -20,7 +22,10 @@ export interface SendFileOptions {
   contentType?: string;
 }
 
-const ETAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
+/** What {@link SendFileOptions.etag} may be but a tag. */
+export const EXACT = 'exact';
+
+const ETAG = /^(?:exact|(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")$/;
 
 /** The fields of {@link SendFileOptions}, for the schemas of those who send files. */
 export const sendFileOptionFields = {
@@ -28,7 +33,7 @@ export const sendFileOptionFields = {
   etag: z
     .union([
       z.boolean(),
-      z.string().regex(ETAG, { error: 'expected an entity tag, with its quotes' }),
+      z.string().regex(ETAG, { error: "expected an entity tag, with its quotes, or 'exact'" }),
     ])
     .default(true),
   lastModified: z.union([z.boolean(), dateField]).default(true),

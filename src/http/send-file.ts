@@ -7,7 +7,7 @@ import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 import { closedError } from '../net/connection-writer';
-import { checkObject, invalidType } from '../sys/check';
+import { checkObject, invalidType, refuseExtra } from '../sys/check';
 import { answerFile } from './file-answer';
 import { endResponse, sendBody } from './file-body';
 import { borrowFile, openFile, type RegularFile } from './regular-file';
@@ -39,8 +39,10 @@ export async function sendFile(
   response: ServerResponse,
   file: string | Buffer | URL | number,
   options: SendFileOptions = {},
+  noCallback?: never,
 ): Promise<FileOutcome> {
   checkResponse(response);
+  refuseExtra('sendFile', noCallback, 'it returns a promise');
   const settings = fileSettings(options, pathText(file));
   checkUnanswered(response);
   if (typeof file === 'number') return sendOpenFile(response, borrowFile(file), settings);

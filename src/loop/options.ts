@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { describe } from '../sys/check';
+import { foreignName } from './foreign-names';
 
 /** Check `options` against `schema` and fill in the defaults, or throw a TypeError. */
 export function parseOptions<S extends z.ZodType>(
@@ -17,14 +18,19 @@ export function parseOptions<S extends z.ZodType>(
   const { path } = issue;
   const subject =
     path.length > 0 ? `option "${path.join('.')}" of ${owner}` : `options of ${owner}`;
-  const text = `Invalid ${subject}: ${complaint(issue, schema)}. Received ${received(options, path)}`;
+  const text = `Invalid ${subject}: ${complaint(owner, issue, schema)}. Received ${received(options, path)}`;
   throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
 }
 
 /** What zod says, without what it received: we say that, with the value. */
-function complaint(issue: z.core.$ZodIssue, schema: z.ZodType): string {
+function complaint(owner: string, issue: z.core.$ZodIssue, schema: z.ZodType): string {
   const text = issue.message.replace(/^Invalid input: (.*), received .*$/s, '$1');
   if (issue.code !== 'unrecognized_keys' || issue.path.length > 0) return text;
+  const hints = issue.keys.flatMap((key) => {
+    const there = foreignName(owner, key);
+    return there === undefined ? [] : [`${key}: see ${there}`];
+  });
+  if (hints.length > 0) return `${text} (${hints.join('; ')})`;
   const meant = knownNames(schema).filter((name) => issue.keys.some((key) => isLike(name, key)));
   return meant.length > 0 ? `${text} (there is ${meant.join(', ')})` : text;
 }

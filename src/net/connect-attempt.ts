@@ -22,7 +22,7 @@ const { ETIMEDOUT } = errno;
 const socketError = new Int32Array(1);
 
 /** What a {@link ConnectAttempt} has to know. */
-interface AttemptSetup {
+export interface AttemptSetup {
   readonly loop: EventLoop;
   readonly remote: Endpoint;
   /** 0 for no deadline but the kernel's. */
@@ -31,7 +31,7 @@ interface AttemptSetup {
 }
 
 /** Who is told the end of an attempt, exactly once. */
-interface Outcome {
+export interface Outcome {
   resolve(): void;
   reject(reason: unknown): void;
 }

@@ -2,12 +2,12 @@
  * What can be set for {@link connect}, its defaults, and what follows from it: the endpoints of both
  * sides. Names of hosts are refused here; to look them up is the work of `node:dns`.
  */
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
 import { signalField } from '../loop/option-fields';
 import { parseOptions } from '../loop/options';
 import { MAX_DELAY_MS } from '../loop/timer-wheel';
+import { ipVersion } from '../sys/address';
 import { outOfRange } from '../sys/check';
 import { type ConnectionOptions, connectionOptionFields } from './connection-options';
 import { type Endpoint, familyOf } from './endpoint';
@@ -109,7 +109,7 @@ export function connectPlan(options: ConnectOptions): ConnectPlan {
 
 function numeric(option: string, host: string): string {
   const address = host === LOCALHOST ? '127.0.0.1' : host;
-  if (isIP(address) !== 0) return address;
+  if (ipVersion(address) !== 0) return address;
   const range = `an IP address or ${LOCALHOST} (names are not looked up here, but by node:dns)`;
   throw outOfRange(option, range, host);
 }

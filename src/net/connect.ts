@@ -7,11 +7,13 @@
  * that are attached right behind the `await` miss nothing.
  */
 import { defaultLoop } from '../loop/default-loop';
+import { refuseExtra } from '../sys/check';
 import * as constants from '../sys/constants';
 import { errno, errnoText, unwrap } from '../sys/errno';
 import { closeOwned, orClose, own } from '../sys/ownership';
-import { bind, connect as connectSocket, setsockopt, socket } from '../sys/socket';
+import { bind, setsockopt, socket } from '../sys/socket';
 import { finishConnect } from './connect-attempt';
+import { beginConnect, type ConnectProgress, fullBacklog, waitForBacklog } from './connect-backlog';
 import { type ConnectOptions, type ConnectPlan, connectPlan } from './connect-options';
 import { connectionSettings } from './connection-options';
 import {
@@ -26,7 +28,7 @@ import { resetOnClose } from './reset-on-close';
 import { isSelfConnected } from './self-connect';
 import { TcpConnection } from './tcp-connection';
 
-const { EAGAIN, EALREADY, ECONNREFUSED, EINPROGRESS, EINTR, EISCONN } = errno;
+const { ECONNREFUSED } = errno;
 const { IPPROTO_IP, IPPROTO_TCP, IP_BIND_ADDRESS_NO_PORT, SOL_SOCKET, SO_REUSEADDR } = constants;
 const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY } = constants;
 
@@ -43,18 +45,21 @@ const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY } = constants;
  * socket met itself, which TCP allows at a port where nobody listens), EHOSTUNREACH,
  * ENETUNREACH, ETIMEDOUT (by `connectTimeoutMs` or by the kernel), EADDRINUSE and EADDRNOTAVAIL (our
  * own side's address, or no port is free), EMFILE; of a path ENOENT, EACCES, and EAGAIN if the
- * server's backlog is full. A unix socket cannot be waited for in that case: try again later.
+ * server's backlog is full and there is no `connectTimeoutMs`, for which it is tried again.
  *
  * Does not block. See connect(2).
  */
-export async function connect(options: ConnectOptions): Promise<TcpConnection> {
+export async function connect(options: ConnectOptions, noCallback?: never): Promise<TcpConnection> {
+  refuseExtra('connect', noCallback, 'it returns a promise');
   const plan = connectPlan(options);
   plan.signal?.throwIfAborted();
   const loop = plan.loop ?? defaultLoop();
   const settings = connectionSettings<TcpConnection>(plan, { loop });
-  const { fd, isConnected } = openConnecting(plan);
+  const { fd, progress } = openConnecting(plan);
   const { remote, connectTimeoutMs, signal } = plan;
-  if (!isConnected) await finishConnect(fd, { loop, remote, connectTimeoutMs, signal });
+  const setup = { loop, remote, connectTimeoutMs, signal };
+  if (progress === 'pending') await finishConnect(fd, setup);
+  if (progress === 'full') await waitForBacklog(fd, setup);
   orClose(fd, () => {
     if ('port' in remote && isSelfConnected(fd, remote.port)) refuseSelf(fd, remote);
   });
@@ -62,7 +67,7 @@ export async function connect(options: ConnectOptions): Promise<TcpConnection> {
 }
 
 /** A non-blocking socket that is connected or about to be; or nothing is left behind. */
-function openConnecting(plan: ConnectPlan): { fd: number; isConnected: boolean } {
+function openConnecting(plan: ConnectPlan): { fd: number; progress: ConnectProgress } {
   const { remote, local } = plan;
   const family = familyOf(remote);
   const remoteBytes = encodeEndpoint(remote);
@@ -74,23 +79,13 @@ function openConnecting(plan: ConnectPlan): { fd: number; isConnected: boolean }
   try {
     if (plan.noDelay) setOption(fd, IPPROTO_TCP, TCP_NODELAY);
     if (local !== null) bindTo(fd, { local, localBytes: localBytes as Uint8Array, remote });
-    return { fd, isConnected: begin(fd, remote, remoteBytes) };
+    const progress = beginConnect(fd, remote, remoteBytes);
+    if (progress === 'full' && plan.connectTimeoutMs === 0) throw fullBacklog(remote);
+    return { fd, progress };
   } catch (error) {
     closeOwned(fd);
     throw error;
   }
-}
-
-/** Returns whether the kernel is done already. */
-function begin(fd: number, remote: Endpoint, remoteBytes: Uint8Array): boolean {
-  let outcome = connectSocket(fd, remoteBytes);
-  // Interrupted, it may have begun or not. Asked again, it begins or says how far it is.
-  while (outcome === -EINTR) outcome = connectSocket(fd, remoteBytes);
-  if (outcome >= 0 || outcome === -EISCONN) return true;
-  if (outcome === -EINPROGRESS || outcome === -EALREADY) return false;
-  const isFull = outcome === -EAGAIN && 'path' in remote;
-  const reason = `the backlog of ${formatEndpoint(remote)} is full`;
-  throw errorAt(outcome, 'connect', remote, isFull ? reason : undefined);
 }
 
 /** Nobody else is at `remote` than this very socket: as good as nobody. */

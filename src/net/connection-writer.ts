@@ -7,7 +7,7 @@
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { isLent } from '../loop/lent-memory';
-import { invalidType } from '../sys/check';
+import { checkCallback, invalidType } from '../sys/check';
 import { SHUT_WR } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { shutdown } from '../sys/socket';
@@ -96,7 +96,8 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
    * connection takes nothing any more. `callback` is called once, later: with nothing when the
    * kernel has the bytes, or with the error.
    */
-  write(data: string | Uint8Array, callback?: WriteCallback): boolean {
+  write(data: string | Uint8Array, callback?: WriteCallback, noMore?: never): boolean {
+    if (callback !== undefined || noMore !== undefined) checkCallback(callback, noMore);
     if (typeof data !== 'string' && !isUint8Array(data)) {
       throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
     }

@@ -19,7 +19,7 @@ import { parseOptions } from '../loop/options';
 import { type EventHandler, isFdGone, type Registration } from '../loop/registration';
 import { WheelTimer } from '../loop/timer-wheel';
 import { ADDRESS_BYTES, type SocketAddress } from '../sys/address';
-import { invalidType } from '../sys/check';
+import { invalidType, refuseExtra } from '../sys/check';
 import * as constants from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { recvmmsg, sendmmsg, sendto } from '../sys/message';
@@ -171,7 +171,12 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
    * `drain` follows. Throws a {@link SystemError} for a message that cannot be sent: EMSGSIZE,
    * EDESTADDRREQ, EACCES (broadcast), ENOENT or ECONNREFUSED (no such unix socket).
    */
-  send(data: string | Uint8Array, to?: Destination): boolean {
+  send(data: string | Uint8Array, to?: Destination, noMore?: never): boolean {
+    refuseExtra(
+      'send',
+      noMore,
+      'the destination is { address, port }, and the outcome is returned',
+    );
     this.#assertOpen('send');
     if (typeof data !== 'string' && !isUint8Array(data)) {
       throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
@@ -222,7 +227,8 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
 
   /**
    * Receive what is sent to a multicast group, on the interface with an address of ours (IPv4), or
-   * on that of the group's zone (IPv6, "ff02::1%eth0"); else on one of the kernel's choice.
+   * on that of a zone (IPv6: of the group, "ff02::1%eth0", or of `interfaceAddress`, "::%eth0"); else
+   * on one of the kernel's choice.
    */
   joinGroup(group: string, interfaceAddress?: string): void {
     this.#assertOpen('join or leave a group');
@@ -235,7 +241,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     leaveGroup(this.#fd, { group, interfaceAddress });
   }
 
-  /** Send to IPv4 groups through the interface with this address of ours. */
+  /** Send to IPv4 groups through the interface with this address of ours, to IPv6 ones by "::%eth0". */
   setMulticastInterface(interfaceAddress: string): void {
     this.#assertOpen('set the interface');
     setMulticastInterface(this.#fd, interfaceAddress);

@@ -6,12 +6,11 @@
  * then stops the peer, and a write is done when the kernel has its bytes. What is pushed is a copy,
  * because streams keep their chunks.
  */
-import { isIP } from 'node:net';
 import { addAbortSignal, Duplex } from 'node:stream';
 import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import type { SocketAddress } from '../sys/address';
+import { ipVersion, type SocketAddress } from '../sys/address';
 import { F_DUPFD_CLOEXEC } from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { fcntl, setNonBlocking } from '../sys/io';
@@ -127,7 +126,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   get remoteFamily(): string | undefined {
-    const version = isIP(this.remoteAddress ?? '');
+    const version = ipVersion(this.remoteAddress ?? '');
     return version === 0 ? undefined : `IPv${version}`;
   }
 

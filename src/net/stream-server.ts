@@ -8,6 +8,7 @@ import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
 import { closeRefused, isFdGone } from '../loop/registration';
+import { refuseExtra } from '../sys/check';
 import { SystemError, unwrap } from '../sys/errno';
 import { close } from '../sys/io';
 import { disown, own, vacate } from '../sys/ownership';
@@ -150,7 +151,8 @@ export abstract class StreamServer
    * are cut get an error ERR_SHUTDOWN_DEADLINE. Also after {@link close}. Called again, it gives the
    * same result, and the earlier deadline holds. Rejects with a TypeError that names a wrong option.
    */
-  async shutdown(options: ShutdownOptions = {}): Promise<ShutdownResult> {
+  async shutdown(options: ShutdownOptions = {}, noCallback?: never): Promise<ShutdownResult> {
+    refuseExtra('shutdown', noCallback, 'it returns a promise');
     const { deadlineMs, handedOver } = parseOptions('shutdown', shutdownSchema, options);
     const shutdown = this.#shutdown ?? this.#beginShutdown(handedOver);
     if (this.#state === 'closed') shutdown.finish();
@@ -159,7 +161,8 @@ export abstract class StreamServer
   }
 
   /** Take no more connections. The open ones go on; `close` is told when the last has gone. */
-  close(): void {
+  close(noCallback?: never): void {
+    refuseExtra('close', noCallback, 'listen to "close"');
     if (this.#state !== 'listening') return;
     this.#stopListening();
     unwrap(vacate(this.#fd), 'close', { fd: this.#fd });

@@ -5,13 +5,13 @@
 import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
-import type { SocketAddress } from '../sys/address';
-import { INT32_MAX } from '../sys/check';
+import { ipVersion, type SocketAddress } from '../sys/address';
+import { INT32_MAX, refuseExtra } from '../sys/check';
 import * as constants from '../sys/constants';
 import type { AcceptTrigger } from './acceptor';
 import { type ConnectionOptions, connectionOptionFields } from './connection-options';
 import { inheritedFd, notWithFd } from './inherited-listener';
-import { adoptTcpListener, boundAddress, listenSocket } from './listen-socket';
+import { adoptTcpListener, boundAddress, LOCALHOST, listenSocket } from './listen-socket';
 import { limitByAddress } from './peer-limit';
 import { StreamServer, type StreamServerEvents } from './stream-server';
 
@@ -21,7 +21,7 @@ export interface TcpServerOptions extends ConnectionOptions {
   port?: number;
   /**
    * The IP address to listen at; `127.0.0.1` if not given. `0.0.0.0` is all of IPv4, `::` is all of
-   * both unless `ipv6Only`. Names other than `localhost` are not looked up.
+   * both unless `ipv6Only`; `fe80::1%eth0` has the interface as its zone. Names other than `localhost` are not looked up.
    */
   host?: string;
   /** Connections the kernel keeps until they are accepted; 4,096 if not given. */
@@ -58,12 +58,15 @@ export interface TcpServerOptions extends ConnectionOptions {
   loop?: EventLoop;
 }
 
+const NO_HOST = 'expected an IP address';
+
 /** The fields of {@link TcpServerOptions} for the schemas of servers built on this one. */
 export const tcpServerOptionFields = {
   ...connectionOptionFields,
   port: z.int().min(0).max(65_535),
   host: z
-    .union([z.literal('localhost'), z.ipv4(), z.ipv6()], { error: 'expected an IP address' })
+    .string({ error: NO_HOST })
+    .refine((host) => host === LOCALHOST || ipVersion(host) !== 0, { error: NO_HOST })
     .default('127.0.0.1'),
   backlog: z.int().min(1).max(INT32_MAX).default(constants.SOMAXCONN),
   acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
@@ -99,7 +102,8 @@ export class TcpServer extends StreamServer {
    * port when the address cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL). An `fd` that does not
    * listen for TCP is refused with EBADF, ENOTSOCK or EINVAL, and left open.
    */
-  constructor(options: TcpServerOptions) {
+  constructor(options: TcpServerOptions, noCallback?: never) {
+    refuseExtra('new TcpServer', noCallback, 'listen to "connection"; it listens already');
     const { fd, checked } = options?.fd === undefined ? listening(options) : inherited(options);
     const { maxConnectionsPerAddress: perAddress, loop } = checked;
     const peerLimit = perAddress === undefined ? null : limitByAddress(perAddress);

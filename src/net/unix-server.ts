@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
-import { INT32_MAX } from '../sys/check';
+import { INT32_MAX, refuseExtra } from '../sys/check';
 import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
 import { orClose, own } from '../sys/ownership';
@@ -91,7 +91,8 @@ export class UnixServer extends StreamServer {
    * a server left behind which was killed; remove it if you know that nobody listens there. An `fd`
    * that is no listening unix socket is refused with EBADF, ENOTSOCK or EINVAL, and left open.
    */
-  constructor(options: UnixServerOptions) {
+  constructor(options: UnixServerOptions, noCallback?: never) {
+    refuseExtra('new UnixServer', noCallback, 'listen to "connection"; it listens already');
     const { listener, checked } =
       options?.fd === undefined ? listening(options) : inherited(options);
     const { maxConnectionsPerUser: perUser, maxConnections, loop } = checked;

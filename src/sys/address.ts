@@ -61,9 +61,28 @@ export function encodeAddress(where: Omit<SocketAddress, 'family'>): Uint8Array 
   const { address, port } = where;
   if (typeof address !== 'string') throw invalidType('address', 'a string', address);
   checkInteger('port', port, 0, PORT_MAX);
-  if (isIPv4(address)) return encodeIPv4(address, port);
-  if (isIPv6(address)) return encodeIPv6(address, port);
+  const version = ipVersion(address);
+  if (version === 4) return encodeIPv4(address, port);
+  if (version === 6) return encodeIPv6(address, port);
   throw outOfRange('address', 'an IPv4 or IPv6 address', address);
+}
+
+/**
+ * 4 or 6 for an IP address, 0 for anything else; as `net.isIP`, but a zone may be any name that an
+ * interface may have ("fe80::1%wg_home"). Whether there is one, {@link encodeAddress} says.
+ */
+export function ipVersion(text: string): 0 | 4 | 6 {
+  if (isIPv4(text)) return 4;
+  const [plain, zone] = splitZone(text);
+  return isIPv6(plain) && (zone === undefined || ZONE.test(zone)) ? 6 : 0;
+}
+
+/** An interface's name (netdevice(7), dev_valid_name of the kernel) or index. */
+const ZONE = /^[^\s/:%\0]{1,15}$/;
+
+function splitZone(address: string): [plain: string, zone: string | undefined] {
+  const at = address.indexOf('%');
+  return at < 0 ? [address, undefined] : [address.slice(0, at), address.slice(at + 1)];
 }
 
 function encodeIPv4(address: string, port: number): Uint8Array {
@@ -77,7 +96,7 @@ function encodeIPv4(address: string, port: number): Uint8Array {
 }
 
 function encodeIPv6(address: string, port: number): Uint8Array {
-  const [plain = '', zone] = address.split('%');
+  const [plain, zone] = splitZone(address);
   const bytes = new Uint8Array(IPV6_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, AF_INET6, true);
@@ -90,29 +109,74 @@ function encodeIPv6(address: string, port: number): Uint8Array {
 
 /**
  * The bytes of `struct ip_mreq` or `struct ipv6_mreq`, as IP_ADD_MEMBERSHIP and
- * IPV6_ADD_MEMBERSHIP take them. An IPv4 interface is told by its address, 0.0.0.0 for the kernel's
- * choice; an IPv6 one by the zone of the group ("ff02::1%eth0"). Throws as {@link encodeAddress}.
+ * IPV6_ADD_MEMBERSHIP take them. An IPv4 interface is named by its address, 0.0.0.0 for the kernel's
+ * choice; an IPv6 one by a zone, of the group ("ff02::1%eth0") or of `interfaceAddress` ("::%eth0",
+ * as `node:dgram` has it; "::" for the kernel's choice). Throws as {@link encodeAddress}, and a
+ * RangeError for two zones that differ.
  */
-export function encodeMembership(group: string, interfaceAddress = '0.0.0.0'): Uint8Array {
+export function encodeMembership(group: string, interfaceAddress?: string): Uint8Array {
   const bytes = encodeAddress({ address: group, port: 0 });
   if (bytes.byteLength === IPV4_BYTES) {
-    if (typeof interfaceAddress !== 'string') {
-      throw invalidType('interfaceAddress', 'a string', interfaceAddress);
-    }
-    if (!isIPv4(interfaceAddress)) {
-      throw outOfRange('interfaceAddress', 'an IPv4 address', interfaceAddress);
-    }
-    const own = encodeIPv4(interfaceAddress, 0);
-    const [from, to] = [IPV4_ADDRESS_BYTE, IPV4_ADDRESS_BYTE + 4];
-    return new Uint8Array([...bytes.subarray(from, to), ...own.subarray(from, to)]);
+    const own = encodeInterfaceIPv4(interfaceAddress ?? '0.0.0.0');
+    const address = bytes.subarray(IPV4_ADDRESS_BYTE, IPV4_ADDRESS_BYTE + 4);
+    return new Uint8Array([...address, ...own]);
   }
+  const view = new DataView(bytes.buffer);
+  const scope = view.getUint32(IPV6_SCOPE_BYTE, true);
+  const given = interfaceAddress === undefined ? 0 : interfaceIndex(interfaceAddress);
+  if (scope !== 0 && given !== 0 && scope !== given) {
+    throw outOfRange('interfaceAddress', `the interface of the group ${group}`, interfaceAddress);
+  }
+  view.setUint32(IPV6_SCOPE_BYTE, scope === 0 ? given : scope, true);
   return bytes.slice(IPV6_ADDRESS_BYTE, IPV6_BYTES);
 }
 
-function scopeOf(zone: string, address: string): number {
+/**
+ * What IP_MULTICAST_IF (`struct in_addr`) or IPV6_MULTICAST_IF (an `int`) takes for the interface
+ * with this IPv4 address, or in the zone of this IPv6 one ("::%eth0"). Throws a RangeError for what
+ * names no interface.
+ */
+export function encodeMulticastInterface(interfaceAddress: string): Uint8Array {
+  if (typeof interfaceAddress !== 'string' || !interfaceAddress.includes(':')) {
+    return encodeInterfaceIPv4(interfaceAddress);
+  }
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, interfaceIndex(interfaceAddress), true);
+  return bytes;
+}
+
+function encodeInterfaceIPv4(interfaceAddress: string): Uint8Array {
+  if (typeof interfaceAddress !== 'string') {
+    throw invalidType('interfaceAddress', 'a string', interfaceAddress);
+  }
+  if (!isIPv4(interfaceAddress)) {
+    throw outOfRange('interfaceAddress', 'an IPv4 address', interfaceAddress);
+  }
+  return encodeIPv4(interfaceAddress, 0).slice(IPV4_ADDRESS_BYTE, IPV4_ADDRESS_BYTE + 4);
+}
+
+/** The index of the interface in the zone of an IPv6 address; 0 of "::", for the kernel's choice. */
+function interfaceIndex(interfaceAddress: string): number {
+  if (typeof interfaceAddress !== 'string') {
+    throw invalidType('interfaceAddress', 'a string', interfaceAddress);
+  }
+  const [, zone] = splitZone(interfaceAddress);
+  if (interfaceAddress === '::') return 0;
+  // An address without a zone may be one of ours, and still does not say where: fe80::1 is everywhere.
+  if (ipVersion(interfaceAddress) !== 6 || zone === undefined) {
+    throw outOfRange(
+      'interfaceAddress',
+      'an IPv6 address with a zone, as "::%eth0"',
+      interfaceAddress,
+    );
+  }
+  return scopeOf(zone, interfaceAddress, 'interfaceAddress');
+}
+
+function scopeOf(zone: string, address: string, name = 'address'): number {
   const index = /^\d+$/.test(zone) ? Number(zone) : native.if_nametoindex(zone);
   if (index > 0 && index <= 0xffff_ffff) return index;
-  throw outOfRange('address', 'an address whose zone is a network interface', address);
+  throw outOfRange(name, 'an address whose zone is a network interface', address);
 }
 
 /**

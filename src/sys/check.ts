@@ -40,6 +40,27 @@ export function outOfRange(name: string, range: string, received: unknown): Code
   return Object.assign(new RangeError(text), { code: 'ERR_OUT_OF_RANGE' });
 }
 
+/**
+ * Refuse what stands where Node's users put a callback, or an encoding before it, and nothing here
+ * would call it. `instead` says where it belongs.
+ */
+export function refuseExtra(call: string, extra: unknown, instead: string): void {
+  if (extra === undefined) return;
+  const text = `${call} takes no further argument: ${instead}. Received ${describe(extra)}`;
+  throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/**
+ * Refuse a callback that cannot be called, and one behind it that nobody would, before anything is
+ * done: `write(data, 'utf8', callback)` of Node's streams.
+ */
+export function checkCallback(callback: unknown, noMore?: unknown): void {
+  if (callback !== undefined && typeof callback !== 'function') {
+    throw invalidType('callback', 'a function (strings are sent as UTF-8)', callback);
+  }
+  refuseExtra('write', noMore, 'the callback is the second one, as strings are sent as UTF-8');
+}
+
 /** `value` for a message: on one line, and not all of what is large. */
 export function describe(value: unknown): string {
   const text = inspect(value, {

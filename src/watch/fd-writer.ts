@@ -12,7 +12,7 @@ import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
 import { isLent } from '../loop/lent-memory';
 import { parseOptions } from '../loop/options';
-import { checkFd, invalidType } from '../sys/check';
+import { checkCallback, checkFd, invalidType, refuseExtra } from '../sys/check';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { setNonBlocking, write } from '../sys/io';
 import { closeOwned, orClose, own } from '../sys/ownership';
@@ -140,7 +140,8 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
    * Returns false when `highWaterMark` is reached (then wait for `drain`), and when the writer takes
    * nothing any more, which the callback is told.
    */
-  write(data: string | Uint8Array, callback?: FdWriteCallback): boolean {
+  write(data: string | Uint8Array, callback?: FdWriteCallback, noMore?: never): boolean {
+    checkCallback(callback, noMore);
     if (typeof data !== 'string' && !types.isUint8Array(data)) {
       throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
     }
@@ -155,7 +156,8 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   }
 
   /** Write `data` if given, then close when all is written. */
-  end(data?: string | Uint8Array): void {
+  end(data?: string | Uint8Array, noCallback?: never): void {
+    refuseExtra('end', noCallback, 'give the callback to write');
     if (data !== undefined) this.write(data);
     if (!this.writable) return;
     this.#state = 'ending';

@@ -23,6 +23,7 @@ import {
 import type { StreamServer } from '../net/stream-server';
 import { TcpServer } from '../net/tcp-server';
 import type { SocketAddress } from '../sys/address';
+import { refuseExtra } from '../sys/check';
 import { encodeFrame } from './frame-encoder';
 import {
   acceptResponse,
@@ -87,8 +88,9 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
   readonly #clients = new Set<WebSocketConnection>();
 
   /** Listen, or use `options.server`. Throws as {@link TcpServer} does. */
-  constructor(options: WebSocketServerOptions) {
+  constructor(options: WebSocketServerOptions, noCallback?: never) {
     super();
+    refuseExtra('new WebSocketServer', noCallback, 'listen to "connection"; it listens already');
     const { settings, server } = openServer(options);
     this.#settings = { ...settings, goingAway: { code: CLOSE_GOING_AWAY, reason: '' } };
     this.server = server;
@@ -140,7 +142,8 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
    * Stop listening and close every client with `code`. `close` is told when the last connection has
    * gone, after `closeTimeoutMs` at the latest.
    */
-  close(code: number = CLOSE_GOING_AWAY, reason = ''): void {
+  close(code: number = CLOSE_GOING_AWAY, reason = '', noCallback?: never): void {
+    refuseExtra('close', typeof code === 'function' ? code : noCallback, 'listen to "close"');
     checkClose(code, reason);
     if (!this.server.listening) return;
     this.#settings.goingAway = { code, reason };

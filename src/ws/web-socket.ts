@@ -14,7 +14,7 @@ import type { ConnectionHandler } from '../net/connection-handler';
 import { buffersOf, type IoBuffers } from '../net/io-buffers';
 import type { TcpConnection } from '../net/tcp-connection';
 import type { WriteCallback } from '../net/write-queue';
-import { invalidType, outOfRange } from '../sys/check';
+import { invalidType, outOfRange, refuseExtra } from '../sys/check';
 import { AnswerWatch } from './answer-watch';
 import { NOTHING_AWAITED, OVERDUE } from './awaited-answer';
 import { FrameDecoder, type FrameLimits, type FrameSink } from './frame-decoder';
@@ -155,7 +155,9 @@ export class WebSocketConnection
    * Returns false when the queue has reached the high-water mark (then wait for `drain`), and when
    * the socket is not open any more.
    */
-  send(data: string | Uint8Array, options?: SendOptions): boolean {
+  send(data: string | Uint8Array, options?: SendOptions, noMore?: never): boolean {
+    const extra = typeof options === 'function' ? options : noMore;
+    refuseExtra('send', extra, 'the callback is an option, { callback }');
     if (typeof data === 'string') {
       return this.#sendFrame(OPCODE_TEXT, Buffer.from(data), options?.callback);
     }
@@ -170,7 +172,8 @@ export class WebSocketConnection
   }
 
   /** Send a ping of up to 125 bytes. The peer answers it; see the event `pong`. */
-  ping(data: Uint8Array = EMPTY): boolean {
+  ping(data: Uint8Array = EMPTY, noMore?: never): boolean {
+    refuseExtra('ping', noMore, 'listen to "pong"');
     if (!isUint8Array(data)) throw invalidType('data', 'a Buffer or a Uint8Array', data);
     if (data.byteLength > MAX_CONTROL_BYTES) {
       throw outOfRange('data.byteLength', `<= ${MAX_CONTROL_BYTES}`, data.byteLength);
@@ -182,7 +185,8 @@ export class WebSocketConnection
    * Start the closing handshake. `close` is told when the connection is gone, also if the peer does
    * not answer: `closeTimeoutMs` after it has read all that was sent, or has stopped to read. Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
    */
-  close(code: number = CLOSE_NORMAL, reason = ''): void {
+  close(code: number = CLOSE_NORMAL, reason = '', noMore?: never): void {
+    refuseExtra('close', noMore, 'listen to "close"');
     checkClose(code, reason);
     if (this.#state !== 'open') return;
     this.#sendFrame(OPCODE_CLOSE, closePayload(code, reason), undefined);

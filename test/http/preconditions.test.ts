@@ -69,3 +69,34 @@ test('If-Range lets a part through for a strong validator only', () => {
   expect(verdict({ 'if-range': DATE }, STRONG, Date.parse(DATE) + 999)).toBe('whole');
   expect(verdict({ 'if-range': DATE }, STRONG, Date.parse(DATE) + 1_000)).toBe('proceed');
 });
+
+test('Cache-Control: no-cache is for caches, and takes no condition away', () => {
+  for (const cacheControl of ['no-cache', 'max-age=0', 'no-store, no-cache']) {
+    const headers = { 'cache-control': cacheControl };
+    expect(verdict({ ...headers, 'if-none-match': '"a"' })).toBe(304);
+    expect(verdict({ ...headers, 'if-modified-since': DATE })).toBe(304);
+  }
+});
+
+test('what is no tag matches nothing, and still goes before If-Modified-Since', () => {
+  for (const list of ['', 'a', '"a', '"A"', '"b", *', 'W/ "b"']) {
+    const headers = { 'if-none-match': list, 'if-modified-since': LATER };
+    expect([list, verdict(headers)]).toEqual([list, 'proceed']);
+  }
+  expect(verdict({ 'if-none-match': '*' }, NONE)).toBe(304);
+  expect(verdict({ 'if-none-match': ' * ' })).toBe(304);
+  expect(verdict({ 'if-none-match': '"x,y",\t"a" ,' })).toBe(304);
+  expect(verdict({ 'if-none-match': '"x,y"' }, { ...STRONG, etag: '"y"' })).toBe('proceed');
+});
+
+test('a date is one of the three forms of HTTP, and in GMT', () => {
+  for (const date of [DATE, 'Wednesday, 01-Jan-25 00:00:00 GMT', 'Wed Jan  1 00:00:00 2025']) {
+    expect([date, verdict({ 'if-modified-since': date })]).toEqual([date, 304]);
+    expect([date, verdict({ 'if-unmodified-since': date })]).toEqual([date, 'proceed']);
+  }
+  for (const text of ['2030', '1', '2030-01-01', `${LATER}; length=5`, 'Wed, 01 Jan 2025']) {
+    expect([text, verdict({ 'if-modified-since': text })]).toEqual([text, 'proceed']);
+    expect([text, verdict({ 'if-unmodified-since': text })]).toEqual([text, 'proceed']);
+  }
+  expect(verdict({ 'if-unmodified-since': 'Tue Dec 31 23:59:59 2024' })).toBe(412);
+});

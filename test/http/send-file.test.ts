@@ -209,7 +209,7 @@ test('the validators of an answer make the next one a 304, a 412, or a part', as
   const { headers } = await get('/a');
   const etag = headers.etag as string;
   const date = headers['last-modified'] as string;
-  expect(etag).toMatch(/^"[\w-]{22}"$/);
+  expect(etag).toBe('"6553f100-3e8"');
   expect(date).toBe('Tue, 14 Nov 2023 22:13:20 GMT');
   const same = await get('/a', { 'if-none-match': etag });
   expect([same.status, same.body.length, same.headers.etag]).toEqual([304, 0, etag]);
