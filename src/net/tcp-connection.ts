@@ -57,6 +57,8 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
   #peer: SocketAddress | null = null;
+  /** Why it was closed, for a handler that comes later. */
+  #failure: Error | undefined = undefined;
 
   /** Takes over `fd`: connected and non-blocking. If the loop does not take it: {@link closeRefused}. */
   constructor(fd: number, settings: ConnectionSettings<TcpConnection>) {
@@ -138,12 +140,15 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   }
 
   /**
-   * Tell `handler` from now on what happens, and not the listeners: for a protocol that takes the
-   * connection over. Throws a TypeError for what has no `onData`.
+   * Call `handler` from now on, and not the listeners: for a protocol that takes the connection over.
+   * What has happened before, the peer's FIN or the close with its error, is reported to it too, at
+   * the next tick: so after the bytes that its owner passes on. Throws a TypeError for what has no
+   * `onData`.
    */
   handOverTo(handler: ConnectionHandler): void {
     checkHandler(handler);
     this.#handler = handler;
+    if (this.#reading === 'ended') this.#catchUpSoon(handler);
   }
 
   /**
@@ -285,9 +290,25 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     if (this.#reading === 'ended') this.destroy();
   }
 
+  #catchUpSoon(handler: ConnectionHandler): void {
+    const wasClosed = this.closed;
+    process.nextTick(() => this.#catchUp(handler, wasClosed));
+  }
+
+  /** Report to `handler` what came before it: the close if it `wasClosed`, else the FIN. */
+  #catchUp(handler: ConnectionHandler, wasClosed: boolean): void {
+    if (this.#handler !== handler) return;
+    if (wasClosed) return this.#tell(() => handler.onClose?.(this, this.#failure));
+    if (this.closed) return;
+    this.#tell(() => handler.onEnd?.(this));
+    if (!this.allowHalfOpen && !this.closed) this.end();
+    if (this.finished && !this.closed) this.destroy();
+  }
+
   /** Everything but closing the fd. */
   #leave(error: Error | undefined): void {
     this.#reading = 'ended';
+    this.#failure = error;
     this.#registration.remove();
     this.settings.deadlines.close(this);
     this.abandon(error ?? closedError());

@@ -16,7 +16,7 @@ import type { TcpConnection } from '../net/tcp-connection';
 import type { WriteCallback } from '../net/write-queue';
 import { invalidType, outOfRange } from '../sys/check';
 import { FrameDecoder, type FrameLimits, type FrameSink } from './frame-decoder';
-import { closePayload, frameHead } from './frame-encoder';
+import { closePayload, frameHead, isSendableFrame } from './frame-encoder';
 import {
   CLOSE_ABNORMAL,
   CLOSE_NO_STATUS,
@@ -157,8 +157,14 @@ export class WebSocketConnection
     return this.#sendFrame(opcode, data, options?.callback);
   }
 
-  /** Send what {@link encodeFrame} made: the same bytes for any number of sockets. */
+  /**
+   * Send what {@link encodeFrame} made: the same bytes for any number of sockets. Throws a TypeError
+   * for anything but one whole frame of a message, a ping or a pong.
+   */
   sendEncoded(frame: Uint8Array): boolean {
+    if (!isUint8Array(frame) || !isSendableFrame(frame)) {
+      throw invalidType('frame', 'a frame made by encodeFrame', frame);
+    }
     return this.#state === 'open' && this.#connection.write(frame);
   }
 
