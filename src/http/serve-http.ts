@@ -2,17 +2,17 @@
  * node:http on our connections. Every byte goes through the epoll loop; the heads of requests are
  * parsed by node:http, which knows all the ways they can be wrong.
  */
-import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
 import type { StreamServer } from '../net/stream-server';
-import { connectionOf, HttpConnections } from './http-connection';
-import { followRequests } from './request-rate';
-import { checkServer, runWith } from './run-with';
+import { frontOf } from './http-front';
 
 /**
  * Answer the HTTP requests of `server`'s connections: `listener` is told of each. Returns a
  * `http.Server` that does not listen itself: use its events (`request`, `upgrade`, `clientError`) and
  * its time limits. What `options` say of sockets (`noDelay`, `keepAlive`, `highWaterMark`) is for
- * `server` to be told, not here. Throws a TypeError for what is no server of ours.
+ * `server` to be told, not here. Throws a TypeError for what is no server of ours, and an Error
+ * ERR_SERVER_TAKEN for one that has a serveHttp or serveHttps already. WebSocketServers may be on it:
+ * they take the upgrades to their paths, and this one answers the requests.
  *
  * It is closed with `server`, whose `shutdown` lets the responses under way finish, and closes idle
  * connections. Its own `close` closes `server`, and does what node:http does: idle connections are
@@ -31,15 +31,9 @@ export function serveHttp(
   given: ServerOptions | RequestListener = {},
   last?: RequestListener,
 ): Server {
-  checkServer(server);
+  const front = frontOf(server, 'serveHttp');
   const [options, listener] = typeof given === 'function' ? [{}, given] : [given, last];
-  const http = createServer(options);
-  const connections = new HttpConnections(http);
+  const http = front.serve(options);
   if (listener !== undefined) http.on('request', listener);
-  if (server.minReadRate !== null) followRequests(http, connectionOf);
-  server.on('connection', (connection) => {
-    http.emit('connection', connections.streamOn(connection));
-  });
-  runWith(server, http, () => connections.closeIdle());
   return http;
 }

@@ -2,23 +2,26 @@
 import type { RequestListener } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { StreamServer } from '../net/stream-server';
+import { checkFree, takeServer } from './http-front';
 import { followRequests } from './request-rate';
-import { checkServer, runWith } from './run-with';
+import { runWith } from './run-with';
 import { SecureConnections } from './secure-connections';
 
 /**
  * Answer the HTTPS requests of `server`'s connections, with `key` and `cert` among the options.
  * Returns a `https.Server` that does not listen itself, with which everything is as with that of
  * {@link serveHttp}. Files are copied, as TLS needs their bytes. Throws a TypeError for what is no
- * server of ours, and what `https.createServer` throws for `options`.
+ * server of ours, an Error ERR_SERVER_TAKEN for one that anybody else serves, and what
+ * `https.createServer` throws for `options`.
  */
 export function serveHttps(
   server: StreamServer,
   options: ServerOptions,
   listener?: RequestListener,
 ): Server {
-  checkServer(server);
+  checkFree(server, 'serveHttps');
   const https = createServer(options);
+  takeServer(server, 'serveHttps');
   const connections = new SecureConnections(https);
   if (listener !== undefined) https.on('request', listener);
   if (server.minReadRate !== null) {

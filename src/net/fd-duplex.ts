@@ -58,6 +58,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   timeout: number | undefined = undefined;
   /** Null once released. */
   #channel: Channel | null = null;
+  /** What was released: it goes on, and so do its addresses. */
+  #released: TcpConnection | null = null;
   readonly #loop: EventLoop;
   /** 2 while both sides may send; 0 when both FINs, or what stands for them, are through. */
   #openHalves = 2;
@@ -118,11 +120,11 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /** Of a TCP connection, as the others of these; undefined for everything else. */
   get remoteAddress(): string | undefined {
-    return this.connection?.remoteAddress;
+    return (this.connection ?? this.#released)?.remoteAddress;
   }
 
   get remotePort(): number | undefined {
-    return this.connection?.remotePort;
+    return (this.connection ?? this.#released)?.remotePort;
   }
 
   get remoteFamily(): string | undefined {
@@ -150,13 +152,15 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   /**
    * Part with the connection, which stays open: for a protocol that takes it over (an upgrade).
    * Returns it paused, with the bytes that were received but not read; null if it is closed, or if
-   * there is none.
+   * there is none. Its addresses stay known here. If the peer's FIN has come, the next handler gets it
+   * from {@link TcpConnection.handOverTo}.
    */
   release(): { connection: TcpConnection; rest: Buffer } | null {
     const { connection } = this;
     if (connection === null || connection.closed) return null;
     this.setTimeout(0);
     this.#channel = null;
+    this.#released = connection;
     connection.pause();
     this.#gate?.open();
     // Flowing, a stream would give its first chunk only.
@@ -355,12 +359,12 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   get #local(): SocketAddress | null {
-    return this.connection?.localAddress ?? null;
+    return (this.connection ?? this.#released)?.localAddress ?? null;
   }
 
   /** The connection, if it is open and TCP: a unix socket has no IP address. */
   get #tcp(): TcpConnection | null {
-    return this.#local === null ? null : this.connection;
+    return this.connection?.localAddress == null ? null : this.connection;
   }
 
   #open(base: DuplexBase): Channel {
@@ -374,11 +378,9 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /** What has happened on a connection before it was given to us. */
   #catchUp(): void {
-    if (this.#channel?.closed) this.destroy();
+    // The peer's FIN, and why it was closed, come from the connection: see handOverTo.
     const { connection } = this;
-    if (connection === null || connection.closed) return;
-    if (!connection.flowing && !connection.paused) this.onEnd();
-    if (!connection.writable) this.end();
+    if (connection !== null && !connection.closed && !connection.writable) this.end();
   }
 
   #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): TcpConnection {

@@ -14,11 +14,11 @@
 import type { EventLoop } from '../loop/event-loop';
 import { closeRefused, type EventHandler, isFdGone, type Registration } from '../loop/registration';
 import { UNSCHEDULED } from '../loop/timer-lists';
-import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from '../sys/address';
+import type { SocketAddress } from '../sys/address';
 import * as constants from '../sys/constants';
 import { errno, SystemError, unwrap } from '../sys/errno';
 import { closeOwned, disown, own } from '../sys/ownership';
-import { getpeername, getsockname, recv, setsockopt } from '../sys/socket';
+import { recv, setsockopt } from '../sys/socket';
 import { pendingError } from '../watch/pending-error';
 import type { DeadlineSubject, ReadRate } from './connection-deadlines';
 import { type ConnectionHandler, checkHandler } from './connection-handler';
@@ -26,13 +26,13 @@ import { type ConnectionOwner, type ConnectionSettings, parseReadRate } from './
 import { ConnectionWriter, closedError } from './connection-writer';
 import { READ_BYTES } from './io-buffers';
 import { isReadyNow } from './ready-now';
+import { localAddressOf, peerAddressOf } from './socket-names';
 
 const { EAGAIN, EINTR } = errno;
 
 const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } = constants;
 const { IPPROTO_TCP, MSG_OOB, POLLIN, POLLOUT, SOL_SOCKET, SO_KEEPALIVE, TCP_NODELAY } = constants;
-/** What calls for recv(2): EPOLLHUP and EPOLLERR too, because data may stand before them. */
-const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR; // Data may stand before these.
 /** With one of these, a short read does not prove that the socket is empty. */
 const READ_ON = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 
@@ -57,6 +57,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
   #peer: SocketAddress | null = null;
+  #failure: Error | undefined = undefined;
 
   /** Takes over `fd`: connected and non-blocking. If the loop does not take it: {@link closeRefused}. */
   constructor(fd: number, settings: ConnectionSettings<TcpConnection>) {
@@ -91,8 +92,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
 
   /** Our own address and port; null for a unix socket, or once closed. */
   get localAddress(): SocketAddress | null {
-    const bytes = new Uint8Array(ADDRESS_BYTES);
-    return !this.closed && getsockname(this.fd, bytes) > 0 ? decodeAddress(bytes) : null;
+    return this.closed ? null : localAddressOf(this.fd);
   }
 
   /** Cut the connection when no bytes move for so long, from now on; 0 for never. */
@@ -138,12 +138,14 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   }
 
   /**
-   * Tell `handler` from now on what happens, and not the listeners: for a protocol that takes the
-   * connection over. Throws a TypeError for what has no `onData`.
+   * Call `handler` from now on, and not the listeners: for a protocol that takes over. A FIN or close
+   * that came before is reported at the next tick. Throws a TypeError for what has no `onData`.
    */
   handOverTo(handler: ConnectionHandler): void {
     checkHandler(handler);
     this.#handler = handler;
+    const { closed } = this;
+    if (!this.flowing && !this.paused) process.nextTick(() => this.#catchUp(handler, closed));
   }
 
   /**
@@ -233,7 +235,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     this.#leave(reason);
   }
 
-  /** For the deadlines: the number of this connection in its loop. */
+  /** Its number in the loop. */
   get slot(): number {
     return this.#registration.low;
   }
@@ -248,15 +250,12 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     return this.#reading === 'flowing';
   }
 
-  /**
-   * Whether there is something that will be delivered with the next turn: bytes, or the FIN. For
-   * those who judge a peer by its silence: it may be this thread that is late.
-   */
+  /** Whether bytes or the FIN will be delivered next: this thread may be late. */
   hasUnread(): boolean {
     return this.flowing && isReadyNow(this.fd, POLLIN);
   }
 
-  /** As {@link hasUnread}: whether some of what is queued will be sent with the next turn. */
+  /** As {@link hasUnread}: whether some of what is queued will be sent next. */
   willSend(): boolean {
     return this.wantsWritable && isReadyNow(this.fd, POLLOUT);
   }
@@ -285,9 +284,16 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     if (this.#reading === 'ended') this.destroy();
   }
 
-  /** Everything but closing the fd. */
+  /** Report to `handler` what came before it: the close if it `wasClosed`, else the FIN. */
+  #catchUp(handler: ConnectionHandler, wasClosed: boolean): void {
+    if (this.#handler !== handler) return;
+    if (wasClosed) this.#tell(() => handler.onClose?.(this, this.#failure));
+    else if (!this.closed) this.#deliverEnd();
+  }
+
   #leave(error: Error | undefined): void {
     this.#reading = 'ended';
+    this.#failure = error;
     this.#registration.remove();
     this.settings.deadlines.close(this);
     this.abandon(error ?? closedError());
@@ -319,7 +325,8 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
       // The answer may stand in the buffer that is read into next.
       this.flushGathered();
     }
-    if (this.#reading === 'flowing' && this.#isEdge) this.#registration.requeue(events);
+    if (this.#reading === 'flowing' && this.settings.trigger === 'edge')
+      this.#registration.requeue(events);
   }
 
   /** EPOLLPRI: the byte overtakes the others, and is told also while these are left in the kernel. */
@@ -336,12 +343,15 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     // The end of a connection that was cut, whose error a write has got already.
     if (this.failed) return;
     this.#reading = 'ended';
+    this.#deliverEnd();
+  }
+
+  #deliverEnd(): void {
     this.#tell(() => this.#handler.onEnd?.(this));
     if (!this.allowHalfOpen && !this.closed) this.end();
-    if (this.closed) return;
-    // Last, as mostly the connection is closed by now, and no mask needed any more.
+    // Mostly it is closed by now, and needs no mask any more.
     if (this.finished) this.destroy();
-    else this.#applyInterest();
+    else if (!this.closed) this.#applyInterest();
   }
 
   /** A handler that throws must not leave the connection half closed. */
@@ -353,10 +363,6 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     }
   }
 
-  get #isEdge(): boolean {
-    return this.settings.trigger === 'edge';
-  }
-
   /**
    * Level-triggered, a paused or ended socket would report what nobody takes (EPOLLHUP cannot even
    * be masked), so those are edge-triggered too. Resuming is an EPOLL_CTL_MOD, which looks again, as
@@ -365,12 +371,12 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   #interest(): number {
     const isFlowing = this.#reading === 'flowing';
     const isNaive = this.settings.writeStrategy === 'always';
-    let mask = this.#isEdge || isNaive || this.wantsWritable ? EPOLLOUT : 0;
+    let mask = this.settings.trigger === 'edge' || isNaive || this.wantsWritable ? EPOLLOUT : 0;
     if (isFlowing) mask |= EPOLLIN | EPOLLRDHUP;
-    if (this.#isEdge || (!isFlowing && !isNaive)) mask |= EPOLLET;
+    if (this.settings.trigger === 'edge' || (!isFlowing && !isNaive)) mask |= EPOLLET;
     // Urgent data makes recv(2) stop short; the edge reader must know.
     const wantsUrgent = this.settings.urgentData && this.#reading !== 'ended';
-    if (wantsUrgent || (this.#isEdge && isFlowing)) mask |= EPOLLPRI;
+    if (wantsUrgent || (this.settings.trigger === 'edge' && isFlowing)) mask |= EPOLLPRI;
     return mask >>> 0;
   }
 
@@ -386,10 +392,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   }
 
   #peerAddress(): SocketAddress | null {
-    if (this.#peer === null && !this.closed) {
-      const bytes = new Uint8Array(ADDRESS_BYTES);
-      if (getpeername(this.fd, bytes) > 0) this.#peer = decodeAddress(bytes);
-    }
+    if (this.#peer === null && !this.closed) this.#peer = peerAddressOf(this.fd);
     return this.#peer;
   }
 }

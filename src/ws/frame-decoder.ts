@@ -186,6 +186,7 @@ export class FrameDecoder {
   #checkHead(): FrameViolation | null {
     if ((this.#opcode & RSV) !== 0) return protocolError('a reserved bit is set');
     if (this.#payloadLeft === UNMASKED) return protocolError('a client must mask its frames');
+    if (this.#payloadLeft === NOT_MINIMAL) return protocolError('a length is not minimal');
     if (this.#opcode >= OPCODE_CLOSE) return this.#checkControlHead();
     if (this.#opcode > OPCODE_BINARY) return protocolError(`unknown opcode ${this.#opcode}`);
     return this.#checkDataHead();
@@ -295,6 +296,8 @@ export class FrameDecoder {
 
 /** In place of a payload length: the frame has no masking key. */
 const UNMASKED = -1;
+/** The same: the length is written in more bytes than it needs. */
+const NOT_MINIMAL = -2;
 
 /** Bytes of the head at `at`, or more than `available` if so few do not tell. */
 function headBytes(head: Buffer, at: number, available: number): number {
@@ -305,11 +308,16 @@ function headBytes(head: Buffer, at: number, available: number): number {
   return 2 + lengthBytes + ((second & MASKED) !== 0 ? KEY_BYTES : 0);
 }
 
+/** Also that no shorter form would do (section 5.2), as a filter on the way may read only that one. */
 function payloadLength(head: Buffer, at: number, length: number): number {
   if (length < LENGTH_16) return length;
-  if (length === LENGTH_16) return head.readUInt16BE(at + 2);
+  if (length === LENGTH_16) {
+    const short = head.readUInt16BE(at + 2);
+    return short < LENGTH_16 ? NOT_MINIMAL : short;
+  }
   // Past 2**53 the sum is not exact, but far past every limit all the same.
-  return head.readUInt32BE(at + 2) * 0x1_0000_0000 + head.readUInt32BE(at + 6);
+  const long = head.readUInt32BE(at + 2) * 0x1_0000_0000 + head.readUInt32BE(at + 6);
+  return long <= 0xffff ? NOT_MINIMAL : long;
 }
 
 function protocolError(reason: string): FrameViolation {

@@ -1,6 +1,7 @@
 /** Frames as a server sends them (RFC 6455, section 5.2): whole, and not masked. */
 
 import { checkInteger, checkPart } from '../sys/check';
+import { OPCODE_BINARY, OPCODE_PING, OPCODE_PONG, OPCODE_TEXT } from './protocol';
 
 const FIN = 0x80;
 const MAX_OPCODE = 0x0f;
@@ -40,6 +41,30 @@ export function encodeFrame(opcode: number, payload: Uint8Array): Buffer {
   checkInteger('opcode', opcode, 0, MAX_OPCODE);
   checkPart(payload, undefined, 'payload');
   return Buffer.concat([frameHead(opcode, payload.byteLength), payload]);
+}
+
+/**
+ * Whether `bytes` are what {@link encodeFrame} makes: one whole frame, of a message, a ping or a pong.
+ * A close frame is not among them: what follows it is `close`'s matter.
+ */
+export function isSendableFrame(bytes: Uint8Array): boolean {
+  if (bytes.byteLength < 2) return false;
+  const opcode = byteAt(bytes, 0) ^ FIN;
+  const second = byteAt(bytes, 1);
+  const isKnown = opcode === OPCODE_TEXT || opcode === OPCODE_BINARY;
+  if (!isKnown && opcode !== OPCODE_PING && opcode !== OPCODE_PONG) return false;
+  const { byteLength } = bytes;
+  if (second < LENGTH_16) return byteLength === 2 + second;
+  if (!isKnown || byteLength < 4) return false;
+  if (second === LENGTH_16) return byteLength === 4 + ((byteAt(bytes, 2) << 8) | byteAt(bytes, 3));
+  if (second !== LENGTH_64 || byteLength < HEAD_BYTES) return false;
+  let length = 0;
+  for (let at = 2; at < HEAD_BYTES; at += 1) length = length * 256 + byteAt(bytes, at);
+  return byteLength === HEAD_BYTES + length;
+}
+
+function byteAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] as number;
 }
 
 /** The payload of a close frame (section 5.5.1). */

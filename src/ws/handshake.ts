@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { listOf, offersWebSocket } from '../http/upgrade-routes';
 
 /** From RFC 6455, section 1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -20,19 +21,16 @@ export interface HandshakeRefusal {
   headers?: Record<string, string>;
 }
 
-/** The words of a header that is a comma-separated list, in lower case. */
-function listOf(value: string | undefined): string[] {
-  return (value ?? '').split(',').map((word) => word.trim().toLowerCase());
-}
-
 /** Check an upgrade request. Returns null if a WebSocket may be opened. */
 export function checkUpgrade(request: IncomingMessage): HandshakeRefusal | null {
   const { headers } = request;
   if (request.method !== 'GET') {
     return { status: 405, reason: 'the method must be GET', headers: { Allow: 'GET' } };
   }
-  if (headers.upgrade?.toLowerCase() !== 'websocket') {
-    return { status: 400, reason: 'the Upgrade header must be "websocket"' };
+  const malformed = checkMessage(request);
+  if (malformed !== null) return { status: 400, reason: malformed };
+  if (!offersWebSocket(request)) {
+    return { status: 400, reason: 'the Upgrade header must contain "websocket"' };
   }
   if (!listOf(headers.connection).includes('upgrade')) {
     return { status: 400, reason: 'the Connection header must contain "Upgrade"' };
@@ -48,6 +46,21 @@ export function checkUpgrade(request: IncomingMessage): HandshakeRefusal | null 
     };
   }
   return checkProtocols(headers['sec-websocket-protocol']);
+}
+
+/**
+ * What is wrong with the HTTP of it; null if nothing is. node:http leaves this to the taker of an
+ * upgrade. A body would be read as frames.
+ */
+function checkMessage(request: IncomingMessage): string | null {
+  const { headers, httpVersion, rawHeaders } = request;
+  // Of HTTP/1.0 an upgrade must not be made (RFC 9110, section 7.8); HTTP/2 has its own (RFC 8441).
+  if (httpVersion !== '1.1') return 'the version must be HTTP/1.1';
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length !== 1) return 'there must be one Host header';
+  const hasLength = Number(headers['content-length'] ?? 0) !== 0;
+  if (hasLength || headers['transfer-encoding'] !== undefined) return 'there must be no body';
+  return null;
 }
 
 function checkProtocols(header: string | undefined): HandshakeRefusal | null {
@@ -88,5 +101,5 @@ export function refusalResponse({ status, reason, headers = {} }: HandshakeRefus
     ...headers,
   };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`;
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${lines.join('\r\n')}\r\n\r\n${body}`;
 }

@@ -6,6 +6,7 @@ export {
   type FrameViolation,
 } from './frame-decoder';
 export { encodeFrame } from './frame-encoder';
+export type { Authorization } from './verdict';
 export { type SendOptions, WebSocketConnection, type WebSocketEvents } from './web-socket';
 export {
   type BroadcastOptions,
@@ -13,4 +14,4 @@ export {
   type WebSocketServerEvents,
   type WebSocketShutdownOptions,
 } from './web-socket-server';
-export type { Authorization, WebSocketServerOptions } from './web-socket-server-options';
+export type { WebSocketServerOptions } from './web-socket-server-options';

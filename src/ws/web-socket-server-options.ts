@@ -7,9 +7,7 @@ import type { ReadRate } from '../net/connection-deadlines';
 import { StreamServer } from '../net/stream-server';
 import { TcpServer, type TcpServerOptions } from '../net/tcp-server';
 import type { FrameLimits } from './frame-decoder';
-
-/** What {@link WebSocketServerOptions.authorize} may return. */
-export type Authorization = boolean | { status: number; reason: string };
+import type { Authorization } from './verdict';
 
 /** The options of {@link TcpServer} that are passed on to the one that a WebSocketServer makes. */
 type ListenOptions = Pick<
@@ -42,13 +40,18 @@ export interface WebSocketServerOptions extends ListenOptions, Partial<FrameLimi
   /**
    * Instead of all that says how to listen: a server that does, for TCP or on a unix socket. Its
    * connections should be edge-triggered and have a `writeTimeoutMs`. It is closed with this one.
+   * Other WebSocketServers, with other paths, and one `serveHttp` may use it too.
    */
   server?: StreamServer;
-  /** Upgrade requests for this path only; others get a 404. Every path if not given. */
+  /** Upgrade requests for this path only; others get a 404. All that are nobody else's if not given. */
   path?: string;
   /** Subprotocols the server speaks; the first that the client offers too is agreed on. */
   protocols?: string[];
-  /** Whether this request may open a WebSocket: look at its headers (`origin`, `cookie`). */
+  /**
+   * Whether this request may open a WebSocket: look at its headers (`origin`, `cookie`). What is no
+   * verdict refuses it with 500 and an `error`; one that does not come within `handshakeTimeoutMs`,
+   * with 503 and an `error`. A client that leaves before its verdict is never a `connection`.
+   */
   authorize?: (request: IncomingMessage) => Authorization | Promise<Authorization>;
   /** Bytes of one message, at most; 1 MiB if not given. More is refused with 1009. */
   maxMessageBytes?: number;
@@ -65,7 +68,7 @@ export interface WebSocketServerOptions extends ListenOptions, Partial<FrameLimi
    * for which it may stop to read that; as of `pingIntervalMs`. 5,000 if not given.
    */
   closeTimeoutMs?: number;
-  /** How long a request head may take; 10,000 if not given. */
+  /** How long a request head may take, and `authorize` after it; 10,000 if not given. */
   handshakeTimeoutMs?: number;
   /** Cut a client that takes nothing of what is queued for so long; 10,000 if not given. */
   writeTimeoutMs?: number;

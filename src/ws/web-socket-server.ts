@@ -8,22 +8,26 @@
  * client that never reads is cut, and nobody else notices.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
-import { serveHttp } from '../http/serve-http';
+import { frontOf } from '../http/http-front';
+import type { Upgrade, UpgradeRoute } from '../http/upgrade-routes';
+import { pathOf } from '../http/upgrade-routes';
 import type { EventLoop } from '../loop/event-loop';
 import { parseOptions } from '../loop/options';
+import type { ConnectionHandler } from '../net/connection-handler';
 import type { DroppedConnection } from '../net/dropped-connection';
-import type { FdDuplex } from '../net/fd-duplex';
 import {
   type ShutdownOptions,
   type ShutdownResult,
   shutdownOptionFields,
 } from '../net/server-shutdown';
 import type { StreamServer } from '../net/stream-server';
+import type { TcpConnection } from '../net/tcp-connection';
 import { TcpServer } from '../net/tcp-server';
 import type { SocketAddress } from '../sys/address';
-import { refuseExtra } from '../sys/check';
+import { invalidType, refuseExtra } from '../sys/check';
 import { encodeFrame } from './frame-encoder';
 import {
   acceptResponse,
@@ -32,10 +36,11 @@ import {
   offeredProtocols,
   refusalResponse,
 } from './handshake';
+import { Opening } from './opening';
 import { CLOSE_GOING_AWAY, checkClose, OPCODE_BINARY, OPCODE_TEXT } from './protocol';
+import { FAILED, isThenable, lateError, refusalOf, TOO_LATE } from './verdict';
 import { WebSocketConnection, type WebSocketOwner, type WebSocketSettings } from './web-socket';
 import {
-  type Authorization,
   openServer,
   type WebSocketServerOptions,
   type WebSocketServerSettings,
@@ -45,9 +50,15 @@ import {
 export interface WebSocketServerEvents {
   /** A WebSocket is open. Attach listeners now: its messages come after this. */
   connection: [socket: WebSocketConnection, request: IncomingMessage];
-  /** A plain HTTP request, to be answered as with node:http. Without a listener it gets a 426. */
+  /**
+   * A plain HTTP request, to be answered as with node:http. Without a listener it gets a 426. Not
+   * emitted where a `serveHttp` shares the server, which answers them.
+   */
   request: [request: IncomingMessage, response: ServerResponse];
-  /** A connection could not be accepted (EMFILE); the server goes on. Need not be listened to. */
+  /**
+   * A connection could not be accepted (EMFILE), or `authorize` gave no verdict; the server goes on.
+   * Need not be listened to.
+   */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
   drop: [dropped: DroppedConnection];
@@ -71,6 +82,8 @@ export interface WebSocketShutdownOptions extends ShutdownOptions {
   reason?: string;
 }
 
+const { isUint8Array } = types;
+
 type Mutable<T> = { -readonly [N in keyof T]: T[N] };
 
 const shutdownSchema = z.strictObject({
@@ -80,31 +93,38 @@ const shutdownSchema = z.strictObject({
 });
 
 /** Serves WebSockets, and plain HTTP beside them, at one address. */
-export class WebSocketServer extends EventEmitter<WebSocketServerEvents> implements WebSocketOwner {
+export class WebSocketServer
+  extends EventEmitter<WebSocketServerEvents>
+  implements WebSocketOwner, UpgradeRoute
+{
   /** The server under this one: its connections, its limits, and its fd. */
   readonly server: StreamServer;
   /** Shared by all sockets. A shutdown changes how long they have to close, and what they say. */
   readonly #settings: WebSocketServerSettings & Mutable<WebSocketSettings>;
   readonly #clients = new Set<WebSocketConnection>();
 
-  /** Listen, or use `options.server`. Throws as {@link TcpServer} does. */
+  /**
+   * Listen, or use `options.server`. Throws as {@link TcpServer} does, and an Error ERR_SERVER_TAKEN
+   * for a server whose connections are another's, or that has a WebSocketServer for this path.
+   */
   constructor(options: WebSocketServerOptions, noCallback?: never) {
     super();
     refuseExtra('new WebSocketServer', noCallback, 'listen to "connection"; it listens already');
     const { settings, server } = openServer(options);
     this.#settings = { ...settings, goingAway: { code: CLOSE_GOING_AWAY, reason: '' } };
     this.server = server;
-    server.on('error', (error) => this.emit('error', error));
-    server.on('drop', (dropped) => this.emit('drop', dropped));
-    server.on('close', () => this.emit('close'));
-    const http = serveHttp(server, {
+    frontOf(server, 'WebSocketServer').share(this, {
       headersTimeout: settings.handshakeTimeoutMs,
       connectionsCheckingInterval: Math.min(settings.handshakeTimeoutMs, CHECK_MS),
     });
-    http.on('request', (request, response) => this.#onRequest(request, response));
-    http.on('upgrade', (request, stream: FdDuplex, head) => {
-      this.#onUpgrade({ request, stream, head });
-    });
+    server.on('error', (error) => this.emit('error', error));
+    server.on('drop', (dropped) => this.emit('drop', dropped));
+    server.on('close', () => this.emit('close'));
+  }
+
+  /** The path that was given; undefined for every path that no other WebSocketServer has. */
+  get path(): string | undefined {
+    return this.#settings.path;
   }
 
   /** Where the server listens. Throws an Error if that is no IP address: see {@link server}. */
@@ -130,6 +150,9 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
 
   /** Send one message to every client; it is encoded once. */
   broadcast(data: string | Uint8Array, { binary, except }: BroadcastOptions = {}): void {
+    if (typeof data !== 'string' && !isUint8Array(data)) {
+      throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
+    }
     const isText = typeof data === 'string' || binary === false;
     const payload = typeof data === 'string' ? Buffer.from(data) : data;
     const frame = encodeFrame(isText ? OPCODE_TEXT : OPCODE_BINARY, payload);
@@ -190,41 +213,71 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
     this.#clients.delete(socket);
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse): void {
-    if (this.emit('request', request, response)) return;
-    response.writeHead(426, { 'Content-Type': 'text/plain', Upgrade: 'websocket' });
-    response.end('this server speaks WebSocket only\n');
+  /** For the HTTP server. */
+  onRequest(request: IncomingMessage, response: ServerResponse): boolean {
+    return this.emit('request', request, response);
   }
 
-  #onUpgrade(upgrade: Upgrade): void {
-    const { request, stream } = upgrade;
-    // node:http has let go of the stream. An error of it is a client that went away.
-    stream.on('error', () => stream.destroy());
+  /** For the HTTP server, which is through with this connection. */
+  onUpgrade({ request, stream, head }: Upgrade): void {
+    // Of what was written before, and has nobody to hear that it failed.
+    stream.on('error', () => {});
+    const released = stream.release();
+    if (released === null) return;
+    const { connection, rest } = released;
+    const candidate = { request, connection, early: Buffer.concat([head, rest]) };
     const refusal = this.#checkPath(request) ?? checkUpgrade(request);
-    if (refusal !== null) return refuse(stream, refusal);
+    if (refusal !== null) return this.#refuse(connection, refusal);
+    const { authorize } = this.#settings;
+    if (authorize === undefined) return this.#accept(candidate);
     try {
-      const verdict = this.#settings.authorize?.(request) ?? true;
-      if (!(verdict instanceof Promise)) return this.#finishUpgrade(upgrade, verdict);
-      verdict.then(
-        (late) => this.#finishUpgrade(upgrade, late),
-        (error) => this.#failUpgrade(stream, error),
-      );
+      const verdict: unknown = authorize(request);
+      if (isThenable(verdict)) this.#awaitVerdict(candidate, verdict);
+      else this.#decide(candidate, verdict);
     } catch (error) {
-      this.#failUpgrade(stream, error);
+      this.#fail(connection, error);
     }
   }
 
   #checkPath({ url = '' }: IncomingMessage): HandshakeRefusal | null {
     const { path } = this.#settings;
-    if (path === undefined || url.split('?', 1)[0] === path) return null;
+    if (path === undefined || pathOf(url) === path) return null;
     return { status: 404, reason: 'there is no WebSocket at this path' };
   }
 
-  #finishUpgrade({ request, stream, head }: Upgrade, verdict: Authorization): void {
-    if (verdict !== true) return refuse(stream, verdict === false ? FORBIDDEN : verdict);
-    const released = stream.release();
-    if (released === null) return;
-    const { connection, rest } = released;
+  #awaitVerdict({ request, connection, early }: Candidate, verdict: PromiseLike<unknown>): void {
+    const timeoutMs = this.#settings.handshakeTimeoutMs;
+    const onLate = (): void => {
+      this.#refuse(connection, TOO_LATE);
+      this.#tell(() => this.emit('error', lateError(timeoutMs)));
+    };
+    const opening = new Opening(connection, { early, timeoutMs, onLate });
+    const settle = (then: (early: Buffer) => void): void => {
+      const all = opening.settle();
+      if (all !== null) then(all);
+    };
+    // By resolve, as a thenable may call back twice, or throw.
+    Promise.resolve(verdict).then(
+      (late) => settle((all) => this.#decide({ request, connection, early: all }, late)),
+      (error) => settle(() => this.#fail(connection, error)),
+    );
+  }
+
+  #decide(candidate: Candidate, verdict: unknown): void {
+    let refusal: HandshakeRefusal | null;
+    try {
+      refusal = refusalOf(verdict);
+    } catch (error) {
+      this.#refuse(candidate.connection, FAILED);
+      this.#tell(() => this.emit('error', error as Error));
+      return;
+    }
+    if (refusal === null) this.#accept(candidate);
+    else this.#refuse(candidate.connection, refusal);
+  }
+
+  #accept({ request, connection, early }: Candidate): void {
+    if (connection.closed) return;
     const protocol = this.#chooseProtocol(request);
     connection.write(acceptResponse(request, protocol));
     const socket = new WebSocketConnection(connection, {
@@ -233,16 +286,35 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
       protocol,
     });
     this.#clients.add(socket);
-    this.emit('connection', socket, request);
+    // A listener that throws must not cost the socket what came with the request.
+    this.#tell(() => this.emit('connection', socket, request));
     if (!this.server.listening) socket.onShutdown();
-    socket.receive(head);
-    socket.receive(rest);
+    socket.receive(early);
   }
 
-  /** `authorize` failed, which is the program's mistake: tell both sides. */
-  #failUpgrade(stream: FdDuplex, error: unknown): void {
-    refuse(stream, { status: 500, reason: 'the request could not be checked' });
-    this.loop.uncaught(error);
+  /** Answer, and close when the client has read it; what it still sends is of no use. */
+  #refuse(connection: TcpConnection, refusal: HandshakeRefusal): void {
+    connection.handOverTo(refused);
+    connection.resume();
+    connection.write(refusalResponse(refusal));
+    connection.end();
+    connection.setLifetime(this.#settings.closeTimeoutMs);
+  }
+
+  /** `authorize` threw, which is the program's mistake: both sides learn of it. */
+  #fail(connection: TcpConnection, error: unknown): void {
+    this.#refuse(connection, FAILED);
+    this.#tell(() => {
+      if (!this.emit('error', error as Error)) this.loop.uncaught(error);
+    });
+  }
+
+  #tell(emit: () => void): void {
+    try {
+      emit();
+    } catch (error) {
+      this.loop.uncaught(error);
+    }
   }
 
   #chooseProtocol(request: IncomingMessage): string | null {
@@ -252,18 +324,15 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> impleme
 }
 
 /** A request that may become a WebSocket. */
-interface Upgrade {
+interface Candidate {
   request: IncomingMessage;
-  stream: FdDuplex;
-  /** Bytes that came in the same piece as the end of the request. */
-  head: Buffer;
+  connection: TcpConnection;
+  /** Bytes that came behind the request. */
+  early: Buffer;
 }
 
 /** How often node:http looks for requests that take too long, at most. */
 const CHECK_MS = 1_000;
-const FORBIDDEN: HandshakeRefusal = { status: 403, reason: 'the request was not accepted' };
 
-function refuse(stream: FdDuplex, refusal: HandshakeRefusal): void {
-  stream.write(refusalResponse(refusal));
-  stream.destroySoon();
-}
+/** Handles connections of clients that were refused. */
+const refused: ConnectionHandler = { onData() {} };

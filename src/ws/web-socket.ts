@@ -18,7 +18,7 @@ import { invalidType, outOfRange, refuseExtra } from '../sys/check';
 import { AnswerWatch } from './answer-watch';
 import { NOTHING_AWAITED, OVERDUE } from './awaited-answer';
 import { FrameDecoder, type FrameLimits, type FrameSink } from './frame-decoder';
-import { closePayload, frameHead } from './frame-encoder';
+import { closePayload, frameHead, isSendableFrame } from './frame-encoder';
 import { PongQueue } from './pong-queue';
 import {
   CLOSE_ABNORMAL,
@@ -166,8 +166,14 @@ export class WebSocketConnection
     return this.#sendFrame(opcode, data, options?.callback);
   }
 
-  /** Send what {@link encodeFrame} made: the same bytes for any number of sockets. */
+  /**
+   * Send what {@link encodeFrame} made: the same bytes for any number of sockets. Throws a TypeError
+   * for anything but one whole frame of a message, a ping or a pong.
+   */
   sendEncoded(frame: Uint8Array): boolean {
+    if (!isUint8Array(frame) || !isSendableFrame(frame)) {
+      throw invalidType('frame', 'a frame made by encodeFrame', frame);
+    }
     return this.#state === 'open' && this.#connection.write(frame);
   }
 

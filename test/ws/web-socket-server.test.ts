@@ -535,7 +535,6 @@ describe('the handshake', () => {
       [...without('Sec-WebSocket-Version'), 'Sec-WebSocket-Version: 8'],
       /^HTTP\/1.1 426 /,
     ],
-    ['another protocol', [...without('Upgrade'), 'Upgrade: h2c'], /^HTTP\/1.1 400 /],
     [
       'another method',
       ['POST / HTTP/1.1', ...UPGRADE.slice(1), 'Content-Length: 0'],

@@ -1,0 +1,72 @@
+/**
+ * A connection between its upgrade request and the verdict of an asynchronous `authorize`.
+ *
+ * HTTP has let go of it, and there is no WebSocket yet. What comes is kept, up to a limit, behind
+ * which the peer must wait; a client must not send before the 101 anyway (RFC 6455, section 4.1). A
+ * client that leaves is closed at once: it never becomes a WebSocket, whatever the verdict will be.
+ */
+import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
+import type { ConnectionHandler } from '../net/connection-handler';
+import type { TcpConnection } from '../net/tcp-connection';
+
+/** Bytes that are kept for the WebSocket to be; the rest waits in the kernel. */
+const MAX_EARLY_BYTES = 64 * 1024;
+
+/** Waits for a verdict, a deadline, or the end of the connection: whichever comes first. */
+export class Opening implements ConnectionHandler, Timed {
+  /** For the timer wheel, which maintains it. */
+  timerIndex: number = UNSCHEDULED;
+  readonly #connection: TcpConnection;
+  readonly #onLate: () => void;
+  /** Null once it is over. */
+  #early: Buffer[] | null;
+  #earlyBytes: number;
+
+  /** Takes `connection` over; `early` came with the request. `onLate` is called at the deadline. */
+  constructor(
+    connection: TcpConnection,
+    { early, timeoutMs, onLate }: { early: Buffer; timeoutMs: number; onLate: () => void },
+  ) {
+    this.#connection = connection;
+    this.#onLate = onLate;
+    this.#early = [early];
+    this.#earlyBytes = early.length;
+    connection.handOverTo(this);
+    if (this.#earlyBytes < MAX_EARLY_BYTES) connection.resume();
+    connection.loop.timers.schedule(this, timeoutMs);
+  }
+
+  /** The verdict is there. Returns what has come meanwhile; null if the client has left, or at second call. */
+  settle(): Buffer | null {
+    const early = this.#early;
+    this.#finish();
+    return early === null ? null : Buffer.concat(early);
+  }
+
+  onData(connection: TcpConnection, chunk: Buffer): void {
+    this.#early?.push(Buffer.from(chunk));
+    this.#earlyBytes += chunk.length;
+    if (this.#earlyBytes >= MAX_EARLY_BYTES) connection.pause();
+  }
+
+  onEnd(connection: TcpConnection): void {
+    connection.destroy();
+  }
+
+  /** The handshake is finished first: the WebSocket says goodbye, or the refusal is the end. */
+  onShutdown(): void {}
+
+  onClose(): void {
+    this.#finish();
+  }
+
+  /** For the timer wheel. */
+  onTimer(): void {
+    if (this.settle() !== null) this.#onLate();
+  }
+
+  #finish(): void {
+    this.#early = null;
+    this.#connection.loop.timers.cancel(this);
+  }
+}
