@@ -6,9 +6,10 @@ import { MAX_EVENTS } from '../sys/abi';
 export interface EventLoopOptions {
   /**
    * Who blocks in epoll_wait(2) while there is nothing to do. `'thread'`, the default: a waiter
-   * thread, and Node's loop stays free. `'libuv'`: Node's own loop, which has our epoll fd in its
-   * set; wakes faster than a thread and needs none. In a worker, which may be terminated at any time,
-   * it is the same as `'thread'`. `'inline'`: this thread, for scripts and workers that do nothing
+   * thread, and Node's loop stays free; it starts when the loop has slept for a while, and until then
+   * Node's own loop waits. `'libuv'`: always Node's own loop, which has our epoll fd in its set; wakes
+   * faster than a thread and needs none. In a worker, which may be terminated at any time, `'thread'`
+   * is the same as this. `'inline'`: this thread, for scripts and workers that do nothing
    * else; Node's own timers and I/O then wait for up to `maxInlineWaitMs`.
    */
   waiter?: 'thread' | 'libuv' | 'inline';

@@ -14,6 +14,7 @@ import { EventList } from '../epoll/event-list';
 import { Waker } from '../epoll/waker';
 import { checkFd, checkMask } from '../sys/check';
 import { EPOLLIN } from '../sys/constants';
+import { BackendWaiter } from './backend-waiter';
 import { outsideCallers } from './context';
 import {
   type EventLoopOptions,
@@ -353,11 +354,11 @@ export class EventLoop implements RegistrationOwner {
   #joinWaiter(): void {
     if (this.#waiter !== null) return;
     const onWake = (): void => this.#onWake();
-    // A worker may be terminated while libuv has something to tell: see uv-poll.ts.
-    const isThread = this.#settings.waiter === 'thread' || !isMainThread;
-    this.#waiter = isThread
-      ? joinWaiterThread(this.#set.fd, onWake)
-      : new LibuvWaiter(this.#set.fd, onWake);
+    // A worker may be terminated at any time: see uv-poll.ts and waiter-pool.ts.
+    if (!isMainThread) this.#waiter = new BackendWaiter(this.#set.fd, onWake);
+    else if (this.#settings.waiter === 'libuv')
+      this.#waiter = new LibuvWaiter(this.#set.fd, onWake);
+    else this.#waiter = joinWaiterThread(this.#set.fd, onWake);
   }
 
   #inlineWaitMs(): number {

@@ -1,49 +1,65 @@
 /**
- * The waiter threads of this JavaScript thread, and the loops they wait for.
+ * The waiter threads of the main thread, and the loops they wait for.
  *
  * A waiter thread blocks in epoll_wait(2) on a *super* set whose members are the epoll fds of
  * loops, each registered `EPOLLIN | EPOLLONESHOT`. To wait, a loop re-arms its member; that one
  * epoll_ctl(2) also looks whether something is ready already, so no wake-up can be lost. When the
  * thread wakes it posts the loop's number, and the loop takes its events itself.
  *
- * Life and death: a worker that is blocked in C keeps Node from exiting. So every super set holds
- * an eventfd that ends the thread; `close` of the last loop and the process's 'exit' write it.
+ * A thread starts when a loop of its has slept for a while, and loops wait by way of Node's own loop
+ * (see backend-waiter.ts) as long as it does not run: before, while it starts, and when it cannot.
+ *
+ * Life and death: koffi throws, and so aborts the process, where it is loaded into a thread that is
+ * ending. So the process's 'exit' waits for a thread that still loads it. And a worker that is blocked
+ * in C keeps Node from exiting. So every super set holds an eventfd that ends the thread; `close` of
+ * the last loop and 'exit' write it. A worker can be terminated without an 'exit', which ends its
+ * workers too: there, no waiter thread is started at all.
  */
 import { extname, join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { Epoll } from '../epoll/epoll';
 import { Waker } from '../epoll/waker';
 import * as constants from '../sys/constants';
+import { BackendWaiter } from './backend-waiter';
 import { outsideCallers } from './context';
 import type { Waiter } from './waiter';
-import { READY, STOP, type WaiterThreadData } from './waiter-protocol';
+import { LOADING, READY, STOP, type WaiterThreadData } from './waiter-protocol';
 
 const { EPOLLIN, EPOLLONESHOT } = constants;
 
 /** Loops per waiter thread. A wake-up costs the thread a few microseconds, so many can share one. */
 const LOOPS_PER_THREAD = 64;
-/** While a waiter thread starts (30 ms, or 500 ms from TypeScript), armed loops are woken so often. */
-const BRIDGE_MS = 1;
-/** A thread that dies sooner than this, twice in a row, is only started again after as long. */
-const RETRY_MS = 1_000;
+/** From the first sleep of a loop to the start of its thread: most short scripts never have one. */
+const START_AFTER_MS = 200;
+/** The pause after a thread could not start doubles up to this. */
+const LONGEST_PAUSE_MS = 60_000;
+/** A thread that lived for so long was a good one. */
+const GOOD_LIFE_MS = 1_000;
+/** That threads cannot start is told at most so often, whatever their number. */
+const WARNING_MS = 10_000;
+/** The end of the process waits at most so long for a thread that loads koffi (30 ms on an idle machine). */
+const LOADING_MS = 5_000;
 
 /** One loop at a waiter thread. */
 class Member implements Waiter {
   readonly id: number;
-  readonly onWake: () => void;
   epollFd: number;
   armed = false;
   held = false;
+  /** Waits while the thread does not, and where the thread's set has no room. */
+  meanwhile: BackendWaiter | null = null;
   readonly #thread: WaiterThread;
+  readonly #onWake: () => void;
 
   constructor(thread: WaiterThread, id: number, epollFd: number, onWake: () => void) {
     this.#thread = thread;
     this.id = id;
     this.epollFd = epollFd;
-    this.onWake = onWake;
+    this.#onWake = onWake;
   }
 
   arm(): void {
+    this.armed = true;
     this.#thread.arm(this);
   }
 
@@ -56,47 +72,99 @@ class Member implements Waiter {
   }
 
   close(): void {
+    this.armed = false;
     this.#thread.leave(this);
+  }
+
+  waitMeanwhile(): void {
+    this.meanwhile = new BackendWaiter(this.epollFd, () => this.wake());
+    this.meanwhile.setHeld(this.held);
+    if (this.armed) this.meanwhile.arm();
+  }
+
+  wake(): void {
+    if (!this.armed) return;
+    this.armed = false;
+    this.#onWake();
   }
 }
 
 /**
- * `starting`: the worker has not said READY, or has died and is started again; armed loops are polled
- * meanwhile. `waiting`: the worker blocks, or is about to, and posts wake-ups. `stopping`: the last
- * loop left; the fds are closed when the worker has ended.
+ * `idle`: there is no worker; one will be started when a loop sleeps, or after a pause. `starting`: the
+ * worker has not said READY. `waiting`: it blocks, or is about to, and posts wake-ups. `stopping`: the
+ * last loop left, and the worker is about to end.
  */
-type ThreadState = 'starting' | 'waiting' | 'stopping';
+type ThreadState = 'idle' | 'starting' | 'waiting' | 'stopping';
 
-/** One waiter thread with its super set. */
-class WaiterThread {
-  readonly #super: Epoll;
+/** A worker, with what it waits on. */
+class Crew {
+  readonly set: Epoll;
+  readonly worker: Worker;
   readonly #stop: Waker;
-  readonly #members = new Map<number, Member>();
-  readonly #onProcessExit = (): void => this.#stop.wake();
-  #state: ThreadState = 'starting';
-  #worker: Worker | null = null;
-  #startedAt = 0;
-  #earlyDeaths = 0;
-  #retry: NodeJS.Timeout | null = null;
-  #lastId = STOP;
-  #held = 0;
-  #bridge: NodeJS.Timeout | null = null;
+  readonly #progress = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
+  /** Throws, and leaves nothing open, where there are no fds or no threads left. */
   constructor() {
-    this.#super = new Epoll({ maxEvents: 1 });
+    this.set = new Epoll({ maxEvents: 1 });
     try {
       this.#stop = new Waker();
     } catch (error) {
-      this.#super.close();
+      this.set.close();
       throw error;
     }
-    this.#super.add(this.#stop.fd, EPOLLIN, { low: STOP, high: 0 });
-    process.on('exit', this.#onProcessExit);
-    this.#start();
+    try {
+      this.set.add(this.#stop.fd, EPOLLIN, { low: STOP, high: 0 });
+      const data = { superFd: this.set.fd, progress: this.#progress };
+      this.worker = outsideCallers(() => startWorker(data));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    if (crews.size === 0) process.prependListener('exit', onProcessExit);
+    crews.add(this);
   }
 
+  /** Have the worker end by itself. */
+  stop(): void {
+    this.#stop.wake();
+  }
+
+  /** Block until the worker may be ended from outside, for a bounded time. */
+  untilLoaded(): void {
+    Atomics.wait(this.#progress, 0, LOADING, LOADING_MS);
+  }
+
+  /** The worker has ended. */
+  close(): void {
+    this.#stop.close();
+    this.set.close();
+    crews.delete(this);
+    if (crews.size === 0) process.off('exit', onProcessExit);
+  }
+}
+
+/** Those whose worker has not ended. */
+const crews = new Set<Crew>();
+
+/** Before all other listeners: they may throw, or call process.exit(), and then no other is called. */
+function onProcessExit(): void {
+  for (const crew of crews) crew.stop();
+  for (const crew of crews) crew.untilLoaded();
+}
+
+/** One waiter thread, now and after it has died, and its loops. */
+class WaiterThread {
+  readonly #members = new Map<number, Member>();
+  #state: ThreadState = 'idle';
+  #crew: Crew | null = null;
+  #startedAt = 0;
+  #pauseMs = START_AFTER_MS;
+  #pause: NodeJS.Timeout | null = null;
+  #lastId = STOP;
+  #held = 0;
+
   get worker(): Worker | null {
-    return this.#worker;
+    return this.#crew?.worker ?? null;
   }
 
   get state(): ThreadState {
@@ -110,124 +178,150 @@ class WaiterThread {
   join(epollFd: number, onWake: () => void): Waiter {
     this.#lastId += 1;
     const member = new Member(this, this.#lastId, epollFd, onWake);
-    try {
-      this.#super.add(epollFd, EPOLLONESHOT, { low: member.id, high: 0 });
-    } catch (error) {
-      if (this.#members.size === 0) this.#end();
-      throw error;
-    }
+    if (this.#state !== 'waiting' || !this.#take(member)) member.waitMeanwhile();
     this.#members.set(member.id, member);
+    threads.add(this);
     return member;
   }
 
   arm(member: Member): void {
-    member.armed = true;
-    this.#super.modify(member.epollFd, EPOLLIN | EPOLLONESHOT, { low: member.id, high: 0 });
+    if (this.#state === 'idle' && this.#pause === null) this.#startLater();
+    if (member.meanwhile !== null) member.meanwhile.arm();
+    else this.#set.modify(member.epollFd, EPOLLIN | EPOLLONESHOT, { low: member.id, high: 0 });
   }
 
   setHeld(member: Member, held: boolean): void {
     if (member.held === held) return;
     member.held = held;
-    this.#held += held ? 1 : -1;
-    this.#applyHeld();
+    if (member.meanwhile !== null) member.meanwhile.setHeld(held);
+    else this.#hold(held ? 1 : -1);
   }
 
   replace(member: Member, epollFd: number): void {
-    this.#super.remove(member.epollFd);
+    const former = member.epollFd;
     member.epollFd = epollFd;
-    this.#super.add(epollFd, EPOLLONESHOT, { low: member.id, high: 0 });
+    if (member.meanwhile !== null) return member.meanwhile.replace(epollFd);
+    this.#set.remove(former);
+    this.#set.add(epollFd, EPOLLONESHOT, { low: member.id, high: 0 });
     if (member.armed) this.arm(member);
   }
 
   leave(member: Member): void {
     if (!this.#members.delete(member.id)) return;
     this.setHeld(member, false);
-    this.#super.remove(member.epollFd);
+    if (member.meanwhile !== null) member.meanwhile.close();
+    else this.#set.remove(member.epollFd);
     if (this.#members.size === 0) this.#end();
   }
 
+  get #set(): Epoll {
+    return (this.#crew as Crew).set;
+  }
+
+  /** Into the thread's set; false if that has no room. */
+  #take(member: Member): boolean {
+    try {
+      this.#set.add(member.epollFd, EPOLLONESHOT, { low: member.id, high: 0 });
+    } catch {
+      return false;
+    }
+    if (member.held) this.#hold(1);
+    return true;
+  }
+
+  #startLater(): void {
+    this.#pause = outsideCallers(() => setTimeout(() => this.#start(), this.#pauseMs).unref());
+  }
+
   #start(): void {
+    this.#pause = null;
     this.#state = 'starting';
     this.#startedAt = performance.now();
-    this.#bridge ??= outsideCallers(() => setInterval(() => this.#wakeArmed(), BRIDGE_MS));
+    let crew: Crew;
     try {
-      this.#worker = outsideCallers(() => startWorker({ superFd: this.#super.fd }));
+      crew = new Crew();
     } catch (error) {
-      return this.#onWorkerExit(error);
+      return this.#onFailure(error);
     }
+    this.#crew = crew;
     let cause: unknown = 'it ended';
-    this.#worker.on('message', (id: number) => this.#onMessage(id));
-    this.#worker.on('error', (error) => {
+    // Holds nothing: a listener takes a hold, so it stands before `unref`.
+    crew.worker.on('message', (id: number) => this.#onMessage(id));
+    crew.worker.unref();
+    crew.worker.on('error', (error) => {
       cause = error;
     });
-    this.#worker.on('exit', () => this.#onWorkerExit(cause));
-    this.#applyHeld();
+    crew.worker.on('exit', () => {
+      crew.close();
+      this.#onWorkerExit(cause);
+    });
   }
 
   #onMessage(id: number): void {
     if (id === READY) return this.#onReady();
     const member = this.#members.get(id);
-    if (member !== undefined) wake(member);
+    if (member?.meanwhile === null) member.wake();
   }
 
   #onReady(): void {
     if (this.#state !== 'starting') return;
     this.#state = 'waiting';
-    this.#endBridge();
-    // What a former worker had taken from the super set and not yet posted is asked for again.
     for (const member of this.#members.values()) {
+      if (!this.#take(member)) continue;
+      member.meanwhile?.close();
+      member.meanwhile = null;
       if (member.armed) this.arm(member);
     }
   }
 
   #onWorkerExit(cause: unknown): void {
-    this.#worker = null;
-    if (this.#state === 'stopping') {
-      this.#stop.close();
-      this.#super.close();
-      return;
+    this.#crew = null;
+    if (this.#state === 'stopping') return;
+    const wasWaiting = this.#state === 'waiting';
+    this.#held = 0;
+    // What the worker had taken from its set and not posted is found by the next look.
+    for (const member of this.#members.values()) {
+      if (member.meanwhile === null) member.waitMeanwhile();
     }
-    if (performance.now() - this.#startedAt >= RETRY_MS) this.#earlyDeaths = 0;
-    this.#earlyDeaths += 1;
-    if (this.#earlyDeaths === 1) return this.#start();
-    process.emitWarning(`a waiter thread cannot run, its loops poll meanwhile: ${String(cause)}`, {
-      code: 'EPOLL_FFI_WAITER',
-    });
-    this.#retry = outsideCallers(() => setTimeout(() => this.#start(), RETRY_MS).unref());
+    if (wasWaiting && performance.now() - this.#startedAt >= GOOD_LIFE_MS) {
+      this.#pauseMs = START_AFTER_MS;
+      this.#state = 'idle';
+      this.#startLater();
+    } else {
+      this.#onFailure(cause);
+    }
   }
 
-  /** While no thread waits: let the loops look for themselves. */
-  #wakeArmed(): void {
-    for (const member of [...this.#members.values()]) wake(member);
+  #onFailure(cause: unknown): void {
+    this.#state = 'idle';
+    this.#startLater();
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+    warn(cause);
   }
 
   #end(): void {
     threads.delete(this);
-    process.off('exit', this.#onProcessExit);
     this.#state = 'stopping';
-    this.#endBridge();
-    if (this.#retry !== null) clearTimeout(this.#retry);
-    this.#stop.wake();
-    if (this.#worker === null) this.#onWorkerExit(undefined);
-    else this.#worker.unref();
+    if (this.#pause !== null) clearTimeout(this.#pause);
+    this.#crew?.stop();
   }
 
-  #applyHeld(): void {
-    const action = this.#held > 0 ? 'ref' : 'unref';
-    this.#worker?.[action]();
-    this.#bridge?.[action]();
-  }
-
-  #endBridge(): void {
-    if (this.#bridge !== null) clearInterval(this.#bridge);
-    this.#bridge = null;
+  /** The loops that wait at the thread hold the process by its worker; the others by themselves. */
+  #hold(change: 1 | -1): void {
+    this.#held += change;
+    if (this.#held > 0) this.worker?.ref();
+    else this.worker?.unref();
   }
 }
 
-function wake(member: Member): void {
-  if (!member.armed) return;
-  member.armed = false;
-  member.onWake();
+let warnedAt = -Infinity;
+
+function warn(cause: unknown): void {
+  const now = performance.now();
+  if (now - warnedAt < WARNING_MS) return;
+  warnedAt = now;
+  const text = `a waiter thread cannot run, its loops wait by Node's own: ${String(cause)}`;
+  process.emitWarning(text, { code: 'EPOLL_FFI_WAITER' });
 }
 
 /** Beside this file stands the thread's script, of the same kind: .js when built, .ts when not. */
@@ -248,17 +342,13 @@ function startWorker(data: WaiterThreadData): Worker {
 
 const threads = new Set<WaiterThread>();
 
-/** The waiter threads of this JavaScript thread. For the tests, which watch them and end them. */
+/** The waiter threads of this process. For the tests, which watch them and end them. */
 export function waiterThreads(): { worker: Worker | null; state: ThreadState }[] {
   return [...threads].map(({ worker, state }) => ({ worker, state }));
 }
 
-/** A place at a waiter thread for the loop that owns `epollFd`. */
+/** A place at a waiter thread for the loop that owns `epollFd`. In the main thread alone. */
 export function joinWaiterThread(epollFd: number, onWake: () => void): Waiter {
-  let thread = [...threads].find((candidate) => candidate.hasRoom);
-  if (thread === undefined) {
-    thread = new WaiterThread();
-    threads.add(thread);
-  }
+  const thread = [...threads].find((candidate) => candidate.hasRoom) ?? new WaiterThread();
   return thread.join(epollFd, onWake);
 }

@@ -6,8 +6,16 @@ export const READY = 0;
 /** The event data of the eventfd that ends the thread. */
 export const STOP = 0;
 
+/** The waiter thread loads koffi, and aborts the process if it is ended from outside. */
+export const LOADING = 0;
+
+/** It has loaded koffi, or has failed to. */
+export const LOADED = 1;
+
 /** What the waiter thread is given. */
 export interface WaiterThreadData {
   /** The epoll set of the loops' epoll fds. */
   superFd: number;
+  /** One word, in shared memory: LOADING, then LOADED. */
+  progress: Int32Array;
 }

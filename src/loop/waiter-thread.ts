@@ -3,24 +3,28 @@
  *
  * It runs in a worker of its own, shares nothing with the loops but the number of an epoll fd, and
  * takes no events: the members of its set are the loops' epoll fds, registered one-shot. It imports
- * no more than it needs, because a loop polls until its waiter has started.
+ * no more than it needs: until koffi is loaded, and all functions are declared, the thread must not be
+ * ended from outside, and the end of the process waits for it (see waiter-pool.ts).
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createEventBuffer, EVENT_DATA_LOW_WORD, EVENT_WORDS } from '../sys/abi';
 import { epollWait } from '../sys/epoll';
 import { errno, unwrap } from '../sys/errno';
-import { READY, STOP, type WaiterThreadData } from './waiter-protocol';
+import { LOADED, READY, STOP, type WaiterThreadData } from './waiter-protocol';
 
 const { EINTR } = errno;
 
 /**
  * The longest wait. `worker.terminate()` of a thread that is blocked in C takes effect when the
- * call returns, so this is how long terminating a parent worker may take.
+ * call returns, so this is how long terminating it may take.
  */
 const MAX_WAIT_MS = 500;
 const MAX_EVENTS = 64;
 
-const { superFd } = workerData as WaiterThreadData;
+const { superFd, progress } = workerData as WaiterThreadData;
+Atomics.store(progress, 0, LOADED);
+Atomics.notify(progress, 0);
+
 const events = createEventBuffer(MAX_EVENTS);
 
 function wait(): void {

@@ -13,7 +13,7 @@
  * of these must end all the same: see {@link vacate}.
  */
 import { openSync } from 'node:fs';
-import { isMainThread } from 'node:worker_threads';
+import { isMainThread, parentPort } from 'node:worker_threads';
 import koffi from 'koffi';
 import { checkFd } from './check';
 import { dup3 } from './fds';
@@ -31,8 +31,22 @@ const hooks = isMainThread
       env: koffi.node.env as unknown as bigint,
     };
 
-/** Fds with a hook. Node aborts when the same hook is added twice, so this must be right. */
-const owned = new Set<number>();
+const OWNED = Symbol.for('epoll-ffi.owned.1');
+
+/**
+ * Fds with a hook. Node aborts when the same hook is added twice, so this must be right, and be one
+ * for all copies of this package in a thread. A test runner loads a copy for each test file, each with
+ * a global object of its own; the port to the parent is one for the whole thread.
+ */
+const owned = ownedByThread();
+
+function ownedByThread(): Set<number> {
+  const fds = new Set<number>();
+  if (parentPort === null) return fds;
+  const holder = parentPort as unknown as { [OWNED]?: Set<number> };
+  if (holder[OWNED] === undefined) Object.defineProperty(holder, OWNED, { value: fds });
+  return holder[OWNED] ?? fds;
+}
 
 const STDERR = 2;
 

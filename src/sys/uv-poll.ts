@@ -36,7 +36,8 @@ export class UvPoll {
     this.#onReadable = onReadable;
     this.#handle = koffi.node.poll(fd, { readable: true }, this.#onPoll);
     this.#handle.stop();
-    if (open.size === 0) process.on('exit', closeAll);
+    // Before other listeners: they may throw, or call process.exit(), and then no other is called.
+    if (open.size === 0) process.prependListener('exit', closeAll);
     open.add(this);
   }
 

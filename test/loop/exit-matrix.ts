@@ -22,7 +22,7 @@ const registration = loop.add(waker.fd, EPOLLIN, {
 const threadsWait = (): boolean =>
   waiterThreads().length > 0 && waiterThreads().every(({ state }) => state === 'waiting');
 const waiting = (): Promise<void> =>
-  until(() => loop.stats().handovers > 0 && (waiter === 'libuv' || threadsWait()));
+  until(() => loop.stats().handovers > 0 && (waiter === 'libuv' || !isMainThread || threadsWait()));
 
 const ways: Record<string, () => unknown> = {
   exit: () => process.exit(3),
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   ways[way]?.();
 }
 
-/** A worker with a loop and a waiter of its own is terminated. */
+/** A worker with a loop of its own is terminated. */
 async function terminate(way: string): Promise<void> {
   registration.remove();
   const worker = new Worker(__filename, {

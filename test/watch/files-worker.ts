@@ -5,7 +5,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { formatEvents } from '../../src/epoll/interest';
 import { defaultLoop } from '../../src/loop/default-loop';
 import { EventLoop } from '../../src/loop/event-loop';
-import { waiterThreads } from '../../src/loop/waiter-pool';
 import {
   EFD_CLOEXEC,
   EFD_NONBLOCK,
@@ -25,7 +24,6 @@ import { PressureMonitor } from '../../src/watch/pressure';
 import { Pty } from '../../src/watch/pty';
 import { RawMode } from '../../src/watch/raw-mode';
 import { RouteMonitor } from '../../src/watch/route-monitor';
-import { until } from '../support/until';
 
 const { name, argument } = workerData as { name: string; argument: string };
 
@@ -125,14 +123,5 @@ const cases: Record<string, () => Promise<string>> = {
 
 void cases[name]?.().then(async (text) => {
   parentPort?.postMessage(text);
-  let waiters = 0;
-  for (const { worker } of waiterThreads()) {
-    waiters += 1;
-    worker?.once('exit', () => {
-      waiters -= 1;
-    });
-  }
   defaultLoop().close();
-  // The waiter's fds are closed by this thread, which must live to see it end.
-  await until(() => waiters === 0);
 });

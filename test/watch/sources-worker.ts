@@ -4,7 +4,6 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { defaultLoop } from '../../src/loop/default-loop';
-import { waiterThreads } from '../../src/loop/waiter-pool';
 import { write } from '../../src/sys/io';
 import { EventFd } from '../../src/watch/event-fd';
 import { PidFd } from '../../src/watch/pid-fd';
@@ -27,12 +26,7 @@ async function main(): Promise<void> {
   const [{ expirations }] = await next<[{ expirations: number }]>(timer, 'timeout');
   exits.kill('SIGKILL');
   const [exit] = await exited;
-  // The fds of a loop outlive its thread, unless it is closed and its waiter has ended.
-  const waiter = waiterThreads()[0]?.worker;
-  const waiterEnded = waiter ? next(waiter, 'exit') : null;
   defaultLoop().close();
-  waiter?.ref();
-  await waiterEnded;
   parentPort?.postMessage({ counted, expirations, exited: exit.pid, closed: exits.closed });
 }
 

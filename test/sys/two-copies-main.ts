@@ -1,0 +1,8 @@
+/** Runs two-copies.ts in a worker; in a process of its own, which would abort. */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+
+const worker = new Worker(join(__dirname, 'two-copies.ts'), {
+  execArgv: ['-r', 'ts-node/register/transpile-only'],
+});
+worker.once('message', (isSame) => console.log(`same number ${isSame}`));
