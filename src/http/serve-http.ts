@@ -6,7 +6,7 @@ import { createServer, type RequestListener, type Server, type ServerOptions } f
 import type { StreamServer } from '../net/stream-server';
 import { connectionOf, HttpConnections } from './http-connection';
 import { followRequests } from './request-rate';
-import { checkServer, runWith } from './run-with';
+import { answerHalfClosed, checkServer, runWith } from './run-with';
 
 /**
  * Answer the HTTP requests of `server`'s connections: `listener` is told of each. Returns a
@@ -34,6 +34,7 @@ export function serveHttp(
   checkServer(server);
   const [options, listener] = typeof given === 'function' ? [{}, given] : [given, last];
   const http = createServer(options);
+  answerHalfClosed(http);
   const connections = new HttpConnections(http);
   if (listener !== undefined) http.on('request', listener);
   if (server.minReadRate !== null) followRequests(http, connectionOf);

@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { StreamServer } from '../net/stream-server';
 import { followRequests } from './request-rate';
-import { checkServer, runWith } from './run-with';
+import { answerHalfClosed, checkServer, runWith } from './run-with';
 import { SecureConnections } from './secure-connections';
 
 /**
@@ -19,6 +19,7 @@ export function serveHttps(
 ): Server {
   checkServer(server);
   const https = createServer(options);
+  answerHalfClosed(https);
   const connections = new SecureConnections(https);
   if (listener !== undefined) https.on('request', listener);
   if (server.minReadRate !== null) {

@@ -112,7 +112,7 @@ function leave({ socket }: Peer): void {
 
 /** What a connection may do, and how many of a thousand do so. */
 const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = {
-  echo: { share: 260, run: () => talk(echoing()) },
+  echo: { share: 250, run: () => talk(echoing()) },
   unix: { share: 80, run: () => talk(new Peer({ path: places.unix })) },
   halfClose: {
     share: 150,
@@ -180,7 +180,7 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
     },
   },
   http: {
-    share: 60,
+    share: 40,
     async run() {
       const peer = dial(places.http);
       for (let count = 1 + random.below(3); count > 0; count -= 1) {
@@ -188,6 +188,26 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
         await peer.get((received) => received.includes(`you asked for /${count}`));
       }
       peer.socket.end();
+      await peer.closed();
+    },
+  },
+  halfClosedRequest: {
+    share: 30,
+    async run() {
+      const peer = dial(places.http);
+      peer.socket.end('GET /late HTTP/1.1\r\nHost: x\r\n\r\n');
+      await peer.get((received) => received.includes('you asked for /late'));
+      await peer.closed();
+    },
+  },
+  pipelineNeverRead: {
+    share: 10,
+    async run() {
+      const peer = dial(places.http);
+      peer.socket.pause();
+      peer.socket.write('GET /long HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(500));
+      await wait(SLOW_MS * 5);
+      peer.socket.resetAndDestroy();
       await peer.closed();
     },
   },
@@ -204,7 +224,7 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
     },
   },
   halfHead: {
-    share: 22,
+    share: 12,
     async run() {
       const peer = dial(places.http);
       const head = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';

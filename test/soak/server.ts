@@ -67,8 +67,14 @@ webSocket.on('connection', (socket) => {
   socket.on('error', note);
 });
 const http = new TcpServer({ port: 0, loop });
-serveHttp(http, { headersTimeout: 2_000, connectionsCheckingInterval: 500 }, (request, response) =>
-  response.end(`you asked for ${request.url}`),
+serveHttp(
+  http,
+  { headersTimeout: 2_000, connectionsCheckingInterval: 500 },
+  (request, response) => {
+    const answer = `you asked for ${request.url}${request.url === '/long' ? block : ''}`;
+    if (request.url === '/late') setTimeout(() => response.end(answer), 20);
+    else response.end(answer);
+  },
 );
 
 /** Sends the range of this script that it is asked for, `offset length`, and ends. */

@@ -16,6 +16,8 @@ test('2,000 connections of all kinds leave nothing behind', async () => {
     'neverReads',
     'halfFrame',
     'halfHead',
+    'halfClosedRequest',
+    'pipelineNeverRead',
     'silent',
     'file',
   ]) {
