@@ -3,10 +3,8 @@
  * does in a tick, a promise or an immediate comes first, as with node:net.
  */
 
-import { EventLoop } from '../../src/loop/event-loop';
 import type { ConnectionHandler } from '../../src/net/connection-handler';
 import { FdDuplex } from '../../src/net/fd-duplex';
-import type { TcpConnection } from '../../src/net/tcp-connection';
 import { SHUT_WR } from '../../src/sys/constants';
 import { read, write } from '../../src/sys/io';
 import { shutdown } from '../../src/sys/socket';
@@ -133,18 +131,6 @@ test('of a pipe, and of a unix socket', async () => {
     await next(stream, 'end');
     expect(log).toEqual(['immediate', 'end']);
     stream.destroy();
-    await next(stream, 'close');
+    await until(() => stream.closed);
   }
-});
-
-test('in a loop that blocks in its wait, the end does not wait for another event', async () => {
-  const loop = new EventLoop({ waiter: 'inline', maxInlineWaitMs: 60_000 });
-  const { connection, fd, server } = await connectedFd({ loop });
-  const ended: TcpConnection[] = [];
-  connection.on('end', () => ended.push(connection));
-  say(fd);
-  await next(connection, 'close');
-  expect(ended).toEqual([connection]);
-  server.destroy();
-  loop.close();
 });
