@@ -9,6 +9,7 @@
 import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TcpConnection } from '../net/tcp-connection';
+import { RequestGate } from './request-gate';
 import { watchRequests } from './server-events';
 import { ServerStream } from './server-stream';
 
@@ -20,10 +21,14 @@ export class HttpConnections {
   constructor(http: Server) {
     this.#http = http;
     watchRequests(http, {
-      onRequest({ socket }, response) {
-        if (socket instanceof HttpConnection) socket.onRequest(response);
+      onRequest(request, response) {
+        const { socket } = request;
+        if (!(socket instanceof HttpConnection)) return;
+        socket.onRequest(response);
+        socket.gate?.onRequest(request, response);
       },
-      onTakeOver() {},
+      onTakeOver: ({ socket }) =>
+        socket instanceof HttpConnection ? (socket.gate?.open() ?? null) : null,
     });
   }
 
@@ -69,10 +74,38 @@ function idleConnections(http: Server): HttpConnection[] {
 /** One connection. */
 export class HttpConnection extends ServerStream {
   readonly #all: HttpConnections;
+  /** How far it asks ahead; undefined while the constructors below this one run. */
+  readonly gate: RequestGate | undefined;
 
   constructor(connection: TcpConnection, all: HttpConnections) {
     super(connection);
     this.#all = all;
+    this.gate = new RequestGate({
+      pass: (chunk) => this.push(chunk),
+      isClogged: () => this.readableFlowing !== true || this.readableLength > 0,
+      hold: () => this.connection?.pause(),
+      resume: () => super._read(),
+      end: () => {},
+    });
+  }
+
+  override onOwnBytes(chunk: Buffer): void {
+    this.gate?.take(chunk);
+  }
+
+  override _read(): void {
+    this.gate?.onWanted();
+  }
+
+  override resume(): this {
+    super.resume();
+    this.gate?.onResume();
+    return this;
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.gate?.close();
+    super._destroy(error, callback);
   }
 
   /** The server shuts down. */
@@ -83,7 +116,11 @@ export class HttpConnection extends ServerStream {
   }
 
   override leave(): void {
-    if (!this.isAnswering) this.destroySoon();
+    if (!this.isAnswering && !this.hasUnasked) this.destroySoon();
+  }
+
+  protected override get hasUnasked(): boolean {
+    return this.gate?.isHolding === true;
   }
 
   protected override onLastSent(): void {

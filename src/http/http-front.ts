@@ -16,7 +16,7 @@ import type { FdDuplex } from '../net/fd-duplex';
 import type { StreamServer } from '../net/stream-server';
 import { connectionOf, HttpConnections } from './http-connection';
 import { followRequests } from './request-rate';
-import { checkServer, runWith } from './run-with';
+import { answerHalfClosed, checkServer, runWith } from './run-with';
 import { interceptEvents } from './server-events';
 import { upgradeMessage } from './upgrade-message';
 import { offersWebSocket, type UpgradeRoute, UpgradeRoutes } from './upgrade-routes';
@@ -96,6 +96,7 @@ export class HttpFront {
         return this.#hasListeners(http) || offersWebSocket(request);
       }),
     } as ServerOptions);
+    answerHalfClosed(http);
     if (this.#routes.size > 0) http.on('upgrade', caught);
     // First, so that those who watch requests see an upgrade before it is caught.
     interceptEvents(http, (emit, event, args) => {

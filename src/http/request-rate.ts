@@ -25,6 +25,7 @@ export function followRequests(
     },
     onTakeOver({ socket }) {
       connectionOf(socket)?.setMinReadRate(null);
+      return null;
     },
   });
 }

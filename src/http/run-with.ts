@@ -37,3 +37,12 @@ export function runWith(
   // when it listens, which here somebody else does.
   http.emit('listening');
 }
+
+/**
+ * Have every request that came whole answered, also when its client has ended its half by then, as
+ * `nc -N` and `shutdown(SHUT_WR)` do. node:http has the switch, and leaves it off: there the answer of
+ * a handler that waits for anything is lost.
+ */
+export function answerHalfClosed(http: Server | SecureServer): void {
+  (http as unknown as { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+}

@@ -11,6 +11,8 @@ import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TcpConnection } from '../net/tcp-connection';
+import type { RequestGate } from './request-gate';
+import { gateOf, readByData } from './secure-gate';
 import { type Emit, interceptEvents, watchRequests } from './server-events';
 import { ServerStream } from './server-stream';
 
@@ -37,8 +39,12 @@ export class SecureConnections {
   constructor(https: Server) {
     interceptEvents(https, (emit, event, args) => this.#tell(emit, event, args));
     watchRequests(https, {
-      onRequest: ({ socket }, response) => this.#below.get(socket)?.onRequest(response),
-      onTakeOver: ({ socket }) => this.#below.get(socket)?.onTakeOver(),
+      onRequest: (request, response) => {
+        const below = this.#below.get(request.socket);
+        below?.onRequest(response);
+        below?.gate?.onRequest(request, response);
+      },
+      onTakeOver: ({ socket }) => this.#below.get(socket)?.onTakeOver() ?? null,
     });
   }
 
@@ -78,7 +84,9 @@ export class SecureConnections {
       return emit(event, id, data, () => this.during(current, done));
     }
     try {
-      return emit(event, ...args);
+      const isHeard = emit(event, ...args);
+      if (event === 'secureConnection') readByData(args[0] as TLSSocket);
+      return isHeard;
     } catch (error) {
       // Thrown through TLS, it would stop it in the middle of a portion, and the connection for ever.
       current.connection?.loop.uncaught(error);
@@ -88,7 +96,10 @@ export class SecureConnections {
 
   #onSecure(socket: TLSSocket, below: SecureConnection): void {
     this.#below.set(socket, below);
-    socket.once('close', () => this.#below.delete(socket));
+    socket.once('close', () => {
+      this.#below.delete(socket);
+      below.gate?.close();
+    });
     below.onSecure(socket);
   }
 }
@@ -102,6 +113,8 @@ export class SecureConnection extends ServerStream {
   #state: SecureState = 'handshake';
   /** Null during the handshake. */
   #socket: TLSSocket | null = null;
+  /** How far it asks ahead; null during the handshake, and if it speaks HTTP/2. */
+  gate: RequestGate | null = null;
 
   constructor(connection: TcpConnection, all: SecureConnections) {
     super(connection);
@@ -112,6 +125,7 @@ export class SecureConnection extends ServerStream {
   onSecure(socket: TLSSocket): void {
     this.#state = 'http';
     this.#socket = socket;
+    if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket);
     // Node asks the handle below a TLS socket, and ours, a stream, has no such thing.
     for (const name of ADDRESSES) {
       Object.defineProperty(socket, name, { get: () => this[name], configurable: true });
@@ -119,8 +133,9 @@ export class SecureConnection extends ServerStream {
   }
 
   /** HTTP is over, by an upgrade. */
-  onTakeOver(): void {
+  onTakeOver(): Buffer | null {
     this.#state = 'takenOver';
+    return this.gate?.open() ?? null;
   }
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {
@@ -147,7 +162,12 @@ export class SecureConnection extends ServerStream {
   }
 
   override leave(): void {
-    if (this.#state === 'http' && this.hasAsked && !this.isAnswering) this.#socket?.destroySoon();
+    const isIdle = this.hasAsked && !this.isAnswering && !this.hasUnasked;
+    if (this.#state === 'http' && isIdle) this.#socket?.destroySoon();
+  }
+
+  protected override get hasUnasked(): boolean {
+    return this.gate?.isHolding === true;
   }
 
   protected override onLastSent(): void {

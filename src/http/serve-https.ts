@@ -4,7 +4,7 @@ import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { StreamServer } from '../net/stream-server';
 import { checkFree, takeServer } from './http-front';
 import { followRequests } from './request-rate';
-import { runWith } from './run-with';
+import { answerHalfClosed, runWith } from './run-with';
 import { SecureConnections } from './secure-connections';
 
 /**
@@ -22,6 +22,7 @@ export function serveHttps(
   checkFree(server, 'serveHttps');
   const https = createServer(options);
   takeServer(server, 'serveHttps');
+  answerHalfClosed(https);
   const connections = new SecureConnections(https);
   if (listener !== undefined) https.on('request', listener);
   if (server.minReadRate !== null) {

@@ -9,8 +9,11 @@ import type { Server as SecureServer } from 'node:https';
 export interface RequestWatcher {
   /** It is to be answered; told once, however many events it has. */
   onRequest(request: IncomingMessage, response: ServerResponse): void;
-  /** It hands its connection to another protocol. */
-  onTakeOver(request: IncomingMessage): void;
+  /**
+   * It hands its connection to another protocol. Returns the bytes that came behind it, if there are
+   * any that node:http has not seen.
+   */
+  onTakeOver(request: IncomingMessage): Buffer | null;
 }
 
 /** An emit of events by name. */
@@ -31,8 +34,10 @@ export function watchRequests(http: Server | SecureServer, watcher: RequestWatch
   const expecting = new WeakSet<object>();
   interceptEvents(http, (emit, event, args) => {
     const [request, response] = args as [IncomingMessage, ServerResponse];
-    if (event === 'upgrade' || event === 'connect') watcher.onTakeOver(request);
-    else if (event === 'checkContinue' || event === 'checkExpectation') {
+    if (event === 'upgrade' || event === 'connect') {
+      const rest = watcher.onTakeOver(request);
+      if (rest !== null && rest.length > 0) args[2] = Buffer.concat([args[2] as Buffer, rest]);
+    } else if (event === 'checkContinue' || event === 'checkExpectation') {
       expecting.add(response);
       watcher.onRequest(request, response);
     } else if (event === 'request' && !expecting.has(response)) {

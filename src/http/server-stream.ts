@@ -2,35 +2,21 @@
 import type { ServerResponse } from 'node:http';
 import { FdDuplex } from '../net/fd-duplex';
 
-/**
- * Requests of one connection that wait for their answers, from which on no more are read. Not a matter
- * of the protocol: node:http stops reading by the bytes of the answers that wait, and an answer that
- * is not made yet has none.
- */
-const MAX_WAITING = 128;
-
-/** One connection. It knows what is being answered, and does not read ahead of that for ever. */
+/** One connection. It knows what is being answered. */
 export abstract class ServerStream extends FdDuplex {
   /** The response to the latest request, which is finished last; null before the first. */
   #response: ServerResponse | null = null;
   #isLeaving = false;
-  #waiting = 0;
-  readonly #onAnswered = (): void => {
-    this.#waiting -= 1;
-    if (this.#waiting === MAX_WAITING) super._read();
-  };
 
   /** A request came: `response` is the answer to be. */
   onRequest(response: ServerResponse): void {
     this.#response = response;
-    this.#waiting += 1;
-    response.once('close', this.#onAnswered);
-    if (this.#waiting > MAX_WAITING) this.connection?.pause();
-    if (this.#isLeaving) this.#makeLast(response);
+    if (this.#isLeaving && !this.hasUnasked) this.#makeLast(response);
   }
 
-  override _read(): void {
-    if (this.#waiting <= MAX_WAITING) super._read();
+  /** Closes later than it is destroyed, as a `net.Socket` does: after what had come whole was told. */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    super._destroy(error, (failed) => setImmediate(callback, failed));
   }
 
   /** Close, unless an answer is still being sent. */
@@ -38,6 +24,9 @@ export abstract class ServerStream extends FdDuplex {
 
   /** An answer after which the connection is to leave has been sent. */
   protected abstract onLastSent(): void;
+
+  /** Whether bytes have come that node:http has not seen yet. */
+  protected abstract get hasUnasked(): boolean;
 
   /** Whether there was a request. */
   protected get hasAsked(): boolean {
@@ -53,7 +42,7 @@ export abstract class ServerStream extends FdDuplex {
   protected finishAnswers(): void {
     this.#isLeaving = true;
     // Those before it must not say so: node:http then drops what stands behind.
-    if (this.isAnswering) this.#makeLast(this.#response as ServerResponse);
+    if (this.isAnswering && !this.hasUnasked) this.#makeLast(this.#response as ServerResponse);
   }
 
   #makeLast(response: ServerResponse): void {

@@ -24,6 +24,7 @@ import {
 } from './event-loop-options';
 import { LibuvWaiter } from './libuv-waiter';
 import { parseOptions } from './options';
+import { ReadyList } from './ready-list';
 import {
   checkHandler,
   type EventHandler,
@@ -77,13 +78,14 @@ export class EventLoop implements RegistrationOwner {
   #mayHold = true;
   /** Null outside a turn. */
   #now: number | null = null;
-  /** Ready but not finished; swapped with `#serving` when served. */
-  #ready: Registration[] = [];
-  #serving: Registration[] = [];
+  readonly #ready: ReadyList;
 
   constructor(options: EventLoopOptions = {}) {
     this.#settings = parseOptions('EventLoop', eventLoopOptionsSchema, options);
     this.#set = new WatchSet();
+    this.#ready = new ReadyList(this.#set.slots, (handler, events) =>
+      this.#deliver(handler, events),
+    );
     this.#list = new EventList(this.#settings.maxEvents);
     this.#spin = new SpinBudget(this.#settings.spinUs);
     this.turnTimes = this.#settings.measureTurns ? createHistogram() : null;
@@ -178,7 +180,14 @@ export class EventLoop implements RegistrationOwner {
   requeue(registration: Registration, events: number): void {
     const mask = checkMask('events', events);
     if (mask === 0 || !this.isActive(registration)) return;
-    if (this.#set.slots.addPending(registration, mask)) this.#ready.push(registration);
+    this.#ready.add(registration, mask);
+    if (this.#phase !== 'leading') this.#schedule();
+  }
+
+  /** For {@link Registration}. */
+  nextTurn(registration: Registration): void {
+    if (!this.isActive(registration)) return;
+    this.#ready.addLater(registration);
     if (this.#phase !== 'leading') this.#schedule();
   }
 
@@ -270,14 +279,16 @@ export class EventLoop implements RegistrationOwner {
     this.#now = Math.floor(now);
     this.#counters.turns += 1;
     let batches = 0;
+    if (this.#ready.hasLater) this.#ready.serveLater();
     let timeoutMs = this.#inlineWaitMs();
-    while (this.#runBatch(timeoutMs)) {
+    while (this.#phase === 'leading' && this.#runBatch(timeoutMs)) {
       batches += 1;
       timeoutMs = 0;
       now = performance.now();
       this.#slow.note(this.#now, now);
       this.#now = Math.floor(now);
       if (batches >= batchesPerTurn || now - start >= turnBudgetMs) break;
+      if (this.#ready.hasLater) break;
     }
     if (batches > 0) this.turnTimes?.record(Math.max(1, Math.round((now - start) * 1_000)));
     this.#afterTurn(batches > 0, now);
@@ -289,7 +300,7 @@ export class EventLoop implements RegistrationOwner {
     if (timeoutMs !== 0) this.#now = Math.floor(performance.now());
     if (count > 0) this.#dispatch(count);
     const unfinished = this.#ready.length;
-    if (unfinished > 0) this.#serveReady();
+    if (unfinished > 0) this.#ready.serve();
     return count + unfinished > 0 && this.#phase === 'leading';
   }
 
@@ -314,17 +325,6 @@ export class EventLoop implements RegistrationOwner {
     }
   }
 
-  #serveReady(): void {
-    const serving = this.#ready;
-    this.#ready = this.#serving;
-    this.#serving = serving;
-    for (const registration of serving) {
-      const handler = this.#set.slots.dispatch(registration.low, registration.high);
-      if (handler !== undefined) this.#deliver(handler, this.#set.slots.takePending(registration));
-    }
-    serving.length = 0;
-  }
-
   #afterTurn(busy: boolean, now: number): void {
     this.#now = null;
     if (this.#phase !== 'leading') return;
@@ -332,7 +332,7 @@ export class EventLoop implements RegistrationOwner {
       this.#phase = 'idle';
     } else if (this.#settings.waiter === 'inline') {
       this.#next();
-    } else if (this.#ready.length > 0 || (busy && this.#isHeld)) {
+    } else if (this.#ready.hasAny || (busy && this.#isHeld)) {
       this.#spin.found(now);
       this.#next();
     } else if (this.#isHeld && this.#spin.allows(performance.now())) {
@@ -362,7 +362,7 @@ export class EventLoop implements RegistrationOwner {
   }
 
   #inlineWaitMs(): number {
-    if (this.#settings.waiter !== 'inline' || this.#ready.length > 0 || !this.#isHeld) return 0;
+    if (this.#settings.waiter !== 'inline' || this.#ready.hasAny || !this.#isHeld) return 0;
     return Math.ceil(Math.min(this.#settings.maxInlineWaitMs, this.timers.msToNext()));
   }
 

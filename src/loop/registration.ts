@@ -11,7 +11,10 @@ import { closeOwned } from '../sys/ownership';
 
 /** Who is told of an fd's events. Methods, not closures: one object serves all. */
 export interface EventHandler {
-  /** The fd is ready for what `events` says. What it throws becomes an uncaught exception. */
+  /**
+   * The fd is ready for what `events` says; 0 says that this is the turn that
+   * {@link Registration.nextTurn} asked for. What it throws becomes an uncaught exception.
+   */
   onEvents(events: number): void;
   /**
    * The registration ended without being removed by its holder: the loop was closed, or the fd was
@@ -57,6 +60,7 @@ export interface RegistrationOwner {
   modify(registration: Registration, events: number): void;
   remove(registration: Registration): void;
   requeue(registration: Registration, events: number): void;
+  nextTurn(registration: Registration): void;
   setHeld(registration: Registration, held: boolean): void;
 }
 
@@ -108,6 +112,14 @@ export class Registration implements EventData {
    */
   requeue(events: number): void {
     this.#owner.requeue(this, events);
+  }
+
+  /**
+   * Have `handler.onEvents(0)` called at the beginning of the loop's next turn: after the ticks,
+   * promises and immediates that are due by then, and before any further event of any fd.
+   */
+  nextTurn(): void {
+    this.#owner.nextTurn(this);
   }
 
   /** Hold the process open while this is registered; the default. */

@@ -3,6 +3,7 @@
  * far as {@link FdDuplex} needs one: made of an FdReader and an FdWriter. What can be a connection,
  * a stream socket, is not for this class.
  */
+import { outsideCallers } from '../loop/context';
 import { defaultLoop } from '../loop/default-loop';
 import type { EventLoop } from '../loop/event-loop';
 import { F_DUPFD_CLOEXEC, POLLIN, POLLOUT, SHUT_WR } from '../sys/constants';
@@ -157,10 +158,13 @@ export class FdChannel {
   #read(fd: number): void {
     const reader = new FdReader(fd, { loop: this.loop });
     reader.on('error', (error) => this.#fail(error));
-    reader.on('close', () => {
-      if (!this.closed) this.#handler.onEnd();
-    });
+    // The end has a turn of its own, as that of a connection: see tcp-connection.ts.
+    reader.on('close', () => outsideCallers(() => setImmediate(() => this.#end())));
     this.#reader = reader;
+  }
+
+  #end(): void {
+    if (!this.closed) this.#handler.onEnd();
   }
 
   #write(fd: number): void {

@@ -2,7 +2,8 @@
  * One TCP connection (or any connected stream socket) on an event loop.
  *
  * Reading: `data` hands out a view of the loop's read buffer that is valid during the call; copy
- * what you keep. Bytes that came before the peer's FIN are delivered before `end`.
+ * what you keep. Bytes that came before the peer's FIN are delivered before `end`, which has a turn of
+ * its own: what a handler of the bytes does in a tick, a promise or an immediate comes before it.
  *
  * Writing (see {@link ConnectionWriter}): a write is tried at once; what the kernel does not take is
  * queued, and EPOLLOUT is asked for only while something is queued. Small writes made while this
@@ -22,6 +23,7 @@ import { recv, setsockopt } from '../sys/socket';
 import { pendingError } from '../watch/pending-error';
 import type { DeadlineSubject, ReadRate } from './connection-deadlines';
 import { type ConnectionHandler, checkHandler } from './connection-handler';
+import { interestOf, type ReadState } from './connection-interest';
 import { type ConnectionOwner, type ConnectionSettings, parseReadRate } from './connection-options';
 import { ConnectionWriter, closedError } from './connection-writer';
 import { READ_BYTES } from './io-buffers';
@@ -39,12 +41,11 @@ const READ_ON = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 /** The urgent byte, for the time of one call. */
 const urgent = new Uint8Array(1);
 
-/** `flowing`: delivered as it comes. `paused`: left in the kernel. `ended`: the FIN was delivered. */
-type ReadState = 'flowing' | 'paused' | 'ended';
-
 /** A connected stream socket. Made by {@link TcpServer}, {@link UnixServer} and {@link connect}. */
 export class TcpConnection extends ConnectionWriter implements EventHandler, DeadlineSubject {
   #reading: ReadState = 'flowing';
+  /** Why it closes in the next turn; null for no reason but the peer's FIN, or if it does not. */
+  #fate: Error | null = null;
   #handler: ConnectionHandler;
   /** Bytes received and delivered. */
   bytesRead = 0;
@@ -168,7 +169,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
    * closes the connection all the same, and what was not read is lost.
    */
   pause(): void {
-    if (this.#reading !== 'flowing' || this.closed) return;
+    if (!this.flowing || this.#fate !== null || this.closed) return;
     this.#reading = 'paused';
     this.#applyInterest();
   }
@@ -219,13 +220,17 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   }
 
   #handle(events: number): void {
+    if (events === 0) return this.#deliverEnd();
     if ((events & EPOLLOUT) !== 0 && (events & EPOLLERR) === 0) this.flush();
     if ((events & EPOLLPRI) !== 0 && this.settings.urgentData) this.#readUrgent();
     if ((events & READABLE) !== 0 && this.#reading === 'flowing') this.#read(events);
     this.flushGathered();
     // A write that failed has taken the error out of the socket, and tells of it.
-    const isUntold = !this.closed && !this.failed;
-    if ((events & EPOLLERR) !== 0 && isUntold) this.destroy(pendingError(this.fd));
+    const isUntold = !this.closed && !this.failed && this.#fate === null;
+    if ((events & EPOLLERR) === 0 || !isUntold) return;
+    const error = pendingError(this.fd);
+    if (this.#reading === 'ending') this.#fate = error;
+    else this.destroy(error);
   }
 
   /** For the loop. */
@@ -247,7 +252,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
 
   /** Whether what comes is delivered: false when paused, after the peer's FIN, and once closed. */
   get flowing(): boolean {
-    return this.#reading === 'flowing';
+    return this.#reading !== 'paused' && this.#reading !== 'ended';
   }
 
   /** Whether bytes or the FIN will be delivered next: this thread may be late. */
@@ -288,7 +293,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   #catchUp(handler: ConnectionHandler, wasClosed: boolean): void {
     if (this.#handler !== handler) return;
     if (wasClosed) this.#tell(() => handler.onClose?.(this, this.#failure));
-    else if (!this.closed) this.#deliverEnd();
+    else if (!this.closed) this.#reportEnd();
   }
 
   #leave(error: Error | undefined): void {
@@ -336,18 +341,27 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     this.#tell(() => this.#handler.onUrgent?.(this, urgent[0] as number));
   }
 
-  /** recv(2) gave no bytes: nothing more now, the FIN, or an error. */
+  /** recv(2) gave no bytes: nothing more now, the FIN, or an error. Either has the next turn. */
   #onReadEnd(outcome: number): void {
-    if (outcome === -EAGAIN) return;
-    if (outcome < 0) return this.destroy(new SystemError('recv', outcome, { fd: this.fd }));
     // The end of a connection that was cut, whose error a write has got already.
-    if (this.failed) return;
-    this.#reading = 'ended';
-    this.#deliverEnd();
+    if (outcome === -EAGAIN || this.failed) return;
+    if (outcome < 0) this.#fate = new SystemError('recv', outcome, { fd: this.fd });
+    this.#reading = outcome < 0 ? 'failing' : 'ending';
+    this.#registration.nextTurn();
   }
 
   #deliverEnd(): void {
+    const fate = this.#fate ?? undefined;
+    if (this.#reading === 'failing') return this.destroy(fate);
+    // Paused meanwhile: the FIN is found again when it is resumed.
+    if (this.#reading !== 'ending') return;
+    this.#reading = 'ended';
+    this.#reportEnd(fate);
+  }
+
+  #reportEnd(fate?: Error): void {
     this.#tell(() => this.#handler.onEnd?.(this));
+    if (fate !== undefined) return this.destroy(fate);
     if (!this.allowHalfOpen && !this.closed) this.end();
     // Mostly it is closed by now, and needs no mask any more.
     if (this.finished) this.destroy();
@@ -363,21 +377,8 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     }
   }
 
-  /**
-   * Level-triggered, a paused or ended socket would report what nobody takes (EPOLLHUP cannot even
-   * be masked), so those are edge-triggered too. Resuming is an EPOLL_CTL_MOD, which looks again, as
-   * does one that adds EPOLLOUT. An edge-triggered connection has EPOLLOUT from the beginning.
-   */
   #interest(): number {
-    const isFlowing = this.#reading === 'flowing';
-    const isNaive = this.settings.writeStrategy === 'always';
-    let mask = this.settings.trigger === 'edge' || isNaive || this.wantsWritable ? EPOLLOUT : 0;
-    if (isFlowing) mask |= EPOLLIN | EPOLLRDHUP;
-    if (this.settings.trigger === 'edge' || (!isFlowing && !isNaive)) mask |= EPOLLET;
-    // Urgent data makes recv(2) stop short; the edge reader must know.
-    const wantsUrgent = this.settings.urgentData && this.#reading !== 'ended';
-    if (wantsUrgent || (this.settings.trigger === 'edge' && isFlowing)) mask |= EPOLLPRI;
-    return mask >>> 0;
+    return interestOf(this.settings, this.#reading, this.wantsWritable);
   }
 
   #applyInterest(): void {

@@ -72,8 +72,19 @@ const SEQUENCES: Record<string, Sequence> = {
       await client.leave();
     },
   },
-  'pipelined, and an end before any answer': {
+  'pipelined, and an end before any answer, half-open': {
     async run(rig, client) {
+      Object.assign(rig.http, { httpAllowHalfOpen: true });
+      const { waiting } = holding(rig);
+      client.socket.end(get('/1') + get('/2'));
+      await until(() => waiting.length === 2 && rig.log['socket']?.includes('end') === true);
+      for (const answer of waiting) answer();
+      await client.ended();
+    },
+  },
+  'pipelined, and an end before any answer, not half-open': {
+    async run(rig, client) {
+      Object.assign(rig.http, { httpAllowHalfOpen: false });
       const { waiting } = holding(rig);
       client.socket.end(get('/1') + get('/2'));
       await until(() => waiting.length === 2);

@@ -394,11 +394,11 @@ test('answers that wait for their turn when the client goes are settled, and ope
   writeOld(join(folder, 'b'), 10);
   const peer = await client(tcp.port);
   peer.pause();
-  peer.write(['/large', ...Array<string>(20).fill('/b')].map(requestOf).join(''));
+  peer.write(['/large', '/b'].map(requestOf).join(''));
   await until(() => openCount(join(folder, 'large')) === 1);
   expect(openCount(join(folder, 'b'))).toBe(0);
   peer.resetAndDestroy();
-  await until(() => outcomes.length === 21);
+  await until(() => outcomes.length === 2);
   expect(outcomes.every(({ complete, error }) => !complete && error !== undefined)).toBe(true);
   await until(() => openCount(join(folder, 'large')) + openCount(join(folder, 'b')) === 0);
 });

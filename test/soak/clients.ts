@@ -104,6 +104,9 @@ async function upgraded(): Promise<Peer> {
   return peer;
 }
 
+/** Its verdict takes a while. */
+const SLOW_UPGRADE_REQUEST = UPGRADE_REQUEST.replace('GET /', 'GET /slow');
+
 /** Leave in one of three ways. */
 function leave({ socket }: Peer): void {
   const way = random.below(3);
@@ -114,7 +117,7 @@ function leave({ socket }: Peer): void {
 
 /** What a connection may do, and how many of a thousand do so. */
 const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = {
-  echo: { share: 256, run: () => talk(echoing()) },
+  echo: { share: 226, run: () => talk(echoing()) },
   unix: { share: 80, run: () => talk(new Peer({ path: places.unix })) },
   halfClose: {
     share: 150,
@@ -187,6 +190,16 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
       await peer.closed();
     },
   },
+  upgradeLeft: {
+    share: 20,
+    async run() {
+      const peer = dial(places.webSocket);
+      peer.socket.write(random.onceIn(2) ? UPGRADE_REQUEST : SLOW_UPGRADE_REQUEST);
+      if (random.onceIn(2)) await new Promise((resolve) => peer.socket.once('connect', resolve));
+      leave(peer);
+      await peer.closed();
+    },
+  },
   halfFrame: {
     share: 60,
     async run() {
@@ -198,7 +211,7 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
     },
   },
   http: {
-    share: 60,
+    share: 40,
     async run() {
       const peer = dial(places.http);
       for (let count = 1 + random.below(3); count > 0; count -= 1) {
@@ -206,6 +219,26 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
         await peer.get((received) => received.includes(`you asked for /${count}`));
       }
       peer.socket.end();
+      await peer.closed();
+    },
+  },
+  halfClosedRequest: {
+    share: 30,
+    async run() {
+      const peer = dial(places.http);
+      peer.socket.end('GET /late HTTP/1.1\r\nHost: x\r\n\r\n');
+      await peer.get((received) => received.includes('you asked for /late'));
+      await peer.closed();
+    },
+  },
+  pipelineNeverRead: {
+    share: 10,
+    async run() {
+      const peer = dial(places.http);
+      peer.socket.pause();
+      peer.socket.write('GET /long HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(500));
+      await wait(SLOW_MS * 5);
+      peer.socket.resetAndDestroy();
       await peer.closed();
     },
   },
@@ -222,7 +255,7 @@ const BEHAVIOURS: Record<string, { share: number; run: () => Promise<void> }> = 
     },
   },
   halfHead: {
-    share: 22,
+    share: 12,
     async run() {
       const peer = dial(places.http);
       const head = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';

@@ -74,14 +74,26 @@ steady.on('connection', (connection) => {
 });
 const path = join(tmpdir(), `epoll-ffi-soak-${process.pid}.sock`);
 const unix = new UnixServer({ path, loop, handler: echo });
-const webSocket = new WebSocketServer({ port: 0, loop, pingIntervalMs: 2_000 });
+const webSocket = new WebSocketServer({
+  port: 0,
+  loop,
+  pingIntervalMs: 2_000,
+  authorize: ({ url }) =>
+    url !== '/slow' || new Promise((resolve) => setTimeout(resolve, 20, true)),
+});
 webSocket.on('connection', (socket) => {
   socket.on('message', (data) => socket.send(data));
   socket.on('error', note);
 });
 const http = new TcpServer({ port: 0, loop });
-serveHttp(http, { headersTimeout: 2_000, connectionsCheckingInterval: 500 }, (request, response) =>
-  response.end(`you asked for ${request.url}`),
+serveHttp(
+  http,
+  { headersTimeout: 2_000, connectionsCheckingInterval: 500 },
+  (request, response) => {
+    const answer = `you asked for ${request.url}${request.url === '/long' ? block : ''}`;
+    if (request.url === '/late') setTimeout(() => response.end(answer), 20);
+    else response.end(answer);
+  },
 );
 
 /** Sends the range of this script that it is asked for, `offset length`, and ends. */

@@ -17,6 +17,9 @@ test('2,000 connections of all kinds leave nothing behind', async () => {
     'steadyReader',
     'halfFrame',
     'halfHead',
+    'halfClosedRequest',
+    'upgradeLeft',
+    'pipelineNeverRead',
     'silent',
     'file',
   ]) {

@@ -1,0 +1,148 @@
+/** How far a connection may ask ahead: at the limit, one past it, and however the bytes come. */
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { MAX_WAITING, RequestGate } from '../../src/http/request-gate';
+import { until } from '../support/until';
+
+const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+const post = (body: string): string =>
+  `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+
+/** A gate before a parser that knows no more than the tests need. */
+class Bench {
+  readonly gate: RequestGate;
+  readonly portions: string[] = [];
+  readonly answers: EventEmitter[] = [];
+  resumed = 0;
+  ended = 0;
+  isClogged = false;
+  #text = '';
+  #bodyLeft = 0;
+  #latest = { complete: true, headers: {} };
+
+  constructor() {
+    this.gate = new RequestGate({
+      pass: (chunk) => {
+        this.portions.push(chunk.toString('latin1'));
+        this.#parse(chunk.toString('latin1'));
+        return true;
+      },
+      isClogged: () => this.isClogged,
+      hold: () => {},
+      resume: () => {
+        this.resumed += 1;
+      },
+      end: () => {
+        this.ended += 1;
+      },
+    });
+  }
+
+  get text(): string {
+    return this.portions.join('');
+  }
+
+  answer(): void {
+    this.answers.shift()?.emit('close');
+  }
+
+  #parse(text: string): void {
+    this.#text += text;
+    for (;;) {
+      const body = Math.min(this.#bodyLeft, this.#text.length);
+      this.#text = this.#text.slice(body);
+      this.#bodyLeft -= body;
+      if (this.#bodyLeft > 0) return;
+      this.#latest.complete = true;
+      const end = this.#text.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      const length = /Content-Length: (\d+)/.exec(this.#text.slice(0, end))?.[1] ?? '0';
+      this.#text = this.#text.slice(end + 4);
+      this.#bodyLeft = Number(length);
+      this.#latest = { complete: length === '0', headers: { 'content-length': length } };
+      const response = new EventEmitter();
+      this.answers.push(response);
+      this.gate.onRequest(
+        this.#latest as unknown as IncomingMessage,
+        response as unknown as ServerResponse,
+      );
+    }
+  }
+}
+
+const rounds = async (): Promise<void> => {
+  for (let count = 0; count < 3; count += 1) await new Promise(setImmediate);
+};
+
+test.each([1, 2, 3, 5, 26, 27, 100, 10_000])(
+  'in pieces of %d bytes, up to the limit',
+  async (size) => {
+    const bench = new Bench();
+    const all = GET.repeat(MAX_WAITING + 1);
+    for (let offset = 0; offset < all.length; offset += size) {
+      bench.gate.take(Buffer.from(all.slice(offset, offset + size)));
+    }
+    await until(() => bench.answers.length === MAX_WAITING);
+    await rounds();
+    expect([bench.answers.length, bench.gate.isHolding]).toEqual([MAX_WAITING, true]);
+    while (bench.answers.length > 0) bench.answer();
+    await until(() => bench.text === all);
+    expect(bench.answers).toHaveLength(1);
+    bench.gate.close();
+  },
+);
+
+test('a body at the limit comes whole, and what is behind it waits', async () => {
+  const bench = new Bench();
+  const body = 'two\r\n\r\nparts\r\n\r\n'.repeat(100);
+  const all = GET.repeat(MAX_WAITING - 1) + post(body) + GET;
+  for (let offset = 0; offset < all.length; offset += 50) {
+    bench.gate.take(Buffer.from(all.slice(offset, offset + 50)));
+  }
+  await until(() => bench.text.length === all.length - GET.length);
+  await rounds();
+  expect([bench.answers.length, bench.gate.isHolding]).toEqual([MAX_WAITING, true]);
+  bench.gate.close();
+});
+
+test('reads on, and tells of the end, when nothing is left to be given on', async () => {
+  const bench = new Bench();
+  bench.gate.take(Buffer.from(GET.repeat(MAX_WAITING + 1)));
+  bench.gate.onWanted();
+  bench.gate.onEnd();
+  await rounds();
+  expect([bench.resumed, bench.ended]).toEqual([0, 0]);
+  while (bench.answers.length > 0) bench.answer();
+  await until(() => bench.ended === 1);
+  bench.gate.close();
+});
+
+test('heads that node:http refuses by itself are not given on behind an answer that waits', async () => {
+  const bench = new Bench();
+  const gate = new RequestGate({
+    pass: (chunk) => bench.portions.push(String(chunk)) > 0,
+    isClogged: () => false,
+    hold: () => {},
+    resume: () => {},
+    end: () => {},
+  });
+  const response = new EventEmitter();
+  gate.onRequest(
+    { complete: true, headers: {} } as unknown as IncomingMessage,
+    response as unknown as ServerResponse,
+  );
+  gate.take(Buffer.from('GET / HTTP/1.1\r\n\r\n'.repeat(10)));
+  await rounds();
+  expect(bench.portions).toHaveLength(1);
+  response.emit('close');
+  await until(() => bench.portions.length === 10);
+  gate.close();
+});
+
+test('what stands behind an upgrade is handed out, and all that follows passes', () => {
+  const bench = new Bench();
+  bench.gate.take(Buffer.from(GET + GET));
+  expect(String(bench.gate.open())).toBe(GET);
+  bench.gate.take(Buffer.from(GET + GET));
+  expect(bench.portions.at(-1)).toBe(GET + GET);
+});
