@@ -4,11 +4,21 @@
  * know it, and copy.
  */
 
+import { markAsUntransferable } from 'node:worker_threads';
+
 const lent = new WeakSet<ArrayBufferLike>();
 
 /** Views of the memory of `view` will be handed out, each valid during one call. */
 export function lend({ buffer }: Uint8Array): void {
   lent.add(buffer);
+}
+
+/** Such memory, which a listener cannot take away by posting its view to another thread. */
+export function allocateLent(bytes: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(bytes);
+  markAsUntransferable(buffer.buffer);
+  lend(buffer);
+  return buffer;
 }
 
 /** Whether `view` lies in such memory. */

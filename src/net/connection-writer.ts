@@ -102,7 +102,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
       throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
     }
     if (this.#gathering) {
-      if (callback === undefined && this.#gather(data)) return true;
+      if (callback === undefined && this.settings.buffers.gather.add(data)) return true;
       this.flushGathered();
     }
     if (!this.writable) return this.#refuse(callback);
@@ -116,14 +116,8 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
    * buffer can serve for the heads of all messages.
    */
   writePair(head: Uint8Array, body: Uint8Array, callback?: WriteCallback): boolean {
-    const { buffers } = this.settings;
-    const length = head.byteLength + body.byteLength;
-    if (callback === undefined && this.#gathering && this.#makeRoom(length)) {
-      buffers.cork.set(head, buffers.corkedBytes);
-      buffers.cork.set(body, buffers.corkedBytes + head.byteLength);
-      buffers.corkedBytes += length;
-      return true;
-    }
+    const { gather } = this.settings.buffers;
+    if (callback === undefined && this.#gathering && gather.addPair(head, body)) return true;
     if (body.byteLength <= COPY_LIMIT) return this.write(Buffer.concat([head, body]), callback);
     this.cork();
     this.write(Buffer.from(head));
@@ -271,24 +265,18 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
 
   /** Send what the handling of this connection's events has gathered. */
   protected flushGathered(): void {
-    const { buffers } = this.settings;
-    if (buffers.corkOwner !== this) return;
-    const { corkedFirst, corkedBytes } = buffers;
-    if (corkedBytes === 0) return;
-    const bytes = corkedFirst ?? buffers.cork;
-    buffers.corkedFirst = null;
-    buffers.corkedBytes = 0;
-    if (bytes.byteLength < corkedBytes) this.#failSoon(lostBytesError(this.#fd));
-    else this.#send(bytes, corkedBytes, undefined);
+    const { gather } = this.settings.buffers;
+    const length = gather.bytes;
+    if (length === 0 || !gather.isOf(this)) return;
+    const bytes = gather.take();
+    if (bytes.byteLength < length) this.#failSoon(lostBytesError(this.#fd));
+    else this.#send(bytes, length, undefined);
   }
 
   /** Give up the fd, and fail what is queued. The caller closes it. */
   protected abandon(error: Error): void {
-    const { buffers } = this.settings;
-    if (buffers.corkOwner === this) {
-      buffers.corkedFirst = null;
-      buffers.corkedBytes = 0;
-    }
+    const { gather } = this.settings.buffers;
+    if (gather.isOf(this)) gather.drop();
     this.#fd = -1;
     this.#state = 'finished';
     const queue = this.#queue;
@@ -298,43 +286,13 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
 
   /** Whether this connection's events are being handled, and its small writes put together. */
   get #gathering(): boolean {
-    const { buffers } = this.settings;
-    return buffers.corkOwner === this && this.writable && this.#corks === 0 && !this.hasQueued;
+    const { gather } = this.settings.buffers;
+    return gather.isOf(this) && this.writable && this.#corks === 0 && !this.hasQueued;
   }
 
   #refuse(callback: WriteCallback | undefined): false {
     if (callback !== undefined) process.nextTick(callback, closedError());
     return false;
-  }
-
-  /** Put a small write behind the others of this dispatch. Returns false if there is no room. */
-  #gather(data: string | Uint8Array): boolean {
-    const { buffers } = this.settings;
-    if (typeof data === 'string') {
-      // UTF-8 takes at most three bytes for a UTF-16 unit.
-      if (!this.#makeRoom(data.length * 3)) return false;
-      buffers.corkedBytes += buffers.cork.write(data, buffers.corkedBytes);
-    } else if (buffers.corkedBytes === 0) {
-      buffers.corkedFirst = data;
-      buffers.corkedBytes = data.byteLength;
-    } else {
-      if (!this.#makeRoom(data.byteLength)) return false;
-      buffers.cork.set(data, buffers.corkedBytes);
-      buffers.corkedBytes += data.byteLength;
-    }
-    return true;
-  }
-
-  /** Whether `bytes` more fit behind what is gathered, which a first write is moved to. */
-  #makeRoom(bytes: number): boolean {
-    const { buffers } = this.settings;
-    const { corkedFirst, corkedBytes, cork } = buffers;
-    if (bytes > cork.byteLength - corkedBytes) return false;
-    if (corkedFirst === null) return true;
-    if (corkedFirst.byteLength < corkedBytes) return false;
-    cork.set(corkedFirst.subarray(0, corkedBytes));
-    buffers.corkedFirst = null;
-    return true;
   }
 
   /** Send from the queue now, or when EPOLLOUT says so. */

@@ -20,15 +20,8 @@ import { deadlinesOf } from './connection-deadlines';
 import type { ConnectionHandler } from './connection-handler';
 import { connectionOptionsSchema, connectionSettings } from './connection-options';
 import { closedError } from './connection-writer';
-import {
-  bytesOf,
-  type Chunk,
-  gather,
-  placeFor,
-  scratch,
-  takePortion,
-  takeRange,
-} from './duplex-chunks';
+import { bytesOf, type Chunk, placeFor } from './duplex-chunks';
+import { type Callback, type Channel, sendPortion, sendShort } from './duplex-send';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
   checkTimeout,
@@ -37,15 +30,12 @@ import {
   type FdDuplexOptions,
   type FdEnds,
 } from './fd-duplex-options';
-import { type FileRange, type HeldRange, holdRange } from './file-range';
+import { type FileRange, holdRange } from './file-range';
 import { resetOnClose } from './reset-on-close';
 import { setSocketOption } from './socket-options';
 import { TcpConnection } from './tcp-connection';
 
 const { ENOTSOCK } = errno;
-
-type Callback = (error?: Error | null) => void;
-type Channel = TcpConnection | FdChannel;
 
 /** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
@@ -319,12 +309,11 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   override _writev(chunks: Chunk[], callback: Callback): void {
+    this.#gate?.onWrite();
     const channel = this.#channel;
-    if (channel instanceof TcpConnection && channel.canSendNow) {
-      const length = gather(chunks);
-      if (length > 0) return channel.writeLent(scratch, length, callback);
+    if (channel === null || !sendShort(channel, chunks, callback)) {
+      this.#send(chunks.map(bytesOf).reverse(), callback);
     }
-    this.#send(chunks.map(bytesOf).reverse(), callback);
   }
 
   override _final(callback: Callback): void {
@@ -392,37 +381,13 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return new TcpConnection(fd, settings);
   }
 
-  /**
-   * Write `chunks`, the last one first. Together they may be more than may wait in the channel, whose
-   * limit is for those who write regardless; so they go in portions, each when the one before is
-   * with the kernel.
-   */
+  /** Write `chunks`, the last one first, in portions: see {@link sendPortion}. */
   #send(chunks: Buffer[], callback: Callback): void {
     this.#gate?.onWrite();
-    const channel = this.#channel;
-    if (channel === null) return callback(closedError());
-    const range = takeRange(chunks);
-    const portion = range === null ? takePortion(chunks, channel.maxQueuedBytes) : [];
-    const last = portion.pop();
-    const done: Callback =
-      chunks.length === 0
-        ? callback
-        : (error) => (error ? callback(error) : this.#send(chunks, callback));
-    if (range !== null) return queueRange(channel, range, done);
-    if (last === undefined) return void process.nextTick(done);
-    channel.cork();
-    for (const chunk of portion) channel.write(chunk);
-    channel.write(last, done);
-    channel.uncork();
-  }
-}
-
-function queueRange(channel: Channel, range: HeldRange, done: Callback): void {
-  try {
-    (channel as TcpConnection).sendFile(range.fd, range, done);
-  } catch (error) {
-    // Whoever closed the file too early: what follows must not take its place.
-    channel.destroy(error as Error);
-    done(error as Error);
+    if (this.#channel === null) return callback(closedError());
+    sendPortion(this.#channel, chunks, (error) => {
+      if (error || chunks.length === 0) callback(error);
+      else this.#send(chunks, callback);
+    });
   }
 }

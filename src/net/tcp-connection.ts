@@ -155,7 +155,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
    * while events of a connection are being handled, whose view it would overwrite.
    */
   shutdown(): void {
-    const isFree = this.settings.buffers.corkOwner === null;
+    const isFree = this.settings.buffers.gather.free;
     if (isFree && this.#reading === 'flowing' && !this.closed) this.onEvents(EPOLLIN);
     if (this.closed) return;
     this.#tell(() => {
@@ -207,15 +207,12 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
 
   /** For the loop: writing first, to make room, then reading; an error after what came before it. */
   onEvents(events: number): void {
-    const { buffers } = this.settings;
-    buffers.corkOwner = this;
+    const { gather } = this.settings.buffers;
+    gather.begin(this);
     try {
       this.#handle(events);
     } finally {
-      // Nothing is left but after an exception: it must not go out as the next connection's.
-      buffers.corkOwner = null;
-      buffers.corkedFirst = null;
-      buffers.corkedBytes = 0;
+      gather.end();
     }
   }
 
