@@ -30,6 +30,7 @@ const MIB = 1024 * 1024;
 let tcp: TcpServer;
 let http: Server;
 let folder: string;
+let asked: number;
 let outcomes: FileOutcome[];
 let failures: (Error & { code?: string })[];
 let options: SendFileOptions;
@@ -37,11 +38,13 @@ let options: SendFileOptions;
 /** What the path of a request names is sent. */
 beforeEach(() => {
   folder = makeFolder();
+  asked = 0;
   outcomes = [];
   failures = [];
   options = {};
   tcp = new TcpServer({ port: 0, trigger: 'edge' });
   http = serveHttp(tcp, {}, (request, response) => {
+    asked += 1;
     sendFile(response, join(folder, request.url ?? ''), options).then(
       (outcome) => outcomes.push(outcome),
       (error: Error) => {
@@ -342,9 +345,10 @@ test('what cannot be opened is told before anything is answered', async () => {
     expect((await get(path)).status).toBe(404);
   }
   expect(failures.map(({ code }) => code)).toEqual(['ENOENT', 'EISDIR', 'ENOENT']);
-  const answered = { headersSent: true, writableEnded: false };
+  const response = { writeHead() {}, req: {}, headersSent: false, writableEnded: false };
+  const answered = { ...response, headersSent: true };
   await expect(sendFile(answered as never, '/etc/hosts')).rejects.toThrow(/answered already/);
-  const wrong = { headersSent: false, writableEnded: false } as never;
+  const wrong = response as never;
   await expect(sendFile(wrong, '/dev/null')).rejects.toMatchObject({ code: 'EINVAL' });
   await expect(sendFile(wrong, 2 ** 30)).rejects.toMatchObject({ code: 'EBADF' });
   await expect(sendFile(wrong, {} as never)).rejects.toMatchObject({
@@ -395,10 +399,10 @@ test('answers that wait for their turn when the client goes are settled, and ope
   const peer = await client(tcp.port);
   peer.pause();
   peer.write(['/large', '/b'].map(requestOf).join(''));
-  await until(() => openCount(join(folder, 'large')) === 1);
+  await until(() => openCount(join(folder, 'large')) === 1 && asked === 2);
   expect(openCount(join(folder, 'b'))).toBe(0);
   peer.resetAndDestroy();
-  await until(() => outcomes.length === 2);
+  await until(() => outcomes.length === asked);
   expect(outcomes.every(({ complete, error }) => !complete && error !== undefined)).toBe(true);
   await until(() => openCount(join(folder, 'large')) + openCount(join(folder, 'b')) === 0);
 });
