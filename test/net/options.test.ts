@@ -100,7 +100,7 @@ const unix: Take = (options) => new UnixServer(options as never);
 const client: Take = (options) => connect(options as never);
 const NOBODY = '\0epoll-ffi-options-nobody';
 /** A response that is never touched, as the options come first. */
-const response = {} as never;
+const response = { writeHead() {}, req: {} } as never;
 
 const CASES: Record<string, Case> = {
   'TcpServer, connections': { ...CONNECTION, base: { port: 0 }, take: tcp },

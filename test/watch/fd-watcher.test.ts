@@ -310,13 +310,13 @@ describe('what is refused', () => {
 
   test('a regular file and a directory, with the reason', () => {
     const folder = mkdtempSync(join(tmpdir(), 'epoll-ffi-'));
-    const fds = [closeLater(openSync(__filename, 'r')), closeLater(openSync(folder, 'r'))];
-    for (const fd of fds) {
+    for (const [path, kind] of [
+      [__filename, 'a regular file'],
+      [folder, 'a directory'],
+    ] as const) {
+      const fd = closeLater(openSync(path, 'r'));
       expect(() => watch(fd)).toThrow(
-        expect.objectContaining({
-          code: 'EPERM',
-          message: expect.stringContaining('regular file'),
-        }),
+        expect.objectContaining({ code: 'EPERM', message: expect.stringContaining(kind) }),
       );
     }
     rmSync(folder, { recursive: true });

@@ -6,12 +6,16 @@ import { watch } from '../../src/watch/fd-watcher';
 import { until } from '../support/until';
 
 const buffer = Buffer.alloc(1024);
+let hasEnded = false;
 const watcher = watch(0, () => {
   const count = read(0, buffer);
   if (count > 0) console.log(`got ${buffer.toString('utf8', 0, count)}`);
   else watcher.close();
+  hasEnded = count <= 0;
 });
 
-void until(() => waiterThreads().some(({ state }) => state === 'waiting')).then(() => {
-  console.log('waiting');
+// It may end before a waiter thread is wanted.
+const isWaiting = (): boolean => waiterThreads().some(({ state }) => state === 'waiting');
+void until(() => hasEnded || isWaiting()).then(() => {
+  if (!hasEnded) console.log('waiting');
 });
