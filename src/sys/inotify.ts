@@ -2,9 +2,8 @@
  * inotify(7): the three calls, and the decoding of what read(2) gives. Arguments are checked,
  * results are `n >= 0` or `-errno`.
  */
-import koffi from 'koffi';
 import { bytesOf, checkBytes, checkFd, checkInt, checkMask } from './check';
-import { declare, result } from './libc';
+import { declare, offsetOf, result, sizeOf, struct } from './libc';
 import { encodePath } from './path';
 
 const native = {
@@ -14,7 +13,7 @@ const native = {
 };
 
 /** `struct inotify_event { int wd; uint32_t mask, cookie, len; char name[]; }`, without the name. */
-const inotifyEvent = koffi.struct({
+const inotifyEvent = struct({
   wd: 'int',
   mask: 'uint32_t',
   cookie: 'uint32_t',
@@ -22,10 +21,10 @@ const inotifyEvent = koffi.struct({
 });
 
 /** Bytes of one `struct inotify_event` without its name. */
-export const INOTIFY_EVENT_BYTES: number = koffi.sizeof(inotifyEvent);
-const MASK_BYTE: number = koffi.offsetof(inotifyEvent, 'mask');
-const COOKIE_BYTE: number = koffi.offsetof(inotifyEvent, 'cookie');
-const LENGTH_BYTE: number = koffi.offsetof(inotifyEvent, 'len');
+export const INOTIFY_EVENT_BYTES: number = sizeOf(inotifyEvent);
+const MASK_BYTE: number = offsetOf(inotifyEvent, 'mask');
+const COOKIE_BYTE: number = offsetOf(inotifyEvent, 'cookie');
+const LENGTH_BYTE: number = offsetOf(inotifyEvent, 'len');
 
 /** One `struct inotify_event`. */
 export interface InotifyEvent {

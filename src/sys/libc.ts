@@ -7,7 +7,7 @@
  */
 import './platform';
 import { constants } from 'node:os';
-import koffi, { type TypeObject } from 'koffi';
+import koffi, { type node, type TypeObject } from 'koffi';
 
 type NativeArgument = number | bigint | string | ArrayBufferView | null;
 
@@ -96,4 +96,54 @@ export function pointerTo(type: ParameterType): TypeObject {
  */
 export function result(value: number): number {
   return value < 0 ? -koffi.errno() : value;
+}
+
+/** A struct of C: names and types in order. Anonymous, because koffi's names are global per thread. */
+export function struct(fields: Record<string, ParameterType>): TypeObject {
+  return koffi.struct(fields);
+}
+
+/** As {@link struct}, without padding. */
+export function packedStruct(fields: Record<string, ParameterType>): TypeObject {
+  return koffi.pack(fields);
+}
+
+/** A union of C. */
+export function union(members: Record<string, ParameterType>): TypeObject {
+  return koffi.union(members);
+}
+
+/** An array of C inside a struct. */
+export function array(type: ParameterType, length: number): TypeObject {
+  return koffi.array(type, length);
+}
+
+/** `sizeof(type)`. */
+export function sizeOf(type: ParameterType): number {
+  return koffi.sizeof(type);
+}
+
+/** `offsetof(type, member)`. */
+export function offsetOf(type: ParameterType, member: string): number {
+  return koffi.offsetof(type, member);
+}
+
+/** Where `memory` is. It must be held by somebody for as long as C may use the address. */
+export function addressOfMemory(memory: ArrayBuffer | ArrayBufferView): bigint {
+  return koffi.address(memory);
+}
+
+/** This thread's `node_api_basic_env`, for functions of Node-API. */
+export const environment = koffi.node.env as unknown as bigint;
+
+/** What {@link watchByLibuv} gives. */
+export type LibuvPoll = node.PollHandle;
+
+/** A `uv_poll_t` of this thread's loop on `fd`; see uv-poll.ts for what it must not do. */
+export function watchByLibuv(
+  fd: number,
+  events: { readable: true },
+  callback: () => void,
+): LibuvPoll {
+  return koffi.node.poll(fd, events, callback);
 }

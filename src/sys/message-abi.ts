@@ -3,17 +3,17 @@
  * as control messages and socket options; see abi.ts for the rules.
  */
 import './platform';
-import koffi from 'koffi';
 import { checkInteger, INT32_MAX } from './check';
+import { addressOfMemory, offsetOf, sizeOf, struct } from './libc';
 
 /** `struct iovec { void *iov_base; size_t iov_len; }` */
-const iovec = koffi.struct({ iov_base: 'void *', iov_len: 'size_t' });
+const iovec = struct({ iov_base: 'void *', iov_len: 'size_t' });
 
 /**
  * `struct msghdr`. musl has an `int` and padding where glibc and the kernel have a `size_t`; on a
  * little-endian machine, for lengths below 2**31, these are the same bytes.
  */
-const msghdr = koffi.struct({
+const msghdr = struct({
   msg_name: 'void *',
   msg_namelen: 'uint32_t',
   msg_iov: 'void *',
@@ -24,51 +24,51 @@ const msghdr = koffi.struct({
 });
 
 /** `struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; }` */
-const mmsghdr = koffi.struct({ msg_hdr: msghdr, msg_len: 'uint32_t' });
+const mmsghdr = struct({ msg_hdr: msghdr, msg_len: 'uint32_t' });
 
 /** `struct cmsghdr { size_t cmsg_len; int cmsg_level; int cmsg_type; }`, then the data. */
-const cmsghdr = koffi.struct({ cmsg_len: 'size_t', cmsg_level: 'int', cmsg_type: 'int' });
+const cmsghdr = struct({ cmsg_len: 'size_t', cmsg_level: 'int', cmsg_type: 'int' });
 
 /** `struct ucred { pid_t pid; uid_t uid; gid_t gid; }` */
-const ucred = koffi.struct({ pid: 'int', uid: 'uint32_t', gid: 'uint32_t' });
+const ucred = struct({ pid: 'int', uid: 'uint32_t', gid: 'uint32_t' });
 
 /** Bytes of a pointer and of a `size_t`, to which control messages are aligned. */
-export const POINTER_BYTES: number = koffi.sizeof('void *');
+export const POINTER_BYTES: number = sizeOf('void *');
 
 /** `struct iovec`: its size and the byte offsets of its fields. */
 export const IOVEC = {
-  bytes: koffi.sizeof(iovec),
-  base: koffi.offsetof(iovec, 'iov_base'),
-  length: koffi.offsetof(iovec, 'iov_len'),
+  bytes: sizeOf(iovec),
+  base: offsetOf(iovec, 'iov_base'),
+  length: offsetOf(iovec, 'iov_len'),
 } as const;
 
 /** `struct mmsghdr`: its size and the byte offsets of its fields, and of those of its `msghdr`. */
 export const MMSGHDR = {
-  bytes: koffi.sizeof(mmsghdr),
-  length: koffi.offsetof(mmsghdr, 'msg_len'),
-  name: koffi.offsetof(msghdr, 'msg_name'),
-  nameLength: koffi.offsetof(msghdr, 'msg_namelen'),
-  iov: koffi.offsetof(msghdr, 'msg_iov'),
-  iovLength: koffi.offsetof(msghdr, 'msg_iovlen'),
-  control: koffi.offsetof(msghdr, 'msg_control'),
-  controlLength: koffi.offsetof(msghdr, 'msg_controllen'),
-  flags: koffi.offsetof(msghdr, 'msg_flags'),
+  bytes: sizeOf(mmsghdr),
+  length: offsetOf(mmsghdr, 'msg_len'),
+  name: offsetOf(msghdr, 'msg_name'),
+  nameLength: offsetOf(msghdr, 'msg_namelen'),
+  iov: offsetOf(msghdr, 'msg_iov'),
+  iovLength: offsetOf(msghdr, 'msg_iovlen'),
+  control: offsetOf(msghdr, 'msg_control'),
+  controlLength: offsetOf(msghdr, 'msg_controllen'),
+  flags: offsetOf(msghdr, 'msg_flags'),
 } as const;
 
 /** `struct cmsghdr`: its size and the byte offsets of its fields. */
 export const CMSGHDR = {
-  bytes: koffi.sizeof(cmsghdr),
-  length: koffi.offsetof(cmsghdr, 'cmsg_len'),
-  level: koffi.offsetof(cmsghdr, 'cmsg_level'),
-  type: koffi.offsetof(cmsghdr, 'cmsg_type'),
+  bytes: sizeOf(cmsghdr),
+  length: offsetOf(cmsghdr, 'cmsg_len'),
+  level: offsetOf(cmsghdr, 'cmsg_level'),
+  type: offsetOf(cmsghdr, 'cmsg_type'),
 } as const;
 
 /** `struct ucred`: its size and the byte offsets of its fields. */
 export const UCRED = {
-  bytes: koffi.sizeof(ucred),
-  pid: koffi.offsetof(ucred, 'pid'),
-  uid: koffi.offsetof(ucred, 'uid'),
-  gid: koffi.offsetof(ucred, 'gid'),
+  bytes: sizeOf(ucred),
+  pid: offsetOf(ucred, 'pid'),
+  uid: offsetOf(ucred, 'uid'),
+  gid: offsetOf(ucred, 'gid'),
 } as const;
 
 /** `CMSG_ALIGN(length)` */
@@ -84,5 +84,5 @@ export function controlSpace(length: number): number {
 
 /** The address of memory that the caller holds, and goes on holding while C may use it. */
 export function addressOf(memory: ArrayBuffer | Uint8Array): bigint {
-  return koffi.address(memory);
+  return addressOfMemory(memory);
 }

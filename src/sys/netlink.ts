@@ -3,23 +3,23 @@
  * It does no I/O. Lengths are the message's own claims and are checked like a stranger's: what does
  * not fit is left out.
  */
-import koffi from 'koffi';
 import { decodeAddress } from './address';
 import { bytesOf, checkBytes, checkInt, checkMask, checkUint } from './check';
 import * as constants from './constants';
+import { offsetOf, sizeOf, struct } from './libc';
 
 const { AF_INET, AF_INET6, AF_NETLINK, IFF_RUNNING, IFF_UP, NLM_F_DUMP_INTR, NLM_F_MULTI } =
   constants;
 
 /** `struct sockaddr_nl` */
-const sockaddrNl = koffi.struct({
+const sockaddrNl = struct({
   nl_family: 'uint16_t',
   nl_pad: 'uint16_t',
   nl_pid: 'uint32_t',
   nl_groups: 'uint32_t',
 });
 /** `struct nlmsghdr` */
-const nlmsghdr = koffi.struct({
+const nlmsghdr = struct({
   nlmsg_len: 'uint32_t',
   nlmsg_type: 'uint16_t',
   nlmsg_flags: 'uint16_t',
@@ -27,7 +27,7 @@ const nlmsghdr = koffi.struct({
   nlmsg_pid: 'uint32_t',
 });
 /** `struct ifinfomsg` */
-const ifinfomsg = koffi.struct({
+const ifinfomsg = struct({
   ifi_family: 'uint8_t',
   ifi_pad: 'uint8_t',
   ifi_type: 'uint16_t',
@@ -36,7 +36,7 @@ const ifinfomsg = koffi.struct({
   ifi_change: 'uint32_t',
 });
 /** `struct ifaddrmsg` */
-const ifaddrmsg = koffi.struct({
+const ifaddrmsg = struct({
   ifa_family: 'uint8_t',
   ifa_prefixlen: 'uint8_t',
   ifa_flags: 'uint8_t',
@@ -44,15 +44,15 @@ const ifaddrmsg = koffi.struct({
   ifa_index: 'uint32_t',
 });
 /** `struct rtattr` */
-const rtattr = koffi.struct({ rta_len: 'uint16_t', rta_type: 'uint16_t' });
+const rtattr = struct({ rta_len: 'uint16_t', rta_type: 'uint16_t' });
 
 /** Sizes, for the tests to compare with C. */
 export const NETLINK_SIZES = {
-  sockaddr_nl: koffi.sizeof(sockaddrNl),
-  nlmsghdr: koffi.sizeof(nlmsghdr),
-  ifinfomsg: koffi.sizeof(ifinfomsg),
-  ifaddrmsg: koffi.sizeof(ifaddrmsg),
-  rtattr: koffi.sizeof(rtattr),
+  sockaddr_nl: sizeOf(sockaddrNl),
+  nlmsghdr: sizeOf(nlmsghdr),
+  ifinfomsg: sizeOf(ifinfomsg),
+  ifaddrmsg: sizeOf(ifaddrmsg),
+  rtattr: sizeOf(rtattr),
 } as const;
 
 const HEADER_BYTES = NETLINK_SIZES.nlmsghdr;
@@ -64,15 +64,15 @@ const IPV6_BYTES = 28;
 const IPV6_ADDRESS_BYTE = 8;
 
 const at = {
-  length: koffi.offsetof(nlmsghdr, 'nlmsg_len'),
-  type: koffi.offsetof(nlmsghdr, 'nlmsg_type'),
-  flags: koffi.offsetof(nlmsghdr, 'nlmsg_flags'),
-  sequence: koffi.offsetof(nlmsghdr, 'nlmsg_seq'),
-  groups: koffi.offsetof(sockaddrNl, 'nl_groups'),
-  linkIndex: koffi.offsetof(ifinfomsg, 'ifi_index'),
-  linkFlags: koffi.offsetof(ifinfomsg, 'ifi_flags'),
-  prefixLength: koffi.offsetof(ifaddrmsg, 'ifa_prefixlen'),
-  addressIndex: koffi.offsetof(ifaddrmsg, 'ifa_index'),
+  length: offsetOf(nlmsghdr, 'nlmsg_len'),
+  type: offsetOf(nlmsghdr, 'nlmsg_type'),
+  flags: offsetOf(nlmsghdr, 'nlmsg_flags'),
+  sequence: offsetOf(nlmsghdr, 'nlmsg_seq'),
+  groups: offsetOf(sockaddrNl, 'nl_groups'),
+  linkIndex: offsetOf(ifinfomsg, 'ifi_index'),
+  linkFlags: offsetOf(ifinfomsg, 'ifi_flags'),
+  prefixLength: offsetOf(ifaddrmsg, 'ifa_prefixlen'),
+  addressIndex: offsetOf(ifaddrmsg, 'ifa_index'),
 };
 
 interface Message {

@@ -14,11 +14,10 @@
  */
 import { openSync } from 'node:fs';
 import { isMainThread, parentPort } from 'node:worker_threads';
-import koffi from 'koffi';
 import { checkFd } from './check';
 import { dup3 } from './fds';
 import { close } from './io';
-import { addressOf, declareOptional } from './libc';
+import { addressOf, declareOptional, environment } from './libc';
 
 // napi_status napi_add_env_cleanup_hook(node_api_basic_env env, void (*fun)(void *arg), void *arg);
 const HOOK = ['void *', 'void *', 'uintptr_t'];
@@ -28,7 +27,7 @@ const hooks = isMainThread
       add: declareOptional('int', 'napi_add_env_cleanup_hook', HOOK),
       remove: declareOptional('int', 'napi_remove_env_cleanup_hook', HOOK),
       close: addressOf('close'),
-      env: koffi.node.env as unknown as bigint,
+      env: environment,
     };
 
 const OWNED = Symbol.for('epoll-ffi.owned.1');

@@ -5,7 +5,6 @@
  * The pidfd calls go through syscall(2): glibc has functions for them only since 2.36, and the
  * numbers are the same on all machines.
  */
-import koffi from 'koffi';
 import {
   checkFd,
   checkInt,
@@ -19,7 +18,7 @@ import {
 import { SYS_pidfd_open, SYS_pidfd_send_signal } from './constants';
 import { errno } from './errno';
 import { ioctl } from './ioctl';
-import { declare, result } from './libc';
+import { array, declare, offsetOf, result, sizeOf, struct, union } from './libc';
 import { MAX_SIGNAL } from './signal-name';
 
 const native = {
@@ -28,38 +27,38 @@ const native = {
 };
 
 /** The part of `siginfo_t` that waitid(2) fills; the pointer gives the union its alignment. */
-const childInfo = koffi.struct({ si_pid: 'int', si_uid: 'uint32_t', si_status: 'int' });
-const siginfo = koffi.struct({
+const childInfo = struct({ si_pid: 'int', si_uid: 'uint32_t', si_status: 'int' });
+const siginfo = struct({
   si_signo: 'int',
   si_errno: 'int',
   si_code: 'int',
-  sifields: koffi.union({ child: childInfo, pointer: 'void *' }),
+  sifields: union({ child: childInfo, pointer: 'void *' }),
 });
 
 /** Bytes of `siginfo_t` (SI_MAX_SIZE), which the kernel may fill whole. */
 export const SIGINFO_BYTES = 128;
 
-const CHILD_BYTE = koffi.offsetof(siginfo, 'sifields');
+const CHILD_BYTE = offsetOf(siginfo, 'sifields');
 /** Byte offsets of the fields of `siginfo_t` that {@link decodeChildInfo} reads. */
 export const SIGINFO_OFFSETS = {
-  si_code: koffi.offsetof(siginfo, 'si_code'),
-  si_pid: CHILD_BYTE + koffi.offsetof(childInfo, 'si_pid'),
-  si_uid: CHILD_BYTE + koffi.offsetof(childInfo, 'si_uid'),
-  si_status: CHILD_BYTE + koffi.offsetof(childInfo, 'si_status'),
+  si_code: offsetOf(siginfo, 'si_code'),
+  si_pid: CHILD_BYTE + offsetOf(childInfo, 'si_pid'),
+  si_uid: CHILD_BYTE + offsetOf(childInfo, 'si_uid'),
+  si_status: CHILD_BYTE + offsetOf(childInfo, 'si_status'),
 } as const;
 
 /** `struct pidfd_info` of `<linux/pidfd.h>`, in its first published size. */
-const pidfdInfo = koffi.struct({
+const pidfdInfo = struct({
   mask: 'uint64_t',
   cgroupid: 'uint64_t',
   pid: 'uint32_t',
   tgid: 'uint32_t',
   ppid: 'uint32_t',
-  ids: koffi.array('uint32_t', 8),
+  ids: array('uint32_t', 8),
   exit_code: 'int32_t',
 });
-const PIDFD_INFO_BYTES = koffi.sizeof(pidfdInfo);
-const PIDFD_INFO_EXIT_CODE_BYTE = koffi.offsetof(pidfdInfo, 'exit_code');
+const PIDFD_INFO_BYTES = sizeOf(pidfdInfo);
+const PIDFD_INFO_EXIT_CODE_BYTE = offsetOf(pidfdInfo, 'exit_code');
 const PIDFD_INFO_EXIT = 1 << 3;
 /** `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)` */
 const PIDFD_GET_INFO = (0xc000_ff0b | (PIDFD_INFO_BYTES << 16)) >>> 0;

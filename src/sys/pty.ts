@@ -2,11 +2,10 @@
  * pty(7): the calls that make a pair of pseudo-terminals, and its window size. Arguments are
  * checked, results are `n >= 0` or `-errno`.
  */
-import koffi from 'koffi';
 import { bytesOf, checkFd, checkInt, checkInteger, checkWhole, invalidType } from './check';
 import { TIOCGWINSZ, TIOCSWINSZ } from './constants';
 import { ioctl } from './ioctl';
-import { declare, result } from './libc';
+import { declare, offsetOf, result, sizeOf, struct } from './libc';
 
 const native = {
   posix_openpt: declare('int', 'posix_openpt', ['int']),
@@ -16,7 +15,7 @@ const native = {
 };
 
 /** `struct winsize { unsigned short ws_row, ws_col, ws_xpixel, ws_ypixel; }` */
-const winsize = koffi.struct({
+const winsize = struct({
   ws_row: 'uint16_t',
   ws_col: 'uint16_t',
   ws_xpixel: 'uint16_t',
@@ -24,9 +23,9 @@ const winsize = koffi.struct({
 });
 
 /** Bytes of `struct winsize`. */
-export const WINSIZE_BYTES: number = koffi.sizeof(winsize);
-const ROW_BYTE: number = koffi.offsetof(winsize, 'ws_row');
-const COLUMN_BYTE: number = koffi.offsetof(winsize, 'ws_col');
+export const WINSIZE_BYTES: number = sizeOf(winsize);
+const ROW_BYTE: number = offsetOf(winsize, 'ws_row');
+const COLUMN_BYTE: number = offsetOf(winsize, 'ws_col');
 
 const UINT16_MAX = 0xffff;
 

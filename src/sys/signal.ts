@@ -4,10 +4,9 @@
  *
  * A set of signals is the bytes of a `sigset_t`, as {@link encodeSignalSet} makes them.
  */
-import koffi from 'koffi';
 import { TIMESPEC_BYTES } from './abi';
 import { checkInt, checkInteger, checkObject, checkRoom, dataOf, INT32_MAX } from './check';
-import { declare, declareOptional, result } from './libc';
+import { array, declare, declareOptional, offsetOf, result, sizeOf, struct } from './libc';
 import { MAX_SIGNAL, signalName } from './signal-name';
 import { encodeSignalSet } from './signal-set';
 import { encodeTime } from './timer';
@@ -23,7 +22,7 @@ const native = {
 };
 
 /** `struct signalfd_siginfo`, with the kernel's names. */
-const signalfdSiginfo = koffi.struct({
+const signalfdSiginfo = struct({
   ssi_signo: 'uint32_t',
   ssi_errno: 'int32_t',
   ssi_code: 'int32_t',
@@ -45,30 +44,30 @@ const signalfdSiginfo = koffi.struct({
   ssi_syscall: 'int32_t',
   ssi_call_addr: 'uint64_t',
   ssi_arch: 'uint32_t',
-  pad: koffi.array('uint8_t', 28),
+  pad: array('uint8_t', 28),
 });
 
 const SIGNAL_SET_BYTES = encodeSignalSet([]).byteLength;
 
 /** Bytes of one `struct signalfd_siginfo`: what a read of a signalfd gives. */
-export const SIGNALFD_SIGINFO_BYTES: number = koffi.sizeof(signalfdSiginfo);
+export const SIGNALFD_SIGINFO_BYTES: number = sizeOf(signalfdSiginfo);
 
-const offsetOf = (name: string): number => koffi.offsetof(signalfdSiginfo, name);
+const byteOf = (name: string): number => offsetOf(signalfdSiginfo, name);
 /** Byte offsets of the fields of `struct signalfd_siginfo` that {@link decodeSignalInfo} reads. */
 export const SIGNALFD_SIGINFO_OFFSETS = {
-  ssi_signo: offsetOf('ssi_signo'),
-  ssi_errno: offsetOf('ssi_errno'),
-  ssi_code: offsetOf('ssi_code'),
-  ssi_pid: offsetOf('ssi_pid'),
-  ssi_uid: offsetOf('ssi_uid'),
-  ssi_fd: offsetOf('ssi_fd'),
-  ssi_tid: offsetOf('ssi_tid'),
-  ssi_band: offsetOf('ssi_band'),
-  ssi_overrun: offsetOf('ssi_overrun'),
-  ssi_status: offsetOf('ssi_status'),
-  ssi_int: offsetOf('ssi_int'),
-  ssi_utime: offsetOf('ssi_utime'),
-  ssi_stime: offsetOf('ssi_stime'),
+  ssi_signo: byteOf('ssi_signo'),
+  ssi_errno: byteOf('ssi_errno'),
+  ssi_code: byteOf('ssi_code'),
+  ssi_pid: byteOf('ssi_pid'),
+  ssi_uid: byteOf('ssi_uid'),
+  ssi_fd: byteOf('ssi_fd'),
+  ssi_tid: byteOf('ssi_tid'),
+  ssi_band: byteOf('ssi_band'),
+  ssi_overrun: byteOf('ssi_overrun'),
+  ssi_status: byteOf('ssi_status'),
+  ssi_int: byteOf('ssi_int'),
+  ssi_utime: byteOf('ssi_utime'),
+  ssi_stime: byteOf('ssi_stime'),
 } as const;
 
 /**

@@ -3,7 +3,7 @@
  * the rules. The kernel appends fields over the years and fills as many as it has.
  */
 import './platform';
-import koffi from 'koffi';
+import { offsetOf, sizeOf, struct } from './libc';
 
 const FIELDS = {
   tcpi_state: 'uint8_t',
@@ -68,18 +68,18 @@ const FIELDS = {
   tcpi_total_rto_time: 'uint32_t',
 } as const;
 
-const tcpInfo = koffi.struct(FIELDS);
+const tcpInfo = struct(FIELDS);
 
 /** The name of a field of `struct tcp_info`. */
 export type TcpInfoField = keyof typeof FIELDS;
 
 /** Bytes of `struct tcp_info` up to the last field that is known here. */
-export const TCP_INFO_BYTES: number = koffi.sizeof(tcpInfo);
+export const TCP_INFO_BYTES: number = sizeOf(tcpInfo);
 
 /** The byte offset and the size in bytes of each field. */
 export const TCP_INFO_FIELDS = Object.fromEntries(
   Object.entries(FIELDS).map(([name, type]) => [
     name,
-    { byte: koffi.offsetof(tcpInfo, name), size: koffi.sizeof(type) },
+    { byte: offsetOf(tcpInfo, name), size: sizeOf(type) },
   ]),
 ) as Record<TcpInfoField, { byte: number; size: number }>;

@@ -5,9 +5,8 @@
  * `struct termios` stays opaque: it is asked of libc, changed by libc and given back to libc.
  */
 import { endianness } from 'node:os';
-import koffi from 'koffi';
 import { checkFd, checkInt, checkRoom } from './check';
-import { declare, result } from './libc';
+import { array, declare, offsetOf, result, sizeOf, struct } from './libc';
 
 const native = {
   tcgetattr: declare('int', 'tcgetattr', ['int', 'void *']),
@@ -16,15 +15,15 @@ const native = {
 };
 
 /** `struct termios`, as glibc and musl have it; the order of its fields differs between machines. */
-const termios = koffi.struct({
-  c_flags: koffi.array('unsigned int', 4),
+const termios = struct({
+  c_flags: array('unsigned int', 4),
   c_line: 'uint8_t',
-  c_cc: koffi.array('uint8_t', 32),
-  c_speeds: koffi.array('unsigned int', 2),
+  c_cc: array('uint8_t', 32),
+  c_speeds: array('unsigned int', 2),
 });
 
 /** Bytes of `struct termios`. */
-export const TERMIOS_BYTES: number = koffi.sizeof(termios);
+export const TERMIOS_BYTES: number = sizeOf(termios);
 
 /**
  * `int tcgetattr(int fd, struct termios *termios_p)`
@@ -68,7 +67,7 @@ const [ICANON, CONTROL_BYTE, VMIN] = termbits();
 const LOCAL_FLAGS = 3;
 
 function termbits(): [canonical: number, controlByte: number, vmin: number] {
-  const controlByte = koffi.offsetof(termios, 'c_cc');
+  const controlByte = offsetOf(termios, 'c_cc');
   // PowerPC has c_line behind c_cc.
   if (process.arch === 'ppc64') return [0x100, controlByte - 1, 5];
   if (process.arch.startsWith('mips')) return [2, controlByte, 4];

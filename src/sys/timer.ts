@@ -6,22 +6,21 @@
  * does not fit a JavaScript number. What C writes through a pointer is put into an object that the
  * caller brings, so that reading a clock allocates nothing.
  */
-import koffi from 'koffi';
 import { TIMESPEC_NANOSECONDS_BYTE, timespec } from './abi';
 import { checkFd, checkInt, checkInteger, checkObject, INT32_MAX } from './check';
-import { declare, pointerTo, result } from './libc';
+import { declare, offsetOf, pointerTo, result, sizeOf, struct } from './libc';
 import type { Timespec } from './timespec';
 
 /** `struct itimerspec { struct timespec it_interval; struct timespec it_value; }` */
-const itimerspec = koffi.struct({ it_interval: timespec, it_value: timespec });
+const itimerspec = struct({ it_interval: timespec, it_value: timespec });
 const itimerspecPointer = pointerTo(itimerspec);
 
 /** Bytes of `struct itimerspec`. */
-export const ITIMERSPEC_BYTES: number = koffi.sizeof(itimerspec);
+export const ITIMERSPEC_BYTES: number = sizeOf(itimerspec);
 /** Byte offset of `it_interval`. */
-export const ITIMERSPEC_INTERVAL_BYTE: number = koffi.offsetof(itimerspec, 'it_interval');
+export const ITIMERSPEC_INTERVAL_BYTE: number = offsetOf(itimerspec, 'it_interval');
 /** Byte offset of `it_value`. */
-export const ITIMERSPEC_VALUE_BYTE: number = koffi.offsetof(itimerspec, 'it_value');
+export const ITIMERSPEC_VALUE_BYTE: number = offsetOf(itimerspec, 'it_value');
 
 const native = {
   timerfd_create: declare('int', 'timerfd_create', ['int', 'int']),
@@ -30,7 +29,7 @@ const native = {
   clock_gettime: declare('int', 'clock_gettime', ['int', pointerTo(timespec)]),
 };
 
-const HAS_LONG_SECONDS = koffi.sizeof('long') === 8;
+const HAS_LONG_SECONDS = sizeOf('long') === 8;
 const WORD = 2 ** 32;
 /** The most seconds a `time_t` of this machine can count that a JavaScript number can too. */
 export const MAX_SECONDS: number = HAS_LONG_SECONDS ? Number.MAX_SAFE_INTEGER : INT32_MAX;

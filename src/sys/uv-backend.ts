@@ -7,8 +7,7 @@
  * libuv and no function of ours is involved: nothing has to be closed, and nothing calls JavaScript,
  * when a thread ends.
  */
-import koffi from 'koffi';
-import { declareOptional, result } from './libc';
+import { declareOptional, environment, result } from './libc';
 
 const native = {
   // napi_status napi_get_uv_event_loop(node_api_basic_env env, struct uv_loop_s **loop);
@@ -25,7 +24,7 @@ const native = {
 export function uvBackendFd(): number {
   const loop = new BigUint64Array(1);
   const bytes = new Uint8Array(loop.buffer);
-  const status = native.napi_get_uv_event_loop(koffi.node.env as unknown as bigint, bytes);
+  const status = native.napi_get_uv_event_loop(environment, bytes);
   if (status !== 0) return result(-1);
   return result(native.uv_backend_fd(loop[0] as bigint));
 }

@@ -9,15 +9,15 @@
  * the process if it has to call back then. So what is open is closed at 'exit'. A worker that is
  * terminated has no 'exit': use this in the main thread alone.
  */
-import koffi, { type node } from 'koffi';
 import { checkFd } from './check';
+import { type LibuvPoll, watchByLibuv } from './libc';
 
 /** Those that are open; while there are any, 'exit' is listened to. */
 const open = new Set<UvPoll>();
 
 /** Watches one fd for reading, from one `start` to the next report. */
 export class UvPoll {
-  readonly #handle: node.PollHandle;
+  readonly #handle: LibuvPoll;
   readonly #onReadable: () => void;
   readonly #onPoll = (): void => {
     this.#handle.stop();
@@ -34,7 +34,7 @@ export class UvPoll {
   constructor(fd: number, onReadable: () => void) {
     checkFd(fd);
     this.#onReadable = onReadable;
-    this.#handle = koffi.node.poll(fd, { readable: true }, this.#onPoll);
+    this.#handle = watchByLibuv(fd, { readable: true }, this.#onPoll);
     this.#handle.stop();
     // Before other listeners: they may throw, or call process.exit(), and then no other is called.
     if (open.size === 0) process.prependListener('exit', closeAll);
