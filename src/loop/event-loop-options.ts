@@ -1,6 +1,6 @@
 /** What can be set for a loop, and what can be read of it. */
-import { z } from 'zod';
 import { MAX_EVENTS } from '../sys/abi';
+import { LazyOptions } from './lazy-options';
 
 /** Options of {@link EventLoop}. */
 export interface EventLoopOptions {
@@ -32,15 +32,30 @@ export interface EventLoopOptions {
 }
 
 /** {@link EventLoopOptions}, checked and with their defaults. */
-export const eventLoopOptionsSchema = z.strictObject({
-  waiter: z.enum(['thread', 'libuv', 'inline']).default('thread'),
-  maxEvents: z.int().min(1).max(MAX_EVENTS).default(256),
-  batchesPerTurn: z.int().min(1).max(1_000).default(8),
-  turnBudgetMs: z.number().min(0).max(1_000).default(10),
-  spinUs: z.number().min(0).max(1_000_000).default(100),
-  maxInlineWaitMs: z.int().min(0).max(60_000).default(500),
-  measureTurns: z.boolean().default(false),
+export interface EventLoopSettings extends Required<EventLoopOptions> {}
+
+const DEFAULTS: EventLoopSettings = Object.freeze({
+  waiter: 'thread',
+  maxEvents: 256,
+  batchesPerTurn: 8,
+  turnBudgetMs: 10,
+  spinUs: 100,
+  maxInlineWaitMs: 500,
+  measureTurns: false,
 });
+
+/** How {@link EventLoopOptions} are checked. */
+export const eventLoopOptions = new LazyOptions('EventLoop', DEFAULTS, (z) =>
+  z.strictObject({
+    waiter: z.enum(['thread', 'libuv', 'inline']).default(DEFAULTS.waiter),
+    maxEvents: z.int().min(1).max(MAX_EVENTS).default(DEFAULTS.maxEvents),
+    batchesPerTurn: z.int().min(1).max(1_000).default(DEFAULTS.batchesPerTurn),
+    turnBudgetMs: z.number().min(0).max(1_000).default(DEFAULTS.turnBudgetMs),
+    spinUs: z.number().min(0).max(1_000_000).default(DEFAULTS.spinUs),
+    maxInlineWaitMs: z.int().min(0).max(60_000).default(DEFAULTS.maxInlineWaitMs),
+    measureTurns: z.boolean().default(DEFAULTS.measureTurns),
+  }),
+);
 
 /** What a loop has done so far; see {@link EventLoop.stats}. */
 export interface EventLoopStats {
@@ -67,6 +82,3 @@ export interface EventLoopStats {
   /** Deadlines scheduled now. */
   timers: number;
 }
-
-/** Checked options. */
-export type EventLoopSettings = z.output<typeof eventLoopOptionsSchema>;

@@ -20,10 +20,9 @@ import {
   type EventLoopOptions,
   type EventLoopSettings,
   type EventLoopStats,
-  eventLoopOptionsSchema,
+  eventLoopOptions,
 } from './event-loop-options';
 import { LibuvWaiter } from './libuv-waiter';
-import { parseOptions } from './options';
 import { ReadyList } from './ready-list';
 import {
   checkHandler,
@@ -81,7 +80,7 @@ export class EventLoop implements RegistrationOwner {
   readonly #ready: ReadyList;
 
   constructor(options: EventLoopOptions = {}) {
-    this.#settings = parseOptions('EventLoop', eventLoopOptionsSchema, options);
+    this.#settings = eventLoopOptions.parse(options);
     this.#set = new WatchSet();
     this.#ready = new ReadyList(this.#set.slots, (handler, events) =>
       this.#deliver(handler, events),

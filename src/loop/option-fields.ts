@@ -4,6 +4,7 @@
  */
 import { types } from 'node:util';
 import { z } from 'zod';
+import { isAbortSignal, NO_SIGNAL } from './abort-signal';
 
 /** A Date of any realm, as one of ours. */
 export const dateField = z
@@ -11,14 +12,5 @@ export const dateField = z
   .transform((date) => new Date(Date.prototype.getTime.call(date)))
   .refine((date) => !Number.isNaN(date.getTime()), { error: 'expected a date that exists' });
 
-/** An AbortSignal of any realm or library, known by what it can do. */
-export const signalField = z.custom<AbortSignal>(
-  (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    ['addEventListener', 'removeEventListener', 'throwIfAborted'].every(
-      (name) => typeof (value as Record<string, unknown>)[name] === 'function',
-    ) &&
-    typeof (value as AbortSignal).aborted === 'boolean',
-  { error: 'expected an AbortSignal' },
-);
+/** An AbortSignal; see {@link isAbortSignal}. */
+export const signalField = z.custom<AbortSignal>(isAbortSignal, { error: NO_SIGNAL });

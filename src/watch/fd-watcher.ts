@@ -6,12 +6,12 @@
  * AsyncLocalStorage.
  */
 import { EventEmitter } from 'eventemitter3';
-import { z } from 'zod';
+import type { z as zod } from 'zod';
 import { maskOfWords } from '../epoll/interest';
+import { isAbortSignal, NO_SIGNAL } from '../loop/abort-signal';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
-import { signalField } from '../loop/option-fields';
-import { parseOptions } from '../loop/options';
+import { LazyOptions } from '../loop/lazy-options';
 import { isFdGone, type Registration } from '../loop/registration';
 import { checkFd, checkMask } from '../sys/check';
 import * as constants from '../sys/constants';
@@ -46,26 +46,32 @@ export interface FdWatcherOptions {
   loop?: EventLoop;
 }
 
-const optionsSchema = z.strictObject({
-  readable: z.boolean().optional(),
-  writable: z.boolean().optional(),
-  priority: z.boolean().optional(),
-  peerClosed: z.boolean().optional(),
-  edge: z.boolean().default(false),
-  oneShot: z.boolean().default(false),
-  exclusive: z.boolean().default(false),
-  autoClose: z.boolean().default(false),
-  signal: signalField.optional(),
-  loop: z.instanceof(EventLoop).optional(),
-});
-const interestSchema = optionsSchema.pick({
-  readable: true,
-  writable: true,
-  priority: true,
-  peerClosed: true,
-  edge: true,
-  oneShot: true,
-});
+const watcherOptions = new LazyOptions(
+  'FdWatcher',
+  { edge: false, oneShot: false, exclusive: false, autoClose: false },
+  (z) =>
+    z.strictObject({
+      ...interestFields(z),
+      exclusive: z.boolean().default(false),
+      autoClose: z.boolean().default(false),
+      signal: z.custom<AbortSignal>(isAbortSignal, { error: NO_SIGNAL }).optional(),
+      loop: z.instanceof(EventLoop).optional(),
+    }),
+);
+const interestOptions = new LazyOptions('FdWatcher.modify', { edge: false, oneShot: false }, (z) =>
+  z.strictObject(interestFields(z)),
+);
+
+function interestFields(z: typeof zod) {
+  return {
+    readable: z.boolean().optional(),
+    writable: z.boolean().optional(),
+    priority: z.boolean().optional(),
+    peerClosed: z.boolean().optional(),
+    edge: z.boolean().default(false),
+    oneShot: z.boolean().default(false),
+  };
+}
 
 /** What {@link FdWatcher.modify} takes: the whole new interest. */
 export type FdInterest = Pick<
@@ -115,7 +121,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     super();
     checkFd(fd);
     const isMask = typeof options === 'number';
-    const settings = parseOptions('FdWatcher', optionsSchema, isMask ? {} : options);
+    const settings = watcherOptions.parse(isMask ? {} : options);
     const mask = isMask ? checkMask('events', options) : maskOf(settings);
     settings.signal?.throwIfAborted();
     this.#fd = fd;
@@ -143,7 +149,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
       this.#registration.modify(interest);
       return this;
     }
-    const settings = parseOptions('FdWatcher.modify', interestSchema, interest);
+    const settings = interestOptions.parse(interest);
     this.#registration.modify(maskOf(settings));
     return this;
   }
@@ -255,7 +261,9 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   }
 }
 
-function maskOf(settings: z.output<typeof interestSchema> & { exclusive?: boolean }): number {
+function maskOf(
+  settings: zod.output<typeof interestOptions.schema> & { exclusive?: boolean },
+): number {
   const { readable, writable, priority, peerClosed } = settings;
   const asked = [readable, writable, priority, peerClosed].some((wish) => wish !== undefined);
   return maskOfWords(asked ? settings : { ...settings, readable: true });
