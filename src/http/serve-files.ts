@@ -4,16 +4,15 @@
  * Whatever the request says, only regular files whose true place is beneath the root are opened (see
  * regular-file.ts). What is answered to whom is decided here; how, by sendFile.
  */
-import { realpathSync, statSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
-import { errno, SystemError } from '../sys/errno';
 import { endResponse } from './file-body';
-import { openFile } from './regular-file';
+import { openFile, type RegularFile } from './regular-file';
 import { parseRequestPath, queryOf } from './request-path';
 import { itsTurn } from './response-events';
+import { RootFolder } from './root-folder';
 import { type FileOutcome, sendOpenFile, unsent } from './send-file';
 import { type SendFileOptions, sendFileOptionFields, typeOfPath } from './send-file-options';
 
@@ -59,13 +58,19 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   // It is there; we cannot have it just now.
   EMFILE: 503,
   ENFILE: 503,
+  // The root itself: see RootFolder.
+  ESTALE: 503,
 };
 
 /**
  * A listener for the `request` event of an `http.Server` that answers GET and HEAD with the files of
  * the folder `root`: with ranges, conditions, `index.html` for a folder, a redirect to "/name/" for
  * "/name" that is one. What is not served: names that begin with a dot, anything that leads out of
- * the root, and what is no regular file. The true path of the root is taken now.
+ * the root, and what is no regular file.
+ *
+ * The root is the folder that is at the path now. Of a folder that is put in its place later nothing
+ * is served, also if it was made anew by the same name: the answer is 503 until the root is back, and
+ * the outcome's error ESTALE. For a new folder make a new listener.
  *
  * The listener's promise never rejects: it tells how the request was answered, and why not with a
  * file. See {@link FileOutcome}. Throws ENOENT or ENOTDIR of the root, and a TypeError that names a
@@ -73,17 +78,14 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
  */
 export function serveFiles(root: string, options: ServeFilesOptions = {}): FileListener {
   const settings = parseOptions('serveFiles', schema, options);
-  if (!statSync(root).isDirectory()) {
-    throw new SystemError('open', errno.ENOTDIR, { reason: `${root} is not a directory` });
-  }
-  const folder = realpathSync(root);
+  const folder = new RootFolder(root);
   return (request, response) => answer(request, response, folder, settings);
 }
 
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  root: string,
+  root: RootFolder,
   settings: Settings,
 ): Promise<FileOutcome> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -109,20 +111,29 @@ async function answer(
 
 async function sendBeneath(
   response: ServerResponse,
-  root: string,
+  root: RootFolder,
   names: string[],
   { cacheControl, range, etag, lastModified }: Settings,
 ): Promise<FileOutcome> {
   if (!(await itsTurn(response))) return unsent(response);
-  const file = await openFile(join(root, ...names), rootBytes(root));
+  const file = await openBeneath(root, names);
   if (cacheControl !== undefined) response.setHeader('Cache-Control', cacheControl);
   const contentType = typeOfPath(names.at(-1) ?? null);
   return sendOpenFile(response, file, { range, etag, lastModified, contentType });
 }
 
-/** As /proc gives paths: see truePath. */
-function rootBytes(root: string): string {
-  return Buffer.from(root).toString('latin1');
+/** In another folder that took the root's place nothing is found, and nothing missed. */
+async function openBeneath(root: RootFolder, names: string[]): Promise<RegularFile> {
+  let file: RegularFile | null = null;
+  try {
+    file = await openFile(join(root.path, ...names), root.bytes);
+    root.check();
+    return file;
+  } catch (error) {
+    file?.close();
+    root.check();
+    throw error;
+  }
 }
 
 function onFailure(

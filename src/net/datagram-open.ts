@@ -29,8 +29,11 @@ export function openDatagramSocket(settings: DatagramSettings): OpenSocket {
   const fd = ownFd(unwrap(socket(FAMILIES[family], type, 0), 'socket'));
   return orClose(fd, () => {
     setOptions(fd, family, settings);
-    if (own !== undefined) unwrapAt(bind(fd, ownBytes as Uint8Array), 'bind', own);
-    const file = own !== undefined && 'path' in own ? new SocketFile(own.path) : null;
+    const bindHere = (): void => {
+      if (own !== undefined) unwrapAt(bind(fd, ownBytes as Uint8Array), 'bind', own);
+    };
+    const path = own !== undefined && 'path' in own ? own.path : '';
+    const file = SocketFile.make(path, bindHere);
     const connectTo = (): void => {
       if (peer !== undefined) unwrapAt(connect(fd, peerBytes as Uint8Array), 'connect', peer);
     };

@@ -71,7 +71,7 @@ export abstract class StreamServer
   implements AcceptHandler, ConnectionOwner<TcpConnection>
 {
   readonly #fd: number;
-  #file: SocketFile | null;
+  readonly #file: SocketFile | null;
   readonly #acceptor: Acceptor;
   readonly #settings: ConnectionSettings<TcpConnection>;
   readonly #connections = new Set<TcpConnection>();
@@ -102,6 +102,7 @@ export abstract class StreamServer
       this.#acceptor = new Acceptor(fd, { loop, trigger, handler: this, address });
     } catch (error) {
       if (closeRefused(fd, error)) this.#file?.remove();
+      else this.#file?.release();
       throw error;
     }
     // Again: the loop may have revoked a stale owner of the same number, who disowned it.
@@ -256,7 +257,7 @@ export abstract class StreamServer
     const shutdown = new ServerShutdown(this.loop, this.#connections);
     // First, as a listener of `connection` may ask for the same.
     this.#shutdown = shutdown;
-    if (handedOver) this.#file = null;
+    if (handedOver) this.#file?.release();
     else if (this.listening) this.#acceptor.takeAll();
     this.close();
     shutdown.begin();

@@ -40,7 +40,9 @@ export interface UnixServerOptions extends ConnectionOptions {
   fd?: number;
   /**
    * With `fd`: remove the socket's file when the listening ends, as a server does which has made it.
-   * For a successor, see {@link StreamServer.shutdown}. False if not given.
+   * For a successor, see {@link StreamServer.shutdown}. The file stays if the kernel does not confirm
+   * that it is this socket's: because the socket was bound to a relative path in another working
+   * directory, because another file is there by now, or for want of sock_diag(7). False if not given.
    */
   removeFile?: boolean;
   /**
@@ -125,7 +127,7 @@ function inherited(options: UnixServerOptions) {
   const { fd, removeFile } = checked;
   adoptListener(fd);
   const { path } = boundTo(fd, { decode: decodeUnixAddress, wanted: 'a unix socket' });
-  const listener: Listener = { fd, path, file: removeFile ? new SocketFile(path) : null };
+  const listener: Listener = { fd, path, file: removeFile ? SocketFile.find(path, fd) : null };
   return { checked, listener };
 }
 
@@ -134,9 +136,10 @@ function listenAt({ path, backlog }: { path: string; backlog: number }): Listene
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(AF_UNIX, type, 0), 'socket'));
   return orClose(fd, () => {
-    unwrapAt(bind(fd, address), 'bind', { path });
-    const file = new SocketFile(path);
-    file.orRemove(() => unwrapAt(listen(fd, backlog), 'listen', { path }));
+    const file = SocketFile.make(path, () => unwrapAt(bind(fd, address), 'bind', { path }));
+    const listenHere = (): void => unwrapAt(listen(fd, backlog), 'listen', { path });
+    if (file === null) listenHere();
+    else file.orRemove(listenHere);
     return { fd, path, file };
   });
 }

@@ -19,6 +19,8 @@ const buffer = new Uint8Array(65_536);
 /**
  * Reads an fd. The event `data` tells what one read(2) has brought, a Buffer of the consumer's own.
  * At the end of the stream the reader closes; what that is for which kind of fd, stream-end.ts says.
+ * Empty messages of a datagram or seqpacket socket are skipped: a stream has no place for them. For
+ * messages use `DatagramSocket`.
  */
 export class FdReader extends FdSource<'data', Buffer> {
   /**

@@ -4,7 +4,7 @@
  * | fd | the end | what else gives 0 |
  * |---|---|---|
  * | pipe, FIFO, stream socket | 0 | nothing |
- * | datagram, seqpacket socket | 0 once its reading half is shut | an empty message |
+ * | datagram, seqpacket socket | 0 once its reading half is shut (unix datagrams: never) | an empty message |
  * | terminal, lines | 0, the user's Ctrl-D | nothing |
  * | terminal, raw, VMIN=0 | 0 once it has hung up | nothing is there yet: termios(3) |
  * | master of a pty | EIO, when the last slave is closed | nothing |

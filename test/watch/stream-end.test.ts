@@ -2,6 +2,7 @@
 import { FdDuplex } from '../../src/net/fd-duplex';
 import * as c from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';
+import { send, shutdown, socketpair } from '../../src/sys/socket';
 import {
   cfmakeraw,
   returnsAtOnce,
@@ -12,6 +13,7 @@ import {
 import { FdReader } from '../../src/watch/fd-reader';
 import { Pty } from '../../src/watch/pty';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { closeLater, closeNow } from '../support/fds';
 import { until } from '../support/until';
 
 expectNoFdLeaks();
@@ -67,4 +69,59 @@ test('the same through FdDuplex', async () => {
   expect([text, ended]).toEqual(['onetwo', false]);
   duplex.destroy();
   pty.close();
+});
+
+describe.each([
+  ['datagram', c.SOCK_DGRAM],
+  ['seqpacket', c.SOCK_SEQPACKET],
+])('an empty message of a %s socket is skipped', (_, type) => {
+  /** What is read here, and where it is written. */
+  function sockets(): [number, number] {
+    const fds = new Int32Array(2);
+    unwrap(socketpair(c.AF_UNIX, type | c.SOCK_CLOEXEC, 0, fds), 'socketpair');
+    return [fds[0] as number, closeLater(fds[1] as number)];
+  }
+  const say = (fd: number, ...texts: string[]): void => {
+    for (const text of texts) unwrap(send(fd, Buffer.from(text), text.length, 0), 'send');
+  };
+
+  test('by FdReader', async () => {
+    const [fd, there] = sockets();
+    const reader = new FdReader(fd);
+    const chunks: string[] = [];
+    reader.on('data', (chunk) => chunks.push(String(chunk)));
+    say(there, '', 'one', '', '', 'two', '');
+    await until(() => reader.closed || chunks.length === 2);
+    // Alone, with nothing behind it that shows there is more.
+    say(there, '');
+    await new Promise(setImmediate);
+    say(there, 'three');
+    await until(() => reader.closed || chunks.length === 3);
+    expect([chunks, reader.closed]).toEqual([['one', 'two', 'three'], false]);
+    // A unix datagram socket has no end: nobody knows who will send.
+    if (type === c.SOCK_SEQPACKET) unwrap(shutdown(fd, c.SHUT_RD), 'shutdown');
+    else reader.close();
+    await until(() => reader.closed);
+  });
+
+  test('by FdDuplex', async () => {
+    const [fd, there] = sockets();
+    const duplex = new FdDuplex(fd);
+    let text = '';
+    let ended = false;
+    duplex.on('data', (chunk) => {
+      text += chunk;
+    });
+    duplex.on('end', () => {
+      ended = true;
+    });
+    say(there, '', 'one', '', 'two');
+    await until(() => ended || text === 'onetwo');
+    expect([text, ended]).toEqual(['onetwo', false]);
+    if (type === c.SOCK_SEQPACKET) {
+      closeNow(there);
+      await until(() => ended);
+    }
+    duplex.destroy();
+  });
 });
