@@ -11,6 +11,7 @@ import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TcpConnection } from '../net/tcp-connection';
+import { IdleConnections, isCollected } from './idle-connections';
 import type { RequestGate } from './request-gate';
 import { gateOf, readByData } from './secure-gate';
 import { type Emit, interceptEvents, watchRequests } from './server-events';
@@ -28,6 +29,7 @@ const ADDRESSES = [
 
 /** The connections of one HTTPS server. */
 export class SecureConnections {
+  readonly #idle: IdleConnections;
   /** What each open TLS socket runs on. */
   readonly #below = new Map<Duplex, SecureConnection>();
   /**
@@ -37,6 +39,7 @@ export class SecureConnections {
   #current: SecureConnection | null = null;
 
   constructor(https: Server) {
+    this.#idle = new IdleConnections(https, (socket) => this.#below.get(socket) ?? null);
     interceptEvents(https, (emit, event, args) => this.#tell(emit, event, args));
     watchRequests(https, {
       onRequest: (request, response) => {
@@ -50,7 +53,7 @@ export class SecureConnections {
 
   /** What node:https is to be given for an accepted connection. */
   streamOn(connection: TcpConnection): SecureConnection {
-    return new SecureConnection(connection, this);
+    return new SecureConnection(connection, { all: this, idle: this.#idle });
   }
 
   /** What `socket` runs on; null if it is none of ours, or closed. */
@@ -58,9 +61,9 @@ export class SecureConnections {
     return this.#below.get(socket)?.connection ?? null;
   }
 
-  /** Close those which are between two requests. */
+  /** Close those which are idle now. */
   closeIdle(): void {
-    for (const connection of this.#below.values()) connection.leave();
+    this.#idle.close();
   }
 
   /** Let TLS work on `connection`. */
@@ -116,8 +119,11 @@ export class SecureConnection extends ServerStream {
   /** How far it asks ahead; null during the handshake, and if it speaks HTTP/2. */
   gate: RequestGate | null = null;
 
-  constructor(connection: TcpConnection, all: SecureConnections) {
-    super(connection);
+  constructor(
+    connection: TcpConnection,
+    { all, idle }: { all: SecureConnections; idle: IdleConnections },
+  ) {
+    super(connection, idle);
     this.#all = all;
   }
 
@@ -126,6 +132,8 @@ export class SecureConnection extends ServerStream {
     this.#state = 'http';
     this.#socket = socket;
     if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket);
+    const { destroy } = socket;
+    socket.destroy = (error) => (isCollected(socket) ? socket : destroy.call(socket, error));
     // Node asks the handle below a TLS socket, and ours, a stream, has no such thing.
     for (const name of ADDRESSES) {
       Object.defineProperty(socket, name, { get: () => this[name], configurable: true });
@@ -155,22 +163,15 @@ export class SecureConnection extends ServerStream {
   /** Our half ends with the TLS above it, and not now: when what has arrived was deciphered. */
   override onShutdown(): void {
     this.deliverArrivals();
-    this.finishAnswers();
-    setImmediate(() => {
-      if (!this.#socket?.emit('shutdown')) this.leave();
-    });
+    this.leaveWhenIdle();
+    setImmediate(() => this.#socket?.emit('shutdown'));
   }
 
-  override leave(): void {
-    const isIdle = this.hasAsked && !this.isAnswering && !this.hasUnasked;
-    if (this.#state === 'http' && isIdle) this.#socket?.destroySoon();
+  protected override finish(): void {
+    this.#socket?.destroySoon();
   }
 
   protected override get hasUnasked(): boolean {
     return this.gate?.isHolding === true;
-  }
-
-  protected override onLastSent(): void {
-    setImmediate(() => this.leave());
   }
 }
