@@ -5,7 +5,8 @@
  * sockets that it takes for idle; so these are collected instead, and asked what of their answers is
  * still to be sent, which it does not know.
  */
-import type { Server } from 'node:http';
+import { Server } from 'node:http';
+import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 
@@ -28,12 +29,15 @@ export function isCollected(socket: Duplex): boolean {
 
 /** The idle connections of one server. */
 export class IdleConnections {
-  readonly #http: Server | SecureServer;
+  readonly #http: Server | SecureServer | Http2SecureServer;
   readonly #leaverOf: (socket: Duplex) => Leaver | null;
   #isDue = false;
 
   /** `leaverOf` returns the connection of a socket of `http`. */
-  constructor(http: Server | SecureServer, leaverOf: (socket: Duplex) => Leaver | null) {
+  constructor(
+    http: Server | SecureServer | Http2SecureServer,
+    leaverOf: (socket: Duplex) => Leaver | null,
+  ) {
     this.#http = http;
     this.#leaverOf = leaverOf;
   }
@@ -60,7 +64,8 @@ export class IdleConnections {
     const found: Duplex[] = [];
     collected = found;
     try {
-      this.#http.closeIdleConnections();
+      // Not http's own, which one of HTTP/2 has not in every version, though it may speak HTTP/1.1 too.
+      Server.prototype.closeIdleConnections.call(this.#http);
     } finally {
       collected = null;
     }
