@@ -9,17 +9,19 @@
 import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TcpConnection } from '../net/tcp-connection';
+import { IdleConnections, isCollected } from './idle-connections';
 import { RequestGate } from './request-gate';
 import { watchRequests } from './server-events';
 import { ServerStream } from './server-stream';
 
 /** The connections of one HTTP server. */
 export class HttpConnections {
-  readonly #http: Server;
-  #isCollectionDue = false;
+  readonly #idle: IdleConnections;
 
   constructor(http: Server) {
-    this.#http = http;
+    this.#idle = new IdleConnections(http, (socket) =>
+      socket instanceof HttpConnection ? socket : null,
+    );
     watchRequests(http, {
       onRequest(request, response) {
         const { socket } = request;
@@ -34,52 +36,22 @@ export class HttpConnections {
 
   /** What node:http is to be given for an accepted connection. */
   streamOn(connection: TcpConnection): HttpConnection {
-    return new HttpConnection(connection, this);
-  }
-
-  /** Close those which are idle: soon, when what has arrived was parsed, and once for all of them. */
-  closeIdleSoon(): void {
-    if (this.#isCollectionDue) return;
-    this.#isCollectionDue = true;
-    setImmediate(() => {
-      this.#isCollectionDue = false;
-      this.closeIdle();
-    });
+    return new HttpConnection(connection, this.#idle);
   }
 
   /** Close those which are idle now. */
   closeIdle(): void {
-    for (const idle of idleConnections(this.#http)) idle.leave();
+    this.#idle.close();
   }
-}
-
-/** Where {@link HttpConnection.destroy} puts those which it is called for; null if it destroys. */
-let collected: HttpConnection[] | null = null;
-
-/**
- * node:http knows which connections are between two requests. It tells by destroying them, and takes
- * one of which the response was written but not sent yet for idle; so they are collected instead.
- */
-function idleConnections(http: Server): HttpConnection[] {
-  const found: HttpConnection[] = [];
-  collected = found;
-  try {
-    http.closeIdleConnections();
-  } finally {
-    collected = null;
-  }
-  return found;
 }
 
 /** One connection. */
 export class HttpConnection extends ServerStream {
-  readonly #all: HttpConnections;
   /** How far it asks ahead; undefined while the constructors below this one run. */
   readonly gate: RequestGate | undefined;
 
-  constructor(connection: TcpConnection, all: HttpConnections) {
-    super(connection);
-    this.#all = all;
+  constructor(connection: TcpConnection, idle: IdleConnections) {
+    super(connection, idle);
     this.gate = new RequestGate({
       pass: (chunk) => this.push(chunk),
       isClogged: () => this.readableFlowing !== true || this.readableLength > 0,
@@ -110,27 +82,19 @@ export class HttpConnection extends ServerStream {
 
   /** The server shuts down. */
   override onShutdown(): void {
-    if (this.emit('shutdown')) return;
-    this.finishAnswers();
-    this.#all.closeIdleSoon();
+    if (!this.emit('shutdown')) this.leaveWhenIdle();
   }
 
-  override leave(): void {
-    if (!this.isAnswering && !this.hasUnasked) this.destroySoon();
+  protected override finish(): void {
+    this.destroySoon();
   }
 
   protected override get hasUnasked(): boolean {
     return this.gate?.isHolding === true;
   }
 
-  protected override onLastSent(): void {
-    this.#all.closeIdleSoon();
-  }
-
   override destroy(error?: Error): this {
-    if (collected === null) return super.destroy(error);
-    collected.push(this);
-    return this;
+    return isCollected(this) ? this : super.destroy(error);
   }
 }
 

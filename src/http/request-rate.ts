@@ -7,6 +7,7 @@
  * from then on.
  */
 import type { IncomingMessage, Server } from 'node:http';
+import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TcpConnection } from '../net/tcp-connection';
@@ -14,7 +15,7 @@ import { watchRequests } from './server-events';
 
 /** Follow the requests of `http`; `connectionOf` tells what the socket of one runs on. */
 export function followRequests(
-  http: Server | SecureServer,
+  http: Server | SecureServer | Http2SecureServer,
   connectionOf: (socket: Duplex) => TcpConnection | null,
 ): void {
   watchRequests(http, {

@@ -1,5 +1,6 @@
 /** A server of node:http or node:https that does not listen itself, but takes what a server of ours accepts. */
 import type { Server } from 'node:http';
+import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 import { StreamServer } from '../net/stream-server';
 import { invalidType } from '../sys/check';
@@ -16,7 +17,7 @@ export function checkServer(server: unknown): void {
  */
 export function runWith(
   server: StreamServer,
-  http: Server | SecureServer,
+  http: Server | SecureServer | Http2SecureServer,
   closeIdle: () => void,
 ): void {
   const close = http.close.bind(http);
@@ -25,14 +26,14 @@ export function runWith(
     isClosed = true;
     close();
   });
-  http.close = (callback) => {
+  http.close = ((callback?: (error?: Error) => void) => {
     // With the error of node:http, as nothing is running.
     if (isClosed) return close(callback);
     if (callback !== undefined) http.once('close', () => callback());
     closeIdle();
     server.close();
     return http;
-  };
+  }) as typeof close;
   // This starts the interval that enforces headersTimeout and requestTimeout: node:http starts it
   // when it listens, which here somebody else does.
   http.emit('listening');
@@ -43,6 +44,6 @@ export function runWith(
  * `nc -N` and `shutdown(SHUT_WR)` do. node:http has the switch, and leaves it off: there the answer of
  * a handler that waits for anything is lost.
  */
-export function answerHalfClosed(http: Server | SecureServer): void {
+export function answerHalfClosed(http: Server | SecureServer | Http2SecureServer): void {
   (http as unknown as { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
 }

@@ -5,12 +5,15 @@
  * When the server shuts down: a connection that waits between two requests is closed. Answers under
  * way are finished; the last one says `Connection: close` if its head was not sent yet. A connection
  * that has asked for nothing yet may make one request. Who took one over by an upgrade is told by the
- * event `shutdown` of the TLS socket.
+ * event `shutdown` of the TLS socket. A session of HTTP/2 says GOAWAY: what it has begun is finished,
+ * and its client knows of the rest that it may be asked again elsewhere.
  */
+import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
 import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TcpConnection } from '../net/tcp-connection';
+import { IdleConnections, isCollected } from './idle-connections';
 import type { RequestGate } from './request-gate';
 import { gateOf, readByData } from './secure-gate';
 import { type Emit, interceptEvents, watchRequests } from './server-events';
@@ -28,6 +31,7 @@ const ADDRESSES = [
 
 /** The connections of one HTTPS server. */
 export class SecureConnections {
+  readonly #idle: IdleConnections;
   /** What each open TLS socket runs on. */
   readonly #below = new Map<Duplex, SecureConnection>();
   /**
@@ -36,7 +40,8 @@ export class SecureConnections {
    */
   #current: SecureConnection | null = null;
 
-  constructor(https: Server) {
+  constructor(https: Server | Http2SecureServer) {
+    this.#idle = new IdleConnections(https, (socket) => this.#below.get(socket) ?? null);
     interceptEvents(https, (emit, event, args) => this.#tell(emit, event, args));
     watchRequests(https, {
       onRequest: (request, response) => {
@@ -50,7 +55,7 @@ export class SecureConnections {
 
   /** What node:https is to be given for an accepted connection. */
   streamOn(connection: TcpConnection): SecureConnection {
-    return new SecureConnection(connection, this);
+    return new SecureConnection(connection, { all: this, idle: this.#idle });
   }
 
   /** What `socket` runs on; null if it is none of ours, or closed. */
@@ -58,9 +63,10 @@ export class SecureConnections {
     return this.#below.get(socket)?.connection ?? null;
   }
 
-  /** Close those which are between two requests. */
+  /** Close those which are idle now. */
   closeIdle(): void {
-    for (const connection of this.#below.values()) connection.leave();
+    this.#idle.close();
+    for (const connection of this.#below.values()) connection.closeSession();
   }
 
   /** Let TLS work on `connection`. */
@@ -78,6 +84,8 @@ export class SecureConnections {
     const current = this.#current;
     if (current === null) return emit(event, ...args);
     if (event === 'secureConnection') this.#onSecure(args[0] as TLSSocket, current);
+    if (event === 'session') current.onSession(args[0] as ServerHttp2Session);
+    if (event === 'unknownProtocol') current.onTakeOver();
     if (event === 'newSession') {
       // The last step of TLS 1.2, which goes on when the session is stored.
       const [id, data, done] = args as [Buffer, Buffer, () => void];
@@ -85,7 +93,7 @@ export class SecureConnections {
     }
     try {
       const isHeard = emit(event, ...args);
-      if (event === 'secureConnection') readByData(args[0] as TLSSocket);
+      if (event === 'secureConnection' && current.speaksHttp1) readByData(args[0] as TLSSocket);
       return isHeard;
     } catch (error) {
       // Thrown through TLS, it would stop it in the middle of a portion, and the connection for ever.
@@ -104,8 +112,8 @@ export class SecureConnections {
   }
 }
 
-/** `handshake`; `http`, when that is over; `takenOver`: it speaks another protocol. */
-type SecureState = 'handshake' | 'http' | 'takenOver';
+/** `handshake`; `http` (1.1) or `http2`, when that is over; `takenOver`: it speaks another protocol. */
+type SecureState = 'handshake' | 'http' | 'http2' | 'takenOver';
 
 /** What TLS runs on. */
 export class SecureConnection extends ServerStream {
@@ -113,11 +121,18 @@ export class SecureConnection extends ServerStream {
   #state: SecureState = 'handshake';
   /** Null during the handshake. */
   #socket: TLSSocket | null = null;
+  /** Null if it does not speak HTTP/2. */
+  #session: ServerHttp2Session | null = null;
+  /** Whether a stream was opened in the session. */
+  #hasStreamed = false;
   /** How far it asks ahead; null during the handshake, and if it speaks HTTP/2. */
   gate: RequestGate | null = null;
 
-  constructor(connection: TcpConnection, all: SecureConnections) {
-    super(connection);
+  constructor(
+    connection: TcpConnection,
+    { all, idle }: { all: SecureConnections; idle: IdleConnections },
+  ) {
+    super(connection, idle);
     this.#all = all;
   }
 
@@ -126,13 +141,39 @@ export class SecureConnection extends ServerStream {
     this.#state = 'http';
     this.#socket = socket;
     if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket);
+    const { destroy } = socket;
+    socket.destroy = (error) => (isCollected(socket) ? socket : destroy.call(socket, error));
     // Node asks the handle below a TLS socket, and ours, a stream, has no such thing.
     for (const name of ADDRESSES) {
       Object.defineProperty(socket, name, { get: () => this[name], configurable: true });
     }
   }
 
-  /** HTTP is over, by an upgrade. */
+  /** It speaks HTTP/2. */
+  onSession(session: ServerHttp2Session): void {
+    this.#state = 'http2';
+    this.#session = session;
+    // As over node's own sockets: a client that ended cannot go on with any stream, and is gone.
+    if (this.#socket !== null) this.#socket.allowHalfOpen = false;
+    // Its client may send nothing for as long as a stream of it is blocked, and pings at any time.
+    this.connection?.setMinReadRate(null);
+    session.on('stream', () => {
+      this.#hasStreamed = true;
+      if (this.isLeaving) this.closeSession();
+    });
+  }
+
+  /** Say GOAWAY, finish the streams that are open, and close; unless it has asked for nothing yet. */
+  closeSession(): void {
+    if (this.#hasStreamed && this.#session?.closed === false) this.#session.close();
+  }
+
+  /** Whether HTTP/1.1 is spoken: the handshake is over, and nothing else came of it. */
+  get speaksHttp1(): boolean {
+    return this.#state === 'http';
+  }
+
+  /** HTTP is over, by an upgrade; or the client's protocol is none of ours. */
   onTakeOver(): Buffer | null {
     this.#state = 'takenOver';
     return this.gate?.open() ?? null;
@@ -155,22 +196,18 @@ export class SecureConnection extends ServerStream {
   /** Our half ends with the TLS above it, and not now: when what has arrived was deciphered. */
   override onShutdown(): void {
     this.deliverArrivals();
-    this.finishAnswers();
+    this.leaveWhenIdle();
     setImmediate(() => {
-      if (!this.#socket?.emit('shutdown')) this.leave();
+      this.closeSession();
+      this.#socket?.emit('shutdown');
     });
   }
 
-  override leave(): void {
-    const isIdle = this.hasAsked && !this.isAnswering && !this.hasUnasked;
-    if (this.#state === 'http' && isIdle) this.#socket?.destroySoon();
+  protected override finish(): void {
+    this.#socket?.destroySoon();
   }
 
   protected override get hasUnasked(): boolean {
     return this.gate?.isHolding === true;
-  }
-
-  protected override onLastSent(): void {
-    setImmediate(() => this.leave());
   }
 }

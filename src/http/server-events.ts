@@ -3,6 +3,7 @@
  * `checkContinue` or `newSession` changes what they do.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 
 /** What is told of a request. */
@@ -21,7 +22,7 @@ export type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
 
 /** Have `through` called for each event of `http`, with what the emitter itself would do. */
 export function interceptEvents(
-  http: Server | SecureServer,
+  http: Server | SecureServer | Http2SecureServer,
   through: (emit: Emit, event: string | symbol, args: unknown[]) => boolean,
 ): void {
   const emit = http.emit.bind(http) as Emit;
@@ -29,7 +30,10 @@ export function interceptEvents(
 }
 
 /** Have `watcher` told of each request of `http` before all listeners. */
-export function watchRequests(http: Server | SecureServer, watcher: RequestWatcher): void {
+export function watchRequests(
+  http: Server | SecureServer | Http2SecureServer,
+  watcher: RequestWatcher,
+): void {
   // A listener of these mostly goes on by an event `request` of its own.
   const expecting = new WeakSet<object>();
   interceptEvents(http, (emit, event, args) => {

@@ -1,12 +1,25 @@
 /** The connection of an HTTP server, with or without TLS, and its answers. */
 import type { ServerResponse } from 'node:http';
 import { FdDuplex } from '../net/fd-duplex';
+import type { TcpConnection } from '../net/tcp-connection';
+import type { IdleConnections, Leaver } from './idle-connections';
 
 /** One connection. It knows what is being answered. */
-export abstract class ServerStream extends FdDuplex {
+export abstract class ServerStream extends FdDuplex implements Leaver {
+  readonly #idle: IdleConnections;
   /** The response to the latest request, which is finished last; null before the first. */
   #response: ServerResponse | null = null;
   #isLeaving = false;
+
+  constructor(connection: TcpConnection, idle: IdleConnections) {
+    super(connection);
+    this.#idle = idle;
+  }
+
+  /** Whether it is to close as soon as it is idle. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
 
   /** A request came: `response` is the answer to be. */
   onRequest(response: ServerResponse): void {
@@ -19,35 +32,35 @@ export abstract class ServerStream extends FdDuplex {
     super._destroy(error, (failed) => setImmediate(callback, failed));
   }
 
-  /** Close, unless an answer is still being sent. */
-  abstract leave(): void;
+  /** See {@link Leaver}. */
+  leave(): void {
+    if (!this.#isAnswering && !this.hasUnasked) this.finish();
+  }
 
-  /** An answer after which the connection is to leave has been sent. */
-  protected abstract onLastSent(): void;
+  /** Close after what is written. */
+  protected abstract finish(): void;
 
   /** Whether bytes have come that node:http has not seen yet. */
   protected abstract get hasUnasked(): boolean;
 
-  /** Whether there was a request. */
-  protected get hasAsked(): boolean {
-    return this.#response !== null;
+  /** Close as soon as this is idle. The answers under way are the last ones, or that to the next request. */
+  protected leaveWhenIdle(): void {
+    this.#isLeaving = true;
+    // Those before it must not say so: node:http then drops what stands behind.
+    if (this.#response !== null && !this.hasUnasked) this.#makeLast(this.#response);
+    this.#idle.closeLeavingSoon();
   }
 
   /** Whether an answer is still being made or sent. */
-  protected get isAnswering(): boolean {
+  get #isAnswering(): boolean {
     return this.#response !== null && !this.#response.writableFinished;
-  }
-
-  /** The answers under way are the last ones; if there is none, that to the next request. */
-  protected finishAnswers(): void {
-    this.#isLeaving = true;
-    // Those before it must not say so: node:http then drops what stands behind.
-    if (this.isAnswering && !this.hasUnasked) this.#makeLast(this.#response as ServerResponse);
   }
 
   #makeLast(response: ServerResponse): void {
     if (!response.headersSent) response.shouldKeepAlive = false;
     // Not closed by node:http if the head was sent, or says something else.
-    response.once('finish', () => this.onLastSent());
+    response.once('finish', () => this.#idle.closeLeavingSoon());
+    // An answer may be sent before its request has come whole.
+    response.req.once('end', () => this.#idle.closeLeavingSoon());
   }
 }
