@@ -126,6 +126,8 @@ export class SecureConnection extends ServerStream {
     this.#state = 'http';
     this.#socket = socket;
     if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket);
+    // Its requests share the connection, on which nobody owes bytes between them.
+    else this.connection?.setMinReadRate(null);
     // Node asks the handle below a TLS socket, and ours, a stream, has no such thing.
     for (const name of ADDRESSES) {
       Object.defineProperty(socket, name, { get: () => this[name], configurable: true });

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { errno, SystemError } from '../sys/errno';
 import { endResponse } from './file-body';
+import { wantFileFds } from './file-fds';
 import { openFile } from './regular-file';
 import { parseRequestPath, queryOf } from './request-path';
 import { itsTurn } from './response-events';
@@ -77,6 +78,7 @@ export function serveFiles(root: string, options: ServeFilesOptions = {}): FileL
     throw new SystemError('open', errno.ENOTDIR, { reason: `${root} is not a directory` });
   }
   const folder = realpathSync(root);
+  wantFileFds();
   return (request, response) => answer(request, response, folder, settings);
 }
 
