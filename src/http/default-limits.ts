@@ -17,7 +17,7 @@ import type { StreamServer } from '../net/stream-server';
 import type { TcpConnection } from '../net/tcp-connection';
 import { TcpServer } from '../net/tcp-server';
 import { RLIMIT_NOFILE } from '../sys/constants';
-import { type ResourceLimit, prlimit } from '../sys/resource-limit';
+import { prlimit, type ResourceLimit } from '../sys/resource-limit';
 
 /** `minReadRate`: of a client that owes a request, so that one of a drop now and then is cut. */
 export const MIN_READ_RATE: Readonly<ReadRate> = { bytesPerSecond: 100, windowMs: 60_000 };
