@@ -14,6 +14,7 @@ import {
 } from 'node:http';
 import type { FdDuplex } from '../net/fd-duplex';
 import type { StreamServer } from '../net/stream-server';
+import { HTTP_LIMITS, protect, spareSlow, WEB_SOCKET_LIMITS } from './default-limits';
 import { connectionOf, HttpConnections } from './http-connection';
 import { followRequests } from './request-rate';
 import { answerHalfClosed, checkServer, runWith } from './run-with';
@@ -75,6 +76,7 @@ export class HttpFront {
     if (this.#isServed) throw takenError('serveHttp', 'serveHttp');
     const http = this.#open(options);
     this.#isServed = true;
+    protect(this.#server, HTTP_LIMITS);
     return http;
   }
 
@@ -87,6 +89,7 @@ export class HttpFront {
     } else if (!this.#http.listeners('upgrade').includes(caught)) {
       this.#http.on('upgrade', caught);
     }
+    protect(this.#server, WEB_SOCKET_LIMITS);
   }
 
   #open(options: ServerOptions): Server {
@@ -104,10 +107,13 @@ export class HttpFront {
       return emit(event, ...args);
     });
     const connections = new HttpConnections(http);
-    if (this.#server.minReadRate !== null) followRequests(http, connectionOf);
+    followRequests(http, connectionOf);
     if (this.#http === null) {
       this.#server.on('connection', (connection) => {
-        this.#http?.emit('connection', this.#connections?.streamOn(connection));
+        const [http, connections] = [this.#http, this.#connections];
+        if (http === null || connections === null) return;
+        spareSlow(this.#server, connection, http);
+        http.emit('connection', connections.streamOn(connection));
       });
     }
     this.#http = http;

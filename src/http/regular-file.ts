@@ -21,12 +21,16 @@ import { type FileRange, HeldRange } from '../net/file-range';
 import { checkFd } from '../sys/check';
 import * as constants from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
+import { openBySpare, refillFileFds } from './file-fds';
 
 const { O_CLOEXEC, O_PATH } = constants;
 const { EINVAL, EISDIR, EXDEV } = errno;
 const O_RDONLY = 0;
 
 const openAsync = promisify(open);
+
+/** What opens an inode, and does nothing with it. */
+const FIND = O_PATH | O_CLOEXEC;
 
 /** Freeing the blocks of a larger file, if it was deleted meanwhile, takes long: on the pool. */
 const CLOSE_HERE_BYTES = 64 * 1024 * 1024;
@@ -51,18 +55,35 @@ export interface RegularFile {
  * out of it (as openat2(2) says it with RESOLVE_BENEATH).
  */
 export async function openFile(path: string | Buffer | URL, root?: string): Promise<RegularFile> {
-  const found = await openAsync(path, O_PATH | O_CLOEXEC);
+  const found = await openAsync(path, FIND).catch((error: unknown) =>
+    openBySpare(error, () => openSync(path, FIND)),
+  );
   try {
     if (root !== undefined && !isBeneath(truePath(found), root)) {
       throw new SystemError('open', EXDEV, { reason: `${path} leads out of the root` });
     }
     const stats = checkRegular(fstatSync(found, { bigint: true }), String(path));
-    const fd = openSync(`/proc/self/fd/${found}`, O_RDONLY | O_CLOEXEC);
-    const isSmall = stats.size <= CLOSE_HERE_BYTES;
-    return describe(fd, stats, () => (isSmall ? closeSync(fd) : close(fd)));
+    const fd = openFound(found);
+    return describe(fd, stats, () => closeFile(fd, stats));
   } finally {
     closeSync(found);
+    refillFileFds();
   }
+}
+
+function openFound(found: number): number {
+  const openIt = (): number => openSync(`/proc/self/fd/${found}`, O_RDONLY | O_CLOEXEC);
+  try {
+    return openIt();
+  } catch (error) {
+    return openBySpare(error, openIt);
+  }
+}
+
+function closeFile(fd: number, { size }: BigIntStats): void {
+  if (size > CLOSE_HERE_BYTES) return close(fd, refillFileFds);
+  closeSync(fd);
+  refillFileFds();
 }
 
 /** `fd`, which the caller has opened and will close. Throws as {@link openFile} rejects. */

@@ -21,14 +21,24 @@ export function followRequests(
   watchRequests(http, {
     onRequest(request) {
       const connection = connectionOf(request.socket);
-      if (!hasBody(request)) connection?.expectBytes(false);
-      else request.once('end', () => connection?.expectBytes(false));
+      if (connection === null) return;
+      if (!hasBody(request)) connection.expectBytes(false);
+      else onWhole(request, () => connection.expectBytes(false));
     },
     onTakeOver({ socket }) {
       connectionOf(socket)?.setMinReadRate(null);
       return null;
     },
   });
+}
+
+/** Call `callback` when `request` has come whole, also if nobody reads it: then there is no `end`. */
+function onWhole(request: IncomingMessage, callback: () => void): void {
+  const { push } = request;
+  request.push = (chunk, encoding) => {
+    if (chunk === null) callback();
+    return push.call(request, chunk, encoding);
+  };
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

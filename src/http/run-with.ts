@@ -4,6 +4,7 @@ import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 import { StreamServer } from '../net/stream-server';
 import { invalidType } from '../sys/check';
+import { keepFileFds } from './file-fds';
 
 /** Throws a TypeError for what is no server of ours. */
 export function checkServer(server: unknown): void {
@@ -22,6 +23,7 @@ export function runWith(
 ): void {
   const close = http.close.bind(http);
   let isClosed = false;
+  keepFileFds(server);
   server.on('close', () => {
     isClosed = true;
     close();

@@ -10,6 +10,7 @@ import { closedError } from '../net/connection-writer';
 import { checkObject, invalidType, refuseExtra } from '../sys/check';
 import { answerFile } from './file-answer';
 import { endResponse, sendBody } from './file-body';
+import { wantFileFds } from './file-fds';
 import { borrowFile, openFile, type RegularFile } from './regular-file';
 import { itsTurn } from './response-events';
 import { type FileSettings, fileSettings, type SendFileOptions } from './send-file-options';
@@ -46,6 +47,7 @@ export async function sendFile(
   const settings = fileSettings(options, pathText(file));
   checkUnanswered(response);
   if (typeof file === 'number') return sendOpenFile(response, borrowFile(file), settings);
+  wantFileFds();
   if (!(await itsTurn(response))) return unsent(response);
   return sendOpenFile(response, await openFile(file), settings);
 }

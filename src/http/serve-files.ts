@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseOptions } from '../loop/options';
 import { endResponse } from './file-body';
+import { wantFileFds } from './file-fds';
 import { openFile, type RegularFile } from './regular-file';
 import { parseRequestPath, queryOf } from './request-path';
 import { itsTurn } from './response-events';
@@ -79,6 +80,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
 export function serveFiles(root: string, options: ServeFilesOptions = {}): FileListener {
   const settings = parseOptions('serveFiles', schema, options);
   const folder = new RootFolder(root);
+  wantFileFds();
   return (request, response) => answer(request, response, folder, settings);
 }
 

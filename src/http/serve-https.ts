@@ -10,6 +10,7 @@ import {
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { StreamServer } from '../net/stream-server';
 import { invalidType } from '../sys/check';
+import { HTTP_LIMITS, protect, spareSlow } from './default-limits';
 import { checkFree, takeServer } from './http-front';
 import { followRequests } from './request-rate';
 import { answerHalfClosed, runWith } from './run-with';
@@ -58,10 +59,10 @@ export function serveHttps(
   answerHalfClosed(https);
   const connections = new SecureConnections(https);
   if (listener !== undefined) https.on('request', listener);
-  if (server.minReadRate !== null) {
-    followRequests(https, (socket) => connections.connectionOf(socket));
-  }
+  followRequests(https, (socket) => connections.connectionOf(socket));
+  protect(server, HTTP_LIMITS);
   server.on('connection', (connection) => {
+    spareSlow(server, connection, https);
     https.emit('connection', connections.streamOn(connection));
   });
   runWith(server, https, () => connections.closeIdle());

@@ -49,7 +49,7 @@ export interface DeadlineLimits {
   readonly idleTimeoutMs: number;
   readonly writeTimeoutMs: number;
   readonly lifetimeMs: number;
-  readonly minReadRate?: ReadRate | undefined;
+  readonly minReadRate?: ReadRate | null | undefined;
 }
 
 /** What is looked at when a deadline may have passed. */
@@ -99,14 +99,14 @@ export class ConnectionDeadlines {
 
   /** `connection` is open from now on. */
   open(connection: DeadlineSubject, limits: DeadlineLimits): void {
-    const { idleTimeoutMs, writeTimeoutMs, lifetimeMs, minReadRate } = limits;
-    if (idleTimeoutMs + writeTimeoutMs + lifetimeMs === 0 && minReadRate === undefined) return;
+    const { idleTimeoutMs, writeTimeoutMs, lifetimeMs, minReadRate: rate = null } = limits;
+    if (idleTimeoutMs + writeTimeoutMs + lifetimeMs === 0 && rate === null) return;
     const row = this.#row(connection.slot);
     this.#rows[row + IDLE] = idleTimeoutMs;
     this.#rows[row + WRITE] = writeTimeoutMs;
     this.#rows[row + LIFETIME] = lifetimeMs;
     this.#rows[row + BORN] = performance.now();
-    if (minReadRate !== undefined) this.#setRate(row, connection, minReadRate);
+    if (rate !== null) this.#setRate(row, connection, rate);
     this.arm(connection);
   }
 

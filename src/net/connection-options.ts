@@ -44,9 +44,9 @@ export interface ConnectionOptions {
    * Cut a connection whose peer sends fewer bytes while it owes some; no minimum if not given. It
    * owes bytes from the opening on, unless the protocol says otherwise: see
    * {@link TcpConnection.expectBytes}, which {@link serveHttp} calls. While the connection is paused
-   * nothing is owed.
+   * nothing is owed. Null is no minimum also where `serveHttp` would set one.
    */
-  minReadRate?: ReadRate;
+  minReadRate?: ReadRate | null;
   /**
    * Tell of urgent data, a byte that overtakes the others (MSG_OOB in send(2)), also while paused; see
    * the event `urgent`. False if not given: then the byte is left out without a word.
@@ -95,7 +95,7 @@ export const connectionOptionFields = {
   idleTimeoutMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
   writeTimeoutMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
   lifetimeMs: z.number().min(0).max(MAX_DELAY_MS).default(0),
-  minReadRate: readRateSchema.optional(),
+  minReadRate: readRateSchema.nullable().optional(),
   urgentData: z.boolean().default(false),
   readQuantumBytes: z
     .int()

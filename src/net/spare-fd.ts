@@ -22,11 +22,12 @@ export class SpareFd {
     this.take();
   }
 
-  /** Have an fd again, if there is room for one. */
-  take(): void {
-    if (this.#fd !== NONE) return;
+  /** Have an fd again, if there is room for one. Returns whether it has one now. */
+  take(): boolean {
+    if (this.#fd !== NONE) return true;
     const fd = eventfd(0, EFD_CLOEXEC);
     if (fd >= 0) this.#fd = own(fd);
+    return fd >= 0;
   }
 
   /** Make room for one other fd. False if there was no spare to give. */

@@ -23,6 +23,7 @@ import {
 import { type DroppedConnection, type DropReason, describeDrop } from './dropped-connection';
 import { PeerCounts, type PeerKey } from './peer-counts';
 import type { PeerLimit } from './peer-limit';
+import type { ServerLimits } from './server-limits';
 import {
   ServerShutdown,
   type ShutdownOptions,
@@ -61,6 +62,8 @@ export interface StreamServerSetup extends z.output<typeof connectionOptionsSche
   maxConnections: number | undefined;
   /** How many one peer may have; null for no limit. */
   peerLimit: PeerLimit | null;
+  /** The options that the program gave: see {@link StreamServer.limitByDefault}. */
+  given: ReadonlySet<string>;
 }
 
 const shutdownSchema = z.strictObject(shutdownOptionFields);
@@ -75,7 +78,8 @@ export abstract class StreamServer
   readonly #acceptor: Acceptor;
   readonly #settings: ConnectionSettings<TcpConnection>;
   readonly #connections = new Set<TcpConnection>();
-  readonly #maxConnections: number;
+  #maxConnections: number;
+  readonly #given: ReadonlySet<string>;
   readonly #peerLimit: PeerLimit | null;
   /** Null without a limit for each peer. */
   readonly #peers: PeerCounts<TcpConnection> | null;
@@ -93,6 +97,7 @@ export abstract class StreamServer
     this.#file = setup.file ?? null;
     const { maxConnections = Infinity, peerLimit, acceptTrigger: trigger } = setup;
     this.#maxConnections = maxConnections;
+    this.#given = setup.given;
     this.#peerLimit = peerLimit;
     this.#peers = peerLimit === null ? null : new PeerCounts(peerLimit.max);
     try {
@@ -132,9 +137,30 @@ export abstract class StreamServer
     return this.#dropped;
   }
 
-  /** What was given as `minReadRate`; null for nothing. */
+  /** The limits that hold for new connections: given, or a default of what is served on this server. */
+  get limits(): Readonly<ServerLimits> {
+    const { idleTimeoutMs, writeTimeoutMs, lifetimeMs, minReadRate = null } = this.#settings;
+    const maxConnections = this.#maxConnections;
+    return { maxConnections, idleTimeoutMs, writeTimeoutMs, lifetimeMs, minReadRate };
+  }
+
+  /** The `minReadRate` of {@link limits}. */
   get minReadRate(): ReadRate | null {
     return this.#settings.minReadRate ?? null;
+  }
+
+  /** Whether the program gave this option: 0, null and Infinity are given, undefined is not. */
+  isGiven(option: keyof ServerLimits): boolean {
+    return this.#given.has(option);
+  }
+
+  /** For protocols: the limits from now on, where the program gave none. */
+  limitByDefault({ maxConnections, ...limits }: Partial<ServerLimits>): void {
+    const isFree = ([name]: [string, unknown]): boolean => !this.#given.has(name);
+    Object.assign(this.#settings, Object.fromEntries(Object.entries(limits).filter(isFree)));
+    if (maxConnections !== undefined && !this.isGiven('maxConnections')) {
+      this.#maxConnections = maxConnections;
+    }
   }
 
   get listening(): boolean {

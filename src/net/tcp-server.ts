@@ -13,6 +13,7 @@ import { type ConnectionOptions, connectionOptionFields } from './connection-opt
 import { inheritedFd, notWithFd } from './inherited-listener';
 import { adoptTcpListener, boundAddress, LOCALHOST, listenSocket } from './listen-socket';
 import { limitByAddress } from './peer-limit';
+import { givenOf, maxConnectionsField } from './server-limits';
 import { StreamServer, type StreamServerEvents } from './stream-server';
 
 /** Options of {@link TcpServer}. */
@@ -44,7 +45,8 @@ export interface TcpServerOptions extends ConnectionOptions {
   deferAcceptSeconds?: number;
   /**
    * Open connections, at most. Those beyond are accepted and closed at once, which tells the client;
-   * see the event `drop`. No limit but that of fds if not given.
+   * see the event `drop`. No limit but that of fds if not given, or Infinity; a server that speaks
+   * HTTP has one if not given.
    */
   maxConnections?: number;
   /**
@@ -73,7 +75,7 @@ export const tcpServerOptionFields = {
   reusePort: z.boolean().default(false),
   ipv6Only: z.boolean().default(false),
   deferAcceptSeconds: z.int().min(0).max(INT32_MAX).default(0),
-  maxConnections: z.int().min(1).optional(),
+  maxConnections: maxConnectionsField,
   maxConnectionsPerAddress: z.int().min(1).optional(),
   noDelay: z.boolean().default(true),
   loop: z.instanceof(EventLoop).optional(),
@@ -107,7 +109,8 @@ export class TcpServer extends StreamServer {
     const { fd, checked } = options?.fd === undefined ? listening(options) : inherited(options);
     const { maxConnectionsPerAddress: perAddress, loop } = checked;
     const peerLimit = perAddress === undefined ? null : limitByAddress(perAddress);
-    super(fd, { ...checked, loop, peerLimit, maxConnections: checked.maxConnections });
+    const { maxConnections } = checked;
+    super(fd, { ...checked, loop, peerLimit, maxConnections, given: givenOf(options) });
     this.#address = boundAddress(fd);
   }
 

@@ -17,6 +17,7 @@ import { type ConnectionOptions, connectionOptionFields } from './connection-opt
 import { unwrapAt } from './endpoint';
 import { adoptListener, boundTo, inheritedFd, notWithFd } from './inherited-listener';
 import { limitByUser } from './peer-limit';
+import { givenOf, maxConnectionsField } from './server-limits';
 import { SocketFile } from './socket-file';
 import { StreamServer } from './stream-server';
 
@@ -47,7 +48,8 @@ export interface UnixServerOptions extends ConnectionOptions {
   removeFile?: boolean;
   /**
    * Open connections, at most. Those beyond are accepted and closed at once, which tells the client;
-   * see the event `drop`. No limit but that of fds if not given.
+   * see the event `drop`. No limit but that of fds if not given, or Infinity; a server that speaks
+   * HTTP has one if not given.
    */
   maxConnections?: number;
   /** Open connections of one user's processes, at most, as {@link maxConnections}. */
@@ -60,7 +62,7 @@ export interface UnixServerOptions extends ConnectionOptions {
 
 const commonFields = {
   ...connectionOptionFields,
-  maxConnections: z.int().min(1).optional(),
+  maxConnections: maxConnectionsField,
   maxConnectionsPerUser: z.int().min(1).optional(),
   acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
   loop: z.instanceof(EventLoop).optional(),
@@ -99,7 +101,8 @@ export class UnixServer extends StreamServer {
       options?.fd === undefined ? listening(options) : inherited(options);
     const { maxConnectionsPerUser: perUser, maxConnections, loop } = checked;
     const peerLimit = perUser === undefined ? null : limitByUser(perUser);
-    super(listener.fd, { ...checked, loop, file: listener.file, maxConnections, peerLimit });
+    const limits = { maxConnections, peerLimit, given: givenOf(options) };
+    super(listener.fd, { ...checked, ...limits, loop, file: listener.file });
     this.#path = listener.path;
   }
 

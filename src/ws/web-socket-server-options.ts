@@ -34,12 +34,13 @@ type ListenOptions = Pick<
 
 /**
  * Options of {@link WebSocketServer}. How to listen is said as for {@link TcpServer}, with the same
- * defaults but two: `acceptTrigger` is `'oneshot'`, and `writeTimeoutMs` is 10,000.
+ * defaults but for `acceptTrigger`, which is `'oneshot'`, and for limits: those of the README's table.
  */
 export interface WebSocketServerOptions extends ListenOptions, Partial<FrameLimits> {
   /**
    * Instead of all that says how to listen: a server that does, for TCP or on a unix socket. Its
-   * connections should be edge-triggered and have a `writeTimeoutMs`. It is closed with this one.
+   * connections should be edge-triggered; the limits that it was not given are those of a server of
+   * one's own. It is closed with this one.
    * Other WebSocketServers, with other paths, and one `serveHttp` may use it too.
    */
   server?: StreamServer;
@@ -73,10 +74,10 @@ export interface WebSocketServerOptions extends ListenOptions, Partial<FrameLimi
   /** Cut a client that takes nothing of what is queued for so long; 10,000 if not given. */
   writeTimeoutMs?: number;
   /**
-   * Cut a client that sends its request more slowly; no minimum if not given. An open WebSocket owes
-   * nothing: see `pingIntervalMs`.
+   * Cut a client that sends its request more slowly; 100 bytes a second over a minute if not given,
+   * null for no minimum. An open WebSocket owes nothing: see `pingIntervalMs`.
    */
-  minReadRate?: ReadRate;
+  minReadRate?: ReadRate | null;
 }
 
 /** The default of node:http's requestTimeout, which headersTimeout must not exceed. */
@@ -159,7 +160,6 @@ function listenOptions(options: WebSocketServerOptions): TcpServerOptions {
   const given = LISTEN_OPTIONS.filter((name) => options[name] !== undefined);
   return {
     acceptTrigger: 'oneshot',
-    writeTimeoutMs: 10_000,
     ...Object.fromEntries(given.map((name) => [name, options[name]])),
     trigger: 'edge',
   };

@@ -11,6 +11,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
+import { WEB_SOCKET_LIMITS } from '../http/default-limits';
 import { frontOf } from '../http/http-front';
 import type { Upgrade, UpgradeRoute } from '../http/upgrade-routes';
 import { pathOf } from '../http/upgrade-routes';
@@ -279,6 +280,10 @@ export class WebSocketServer
   #accept({ request, connection, early }: Candidate): void {
     if (connection.closed) return;
     const protocol = this.#chooseProtocol(request);
+    // Where HTTP shares the server, its longer one would hold.
+    if (!this.server.isGiven('writeTimeoutMs')) {
+      connection.setWriteTimeout(WEB_SOCKET_LIMITS.writeTimeoutMs);
+    }
     connection.write(acceptResponse(request, protocol));
     const socket = new WebSocketConnection(connection, {
       settings: this.#settings,
