@@ -9,6 +9,7 @@
 import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TcpConnection } from '../net/tcp-connection';
+import { delayParseErrors } from './parse-errors';
 import { RequestGate } from './request-gate';
 import { watchRequests } from './server-events';
 import { ServerStream } from './server-stream';
@@ -30,6 +31,7 @@ export class HttpConnections {
       onTakeOver: ({ socket }) =>
         socket instanceof HttpConnection ? (socket.gate?.open() ?? null) : null,
     });
+    delayParseErrors(http, (socket) => (socket instanceof HttpConnection ? socket.gate : null));
   }
 
   /** What node:http is to be given for an accepted connection. */
@@ -86,6 +88,7 @@ export class HttpConnection extends ServerStream {
       hold: () => this.connection?.pause(),
       resume: () => super._read(),
       end: () => {},
+      onAhead: () => this.sendLittle(),
     });
   }
 

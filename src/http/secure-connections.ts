@@ -11,6 +11,7 @@ import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TcpConnection } from '../net/tcp-connection';
+import { delayParseErrors } from './parse-errors';
 import type { RequestGate } from './request-gate';
 import { gateOf, readByData } from './secure-gate';
 import { type Emit, interceptEvents, watchRequests } from './server-events';
@@ -46,6 +47,7 @@ export class SecureConnections {
       },
       onTakeOver: ({ socket }) => this.#below.get(socket)?.onTakeOver() ?? null,
     });
+    delayParseErrors(https, (socket) => this.#below.get(socket)?.gate);
   }
 
   /** What node:https is to be given for an accepted connection. */
@@ -125,7 +127,7 @@ export class SecureConnection extends ServerStream {
   onSecure(socket: TLSSocket): void {
     this.#state = 'http';
     this.#socket = socket;
-    if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket);
+    if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket, () => this.sendLittle());
     // Node asks the handle below a TLS socket, and ours, a stream, has no such thing.
     for (const name of ADDRESSES) {
       Object.defineProperty(socket, name, { get: () => this[name], configurable: true });

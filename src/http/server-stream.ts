@@ -1,12 +1,18 @@
 /** The connection of an HTTP server, with or without TLS, and its answers. */
 import type { ServerResponse } from 'node:http';
 import { FdDuplex } from '../net/fd-duplex';
+import { IPPROTO_TCP, TCP_NOTSENT_LOWAT } from '../sys/constants';
+import { setsockopt } from '../sys/socket';
+
+/** What the kernel takes for a client that asks ahead, beyond what the client's window has room for. */
+const UNSENT_BYTES = Int32Array.of(16 * 1024);
 
 /** One connection. It knows what is being answered. */
 export abstract class ServerStream extends FdDuplex {
   /** The response to the latest request, which is finished last; null before the first. */
   #response: ServerResponse | null = null;
   #isLeaving = false;
+  #sendsLittle = false;
 
   /** A request came: `response` is the answer to be. */
   onRequest(response: ServerResponse): void {
@@ -17,6 +23,18 @@ export abstract class ServerStream extends FdDuplex {
   /** Closes later than it is destroyed, as a `net.Socket` does: after what had come whole was told. */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     super._destroy(error, (failed) => setImmediate(callback, failed));
+  }
+
+  /**
+   * From now on, leave the kernel little that it cannot send yet: a client that asks ahead and reads
+   * nothing would have hundreds of answers made that wait there, in up to 4 MiB.
+   */
+  protected sendLittle(): void {
+    const { connection } = this;
+    if (this.#sendsLittle || connection === null || connection.closed) return;
+    this.#sendsLittle = true;
+    // Refused by a unix socket, which holds 200 KB.
+    setsockopt(connection.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
   }
 
   /** Close, unless an answer is still being sent. */
