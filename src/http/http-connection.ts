@@ -10,6 +10,7 @@ import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TcpConnection } from '../net/tcp-connection';
 import { IdleConnections, isCollected } from './idle-connections';
+import { delayParseErrors } from './parse-errors';
 import { RequestGate } from './request-gate';
 import { watchRequests } from './server-events';
 import { ServerStream } from './server-stream';
@@ -32,6 +33,7 @@ export class HttpConnections {
       onTakeOver: ({ socket }) =>
         socket instanceof HttpConnection ? (socket.gate?.open() ?? null) : null,
     });
+    delayParseErrors(http, (socket) => (socket instanceof HttpConnection ? socket.gate : null));
   }
 
   /** What node:http is to be given for an accepted connection. */
@@ -58,6 +60,7 @@ export class HttpConnection extends ServerStream {
       hold: () => this.connection?.pause(),
       resume: () => super._read(),
       end: () => {},
+      onAhead: () => this.sendLittle(),
     });
   }
 

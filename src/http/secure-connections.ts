@@ -14,6 +14,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TcpConnection } from '../net/tcp-connection';
 import { IdleConnections, isCollected } from './idle-connections';
+import { delayParseErrors } from './parse-errors';
 import type { RequestGate } from './request-gate';
 import { gateOf, readByData } from './secure-gate';
 import { type Emit, interceptEvents, watchRequests } from './server-events';
@@ -51,6 +52,7 @@ export class SecureConnections {
       },
       onTakeOver: ({ socket }) => this.#below.get(socket)?.onTakeOver() ?? null,
     });
+    delayParseErrors(https, (socket) => this.#below.get(socket)?.gate);
   }
 
   /** What node:https is to be given for an accepted connection. */
@@ -140,7 +142,7 @@ export class SecureConnection extends ServerStream {
   onSecure(socket: TLSSocket): void {
     this.#state = 'http';
     this.#socket = socket;
-    if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket);
+    if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket, () => this.sendLittle());
     const { destroy } = socket;
     socket.destroy = (error) => (isCollected(socket) ? socket : destroy.call(socket, error));
     // Node asks the handle below a TLS socket, and ours, a stream, has no such thing.

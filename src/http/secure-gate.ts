@@ -6,8 +6,8 @@
 import type { TLSSocket } from 'node:tls';
 import { RequestGate } from './request-gate';
 
-/** Put a gate before what `socket` reads. */
-export function gateOf(socket: TLSSocket): RequestGate {
+/** Put a gate before what `socket` reads; see {@link GateStream} for `onAhead`. */
+export function gateOf(socket: TLSSocket, onAhead: () => void): RequestGate {
   const { push, _read, resume } = socket;
   const gate = new RequestGate({
     pass: (chunk) => push.call(socket, chunk),
@@ -19,6 +19,7 @@ export function gateOf(socket: TLSSocket): RequestGate {
       push.call(socket, null);
       socket.read(0);
     },
+    onAhead,
   });
   socket.push = (chunk: Buffer | null) => {
     if (chunk !== null) return gate.take(chunk);

@@ -2,7 +2,12 @@
 import type { ServerResponse } from 'node:http';
 import { FdDuplex } from '../net/fd-duplex';
 import type { TcpConnection } from '../net/tcp-connection';
+import { IPPROTO_TCP, TCP_NOTSENT_LOWAT } from '../sys/constants';
+import { setsockopt } from '../sys/socket';
 import type { IdleConnections, Leaver } from './idle-connections';
+
+/** What the kernel takes for a client that asks ahead, beyond what the client's window has room for. */
+const UNSENT_BYTES = Int32Array.of(16 * 1024);
 
 /** One connection. It knows what is being answered. */
 export abstract class ServerStream extends FdDuplex implements Leaver {
@@ -10,6 +15,7 @@ export abstract class ServerStream extends FdDuplex implements Leaver {
   /** The response to the latest request, which is finished last; null before the first. */
   #response: ServerResponse | null = null;
   #isLeaving = false;
+  #sendsLittle = false;
 
   constructor(connection: TcpConnection, idle: IdleConnections) {
     super(connection);
@@ -35,6 +41,18 @@ export abstract class ServerStream extends FdDuplex implements Leaver {
   /** See {@link Leaver}. */
   leave(): void {
     if (!this.#isAnswering && !this.hasUnasked) this.finish();
+  }
+
+  /**
+   * From now on, leave the kernel little that it cannot send yet: a client that asks ahead and reads
+   * nothing would have hundreds of answers made that wait there, in up to 4 MiB.
+   */
+  protected sendLittle(): void {
+    const { connection } = this;
+    if (this.#sendsLittle || connection === null || connection.closed) return;
+    this.#sendsLittle = true;
+    // Refused by a unix socket, which holds 200 KB.
+    setsockopt(connection.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
   }
 
   /** Close after what is written. */

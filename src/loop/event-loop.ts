@@ -22,6 +22,7 @@ import {
   type EventLoopStats,
   eventLoopOptions,
 } from './event-loop-options';
+import { hasImmediates, leadSoon } from './immediates';
 import { LibuvWaiter } from './libuv-waiter';
 import { ReadyList } from './ready-list';
 import {
@@ -258,7 +259,7 @@ export class EventLoop implements RegistrationOwner {
   }
 
   #next(): void {
-    if (this.#isHeld) setImmediate(this.#lead);
+    if (this.#isHeld) this.isInline ? leadSoon(this.#lead) : setImmediate(this.#lead);
     else setTimeout(this.#lead, UNHELD_POLL_MS).unref();
   }
 
@@ -278,8 +279,9 @@ export class EventLoop implements RegistrationOwner {
     this.#now = Math.floor(now);
     this.#counters.turns += 1;
     let batches = 0;
-    if (this.#ready.hasLater) this.#ready.serveLater();
+    // Before the ends are delivered: what their handlers do in a tick must not wait for an event.
     let timeoutMs = this.#inlineWaitMs();
+    if (this.#ready.hasLater) this.#ready.serveLater();
     while (this.#phase === 'leading' && this.#runBatch(timeoutMs)) {
       batches += 1;
       timeoutMs = 0;
@@ -361,7 +363,7 @@ export class EventLoop implements RegistrationOwner {
   }
 
   #inlineWaitMs(): number {
-    if (this.#settings.waiter !== 'inline' || this.#ready.hasAny || !this.#isHeld) return 0;
+    if (!this.isInline || this.#ready.hasAny || !this.#isHeld || hasImmediates()) return 0;
     return Math.ceil(Math.min(this.#settings.maxInlineWaitMs, this.timers.msToNext()));
   }
 

@@ -201,6 +201,7 @@ export const TCP_DEFER_ACCEPT = 9;
 export const TCP_INFO = 11;
 export const TCP_QUICKACK = 12;
 export const TCP_USER_TIMEOUT = 18;
+export const TCP_NOTSENT_LOWAT = 25;
 
 // setsockopt(2): ipv6(7)
 export const IPPROTO_IPV6 = 41;

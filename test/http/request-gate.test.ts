@@ -1,8 +1,16 @@
 /** How far a connection may ask ahead: at the limit, one past it, and however the bytes come. */
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { MAX_BEGUN } from '../../src/http/gate-rounds';
 import { MAX_WAITING, RequestGate } from '../../src/http/request-gate';
+import { serveHttp } from '../../src/http/serve-http';
+import { TcpServer } from '../../src/net/tcp-server';
+import { client } from '../support/client';
+import { destroyLater } from '../support/connections';
+import { expectNoFdLeaks } from '../support/fd-leaks';
 import { until } from '../support/until';
+
+expectNoFdLeaks();
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 const post = (body: string): string =>
@@ -15,6 +23,7 @@ class Bench {
   readonly answers: EventEmitter[] = [];
   resumed = 0;
   ended = 0;
+  ahead = 0;
   isClogged = false;
   #text = '';
   #bodyLeft = 0;
@@ -34,6 +43,9 @@ class Bench {
       },
       end: () => {
         this.ended += 1;
+      },
+      onAhead: () => {
+        this.ahead += 1;
       },
     });
   }
@@ -60,7 +72,10 @@ class Bench {
       this.#text = this.#text.slice(end + 4);
       this.#bodyLeft = Number(length);
       this.#latest = { complete: length === '0', headers: { 'content-length': length } };
-      const response = new EventEmitter();
+      const response = Object.assign(new EventEmitter(), { writableEnded: false });
+      response.on('finish', () => {
+        response.writableEnded = true;
+      });
       this.answers.push(response);
       this.gate.onRequest(
         this.#latest as unknown as IncomingMessage,
@@ -110,10 +125,13 @@ test('reads on, and tells of the end, when nothing is left to be given on', asyn
   bench.gate.take(Buffer.from(GET.repeat(MAX_WAITING + 1)));
   bench.gate.onWanted();
   bench.gate.onEnd();
+  await until(() => bench.answers.length === MAX_WAITING);
   await rounds();
   expect([bench.resumed, bench.ended]).toEqual([0, 0]);
-  while (bench.answers.length > 0) bench.answer();
-  await until(() => bench.ended === 1);
+  await until(() => {
+    while (bench.answers.length > 0) bench.answer();
+    return bench.ended === 1;
+  });
   bench.gate.close();
 });
 
@@ -125,6 +143,7 @@ test('heads that node:http refuses by itself are not given on behind an answer t
     hold: () => {},
     resume: () => {},
     end: () => {},
+    onAhead: () => {},
   });
   const response = new EventEmitter();
   gate.onRequest(
@@ -132,6 +151,7 @@ test('heads that node:http refuses by itself are not given on behind an answer t
     response as unknown as ServerResponse,
   );
   gate.take(Buffer.from('GET / HTTP/1.1\r\n\r\n'.repeat(10)));
+  await until(() => bench.portions.length > 0);
   await rounds();
   expect(bench.portions).toHaveLength(1);
   response.emit('close');
@@ -139,10 +159,50 @@ test('heads that node:http refuses by itself are not given on behind an answer t
   gate.close();
 });
 
-test('what stands behind an upgrade is handed out, and all that follows passes', () => {
+test('what stands behind an upgrade is handed out, and all that follows passes', async () => {
   const bench = new Bench();
-  bench.gate.take(Buffer.from(GET + GET));
+  bench.gate.take(Buffer.from(GET));
+  bench.gate.take(Buffer.from(GET));
+  expect(bench.portions).toEqual([GET]);
   expect(String(bench.gate.open())).toBe(GET);
   bench.gate.take(Buffer.from(GET + GET));
   expect(bench.portions.at(-1)).toBe(GET + GET);
+  await rounds();
+  expect(bench.portions).toHaveLength(2);
 });
+
+test('one who asks once is served at once, before a thousand who ask ahead', async () => {
+  const pipelines = Array.from({ length: 1_000 }, () => new Bench());
+  for (const { gate } of pipelines) gate.take(Buffer.from(GET.repeat(200)));
+  const heard = (): number => pipelines.reduce((sum, { answers }) => sum + answers.length, 0);
+  expect(heard()).toBe(0);
+  const honest = new Bench();
+  honest.gate.take(Buffer.from(GET));
+  expect([honest.answers.length, honest.ahead]).toEqual([1, 0]);
+  await new Promise(setImmediate);
+  expect(heard()).toBeGreaterThan(0);
+  expect(heard()).toBeLessThanOrEqual(MAX_BEGUN);
+  // The next request of one whose answer is on its way, as under TLS.
+  honest.answers[0]?.emit('finish');
+  honest.gate.take(Buffer.from(GET));
+  expect(honest.answers).toHaveLength(2);
+  expect(pipelines.every(({ ahead }) => ahead > 0)).toBe(true);
+  for (const { gate } of [honest, ...pipelines]) gate.close();
+});
+
+test.each(['\n', '\r\n'])(
+  'heads with bare line feeds are no way past the limit (%j)',
+  async (mixed) => {
+    const tcp = destroyLater(new TcpServer({ port: 0 }));
+    let count = 0;
+    serveHttp(tcp, { insecureHTTPParser: true }, () => {
+      count += 1;
+    });
+    const socket = await client(tcp.port);
+    socket.write(`GET / HTTP/1.1${mixed}Host: x\n\n`.repeat(MAX_WAITING + 100));
+    await until(() => count >= MAX_WAITING);
+    await rounds();
+    expect(count).toBe(MAX_WAITING);
+    socket.destroy();
+  },
+);
