@@ -1,95 +1,37 @@
 /**
  * Waits by way of the epoll set of Node's own loop, with no thread and no callback from C.
  *
- * The loop's epoll fd is a member of libuv's set (see uv-backend.ts), and the number in its events is
- * that of the doorbell: a pipe that Node reads and nobody writes. When something is ready, Node's loop
- * comes round, finds the doorbell empty, and runs its immediates; ours, which is unref'd and therefore
- * does not keep Node's loop from sleeping, looks at the epoll fds of the loops that wait.
+ * The loop's epoll fd is a member of libuv's set (see doorbell.ts). When something is ready, Node's loop
+ * comes round and runs its immediates; ours, which is unref'd and therefore does not keep Node's loop
+ * from sleeping, looks at the epoll fds of the loops that wait. Where Node's loop cannot be rung, or
+ * has not been tried yet, a timer looks instead.
  *
  * So there is nothing that may not end at any time: libuv has no handle of ours, and C never calls
  * JavaScript. A worker may be terminated at any moment, and the process exit.
  */
-import { Socket } from 'node:net';
-import { createEventBuffer, EVENT_DATA_LOW_WORD, EVENT_MASK_WORD } from '../sys/abi';
-import {
-  EPOLL_CTL_ADD,
-  EPOLL_CTL_DEL,
-  EPOLL_CTL_MOD,
-  EPOLLIN,
-  EPOLLONESHOT,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  POLLIN,
-} from '../sys/constants';
-import { epollCtl } from '../sys/epoll';
-import { unwrap } from '../sys/errno';
-import { pipe2 } from '../sys/fds';
-import { closeOwned, own } from '../sys/ownership';
+import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLIN, EPOLLONESHOT, POLLIN } from '../sys/constants';
 import { PollList, poll } from '../sys/poll';
-import { uvBackendFd } from '../sys/uv-backend';
+import { outsideCallers } from './context';
+import { Doorbell } from './doorbell';
 import type { Waiter } from './waiter';
 
-const event = createEventBuffer(1);
+/** Between two looks where Node's loop cannot be rung. */
+const POLL_MS = 10;
+/** Before the first look: at the doorbell itself, which libuv knows when it has polled once. */
+const FIRST_POLL_MS = 1;
+
 const peek = new PollList(1);
 
-/** The pipe of this thread; see the head of this file. Open while there are waiters. */
-class Doorbell {
-  readonly #backendFd: number;
-  readonly #writeFd: number;
-  readonly #socket: Socket;
-  readonly #readFd: number;
-  #waiters = 0;
-  #held = 0;
-
-  /** Throws EMFILE or ENFILE when there are no fds left. */
-  constructor() {
-    this.#backendFd = unwrap(uvBackendFd(), 'uv_backend_fd');
-    const ends = new Int32Array(2);
-    unwrap(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 'pipe2');
-    const [readFd, writeFd] = ends as unknown as [number, number];
-    this.#readFd = readFd;
-    this.#writeFd = own(writeFd);
-    this.#socket = new Socket({ fd: readFd, readable: true, writable: false });
-    this.#socket.resume().unref();
-  }
-
-  /** `operation` of epoll_ctl(2) on libuv's set. */
-  control(operation: number, epollFd: number, events: number): void {
-    event[EVENT_MASK_WORD] = events;
-    event[EVENT_DATA_LOW_WORD] = this.#readFd;
-    unwrap(epollCtl(this.#backendFd, operation, epollFd, event), 'epoll_ctl', { fd: epollFd });
-  }
-
-  /** Out of libuv's set; of no matter if it is in it no more. */
-  forget(epollFd: number): void {
-    epollCtl(this.#backendFd, EPOLL_CTL_DEL, epollFd, null);
-  }
-
-  join(): void {
-    this.#waiters += 1;
-  }
-
-  leave(): void {
-    this.#waiters -= 1;
-    if (this.#waiters > 0) return;
-    doorbell = null;
-    // The reading end first: it must not see a hang-up.
-    this.#socket.destroy();
-    closeOwned(this.#writeFd);
-  }
-
-  hold(change: 1 | -1): void {
-    this.#held += change;
-    if (this.#held > 0) this.#socket.ref();
-    else this.#socket.unref();
-  }
-}
-
+/** Of this thread, while there are waiters. */
 let doorbell: Doorbell | null = null;
+let waiters = 0;
 /** Those that were armed, and perhaps are not any more; swapped with `looking` when looked at. */
 let armed: BackendWaiter[] = [];
 let looking: BackendWaiter[] = [];
 let isScheduled = false;
+/** What looks next where no immediate does. */
+let timer: NodeJS.Timeout | null = null;
+let pollMs = FIRST_POLL_MS;
 
 /** See {@link Waiter}. */
 export class BackendWaiter implements Waiter {
@@ -106,11 +48,11 @@ export class BackendWaiter implements Waiter {
     this.#onWake = onWake;
     doorbell ??= new Doorbell();
     this.#doorbell = doorbell;
-    this.#doorbell.join();
+    waiters += 1;
     try {
       this.#doorbell.control(EPOLL_CTL_ADD, epollFd, EPOLLONESHOT);
     } catch (error) {
-      this.#doorbell.leave();
+      leave();
       throw error;
     }
   }
@@ -118,10 +60,12 @@ export class BackendWaiter implements Waiter {
   arm(): void {
     if (this.#state === 'closed') return;
     this.#state = 'armed';
-    this.#doorbell.control(EPOLL_CTL_MOD, this.#epollFd, EPOLLIN | EPOLLONESHOT);
+    if (this.#doorbell.isGood) {
+      this.#doorbell.control(EPOLL_CTL_MOD, this.#epollFd, EPOLLIN | EPOLLONESHOT);
+    }
     if (!this.#isListed) armed.push(this);
     this.#isListed = true;
-    lookLater();
+    lookLater(this.#doorbell);
   }
 
   setHeld(held: boolean): void {
@@ -142,7 +86,7 @@ export class BackendWaiter implements Waiter {
     this.setHeld(false);
     this.#state = 'closed';
     this.#doorbell.forget(this.#epollFd);
-    this.#doorbell.leave();
+    leave();
   }
 
   /** Node's loop has come round, for whatever reason. */
@@ -160,17 +104,37 @@ export class BackendWaiter implements Waiter {
   }
 }
 
-function lookLater(): void {
+function leave(): void {
+  waiters -= 1;
+  if (waiters > 0) return;
+  doorbell?.close();
+  doorbell = null;
+}
+
+function lookLater({ isGood }: Doorbell): void {
   if (isScheduled) return;
   isScheduled = true;
-  setImmediate(lookAll).unref();
+  if (isGood) setImmediate(lookAll).unref();
+  else outsideCallers(pollLater);
 }
 
 function lookAll(): void {
   isScheduled = false;
+  if (timer !== null) clearTimeout(timer);
+  timer = null;
   const list = armed;
   armed = looking;
   looking = list;
   for (const waiter of list) waiter.look();
   list.length = 0;
+}
+
+function pollLater(): void {
+  timer = setTimeout(onTimer, pollMs).unref();
+}
+
+function onTimer(): void {
+  pollMs = Math.min(2 * pollMs, POLL_MS);
+  pollMs = doorbell?.tryOut(lookAll) ?? pollMs;
+  lookAll();
 }

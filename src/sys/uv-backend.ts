@@ -6,8 +6,15 @@
  * that fd; so the data must be such a number, of an fd that may be looked at in vain. No handle of
  * libuv and no function of ours is involved: nothing has to be closed, and nothing calls JavaScript,
  * when a thread ends.
+ *
+ * libuv promises nothing about that data. All of 1.x up to the one named below do it so; of others
+ * `wordOf` finds out, without a risk, from what the kernel says of libuv's own entries.
  */
+import { readFileSync } from 'node:fs';
 import { declareOptional, environment, result } from './libc';
+
+/** The minor of the youngest libuv 1.x that is known to hold the fd in its events (Node 26). */
+const YOUNGEST_KNOWN = 52;
 
 const native = {
   // napi_status napi_get_uv_event_loop(node_api_basic_env env, struct uv_loop_s **loop);
@@ -27,4 +34,29 @@ export function uvBackendFd(): number {
   const status = native.napi_get_uv_event_loop(environment, bytes);
   if (status !== 0) return result(-1);
   return result(native.uv_backend_fd(loop[0] as bigint));
+}
+
+/**
+ * The low half of the data of libuv's own entry for `fd` in its set, by proc_pid_fdinfo(5).
+ *
+ * Returns null while there is no such entry: libuv makes it when it next polls. Where the kernel does not
+ * say (no /proc, a sandbox), the answer is `fd` for a libuv that is known, and else NaN. Throws EMFILE
+ * or ENFILE where there are no fds left.
+ */
+export function wordOf(backendFd: number, fd: number): number | null {
+  let text = '';
+  try {
+    text = readFileSync(`/proc/self/fdinfo/${backendFd}`, 'latin1');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EMFILE' || code === 'ENFILE') throw error;
+  }
+  if (!/^tfd:/m.test(text)) return isKnown(process.versions.uv) ? fd : Number.NaN;
+  const entry = new RegExp(`^tfd: *${fd} .* data: *([0-9a-f]+)`, 'm').exec(text);
+  return entry === null ? null : Number.parseInt((entry[1] as string).slice(-8), 16);
+}
+
+function isKnown(version = ''): boolean {
+  const [major, minor] = version.split('.').map(Number);
+  return major === 1 && minor !== undefined && minor <= YOUNGEST_KNOWN;
 }
