@@ -13,7 +13,19 @@ import { fileURLToPath } from 'node:url';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '../dist');
 
-/** What stands for all names at the top: Node finds the names for `import` by it. */
+/** Not as a getter of a literal name: Node takes such a one for unsafe, and hides it from `import`. */
+const LAZY = `function lazy(name, load) {
+  Object.defineProperty(exports, name, {
+    configurable: true,
+    enumerable: true,
+    get: function () {
+      const value = load();
+      Object.defineProperty(exports, name, { enumerable: true, value });
+      return value;
+    },
+  });
+}`;
+/** What TypeScript puts at the top for all names. */
 const NAMES = /^(exports\.\w+ = )+void 0;$/gm;
 const REQUIRE = /^var (\w+) = require\("(.+)"\);$/gm;
 const NAME =
@@ -28,27 +40,29 @@ for (const file of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
 
 function lazy(text, file) {
   const files = new Map([...text.matchAll(REQUIRE)].map(([, variable, name]) => [variable, name]));
+  const names = [...text.matchAll(NAME), ...text.matchAll(NAMESPACE)].map(([, name]) => name);
   const platform = relative(dirname(file), 'sys/platform');
   const lines = [
     '"use strict";',
     'Object.defineProperty(exports, "__esModule", { value: true });',
-    ...[...text.matchAll(NAMES)].map(([line]) => line),
     `require("${platform.startsWith('.') ? platform : `./${platform}`}");`,
-    'function keep(name, value) {',
-    '  Object.defineProperty(exports, name, { enumerable: true, value });',
-    '  return value;',
-    '}',
+    LAZY,
     ...[...text.matchAll(NAME)].map(([, name, variable, property]) =>
       getter(name, `require("${files.get(variable)}").${property}`),
     ),
     ...[...text.matchAll(NAMESPACE)].map(([, name, from]) => getter(name, `require("${from}")`)),
   ];
   refuseOthers(text, file);
-  return `${lines.join('\n')}\n`;
+  return `${[...lines, hint(names)].join('\n')}\n`;
 }
 
 function getter(name, value) {
-  return `Object.defineProperty(exports, "${name}", { configurable: true, enumerable: true, get: function () { return keep("${name}", ${value}); } });`;
+  return `lazy("${name}", function () { return ${value}; });`;
+}
+
+/** Never runs: Node, and bundlers, find the names for `import` by it. */
+function hint(names) {
+  return `0 && (module.exports = { ${names.join(', ')} });`;
 }
 
 /** Whatever else stands in a face would be lost. */

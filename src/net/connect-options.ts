@@ -10,8 +10,7 @@ import { MAX_DELAY_MS } from '../loop/timer-wheel';
 import { ipVersion } from '../sys/address';
 import { outOfRange } from '../sys/check';
 import { type ConnectionOptions, connectionOptionFields } from './connection-options';
-import { type Endpoint, familyOf } from './endpoint';
-import { LOCALHOST } from './listen-socket';
+import { type Endpoint, familyOf, LOCALHOST } from './endpoint';
 
 /** What both kinds of {@link ConnectOptions} have. */
 interface CommonOptions extends ConnectionOptions {

@@ -6,6 +6,9 @@ import { AF_INET, AF_INET6, AF_UNIX } from '../sys/constants';
 import { errnoText, SystemError } from '../sys/errno';
 import { decodeUnixAddress, encodeUnixAddress, type UnixAddress } from '../sys/unix-address';
 
+/** What people write for the loopback address; other names are for `node:dns`. */
+export const LOCALHOST = 'localhost';
+
 /** An IP address and a port, or the path (or `\0abstract` name) of a unix socket. */
 export type Endpoint = Omit<SocketAddress, 'family'> | Pick<UnixAddress, 'path'>;
 

@@ -7,7 +7,7 @@ import * as constants from '../sys/constants';
 import { unwrap } from '../sys/errno';
 import { orClose, own } from '../sys/ownership';
 import { bind, listen, socket } from '../sys/socket';
-import { unwrapAt } from './endpoint';
+import { LOCALHOST, unwrapAt } from './endpoint';
 import { adoptListener, boundTo } from './inherited-listener';
 import { setSocketOption } from './socket-options';
 
@@ -28,9 +28,6 @@ export interface ListenSettings extends AcceptSettings {
   reusePort: boolean;
   ipv6Only: boolean;
 }
-
-/** What people write for the loopback address; other names are for `node:dns`. */
-export const LOCALHOST = 'localhost';
 
 /**
  * A non-blocking listening socket. Throws a {@link SystemError} with the address: EADDRINUSE,
