@@ -7,11 +7,11 @@ import { ROOT } from './support/child';
 
 const SRC = join(ROOT, 'src');
 /** A layer may import itself and those before it. */
-const LAYERS = ['sys', 'epoll', 'loop', 'watch', 'net', 'http', 'ws', 'compat'];
+const LAYERS = ['base', 'sys', 'bytes', 'epoll', 'loop', 'watch', 'net', 'http', 'ws', 'compat'];
 /** Who may import which package. */
 const PACKAGES: Record<string, string[]> = {
   koffi: ['sys'],
-  zod: ['loop', 'watch', 'net', 'http', 'ws'],
+  zod: ['base', 'loop', 'watch', 'net', 'http', 'ws'],
   eventemitter3: ['watch', 'net', 'ws'],
   fresh: ['http'],
   'mime-types': ['http'],

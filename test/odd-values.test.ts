@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import * as epollFfi from '../src';
-import { fileSettings } from '../src/http/send-file-options';
+import { fileSettings } from '../src/http/files/send-file-options';
 import { runTs } from './support/child';
 import { expectNoFdLeaks } from './support/fd-leaks';
 import { closeLater, counter } from './support/fds';

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
-import { Pty } from '../src/watch/pty';
+import { Pty } from '../src/watch/stream/pty';
 import { Child, ROOT } from './support/child';
 import { expectNoFdLeaks } from './support/fd-leaks';
 import { next, until } from './support/until';

@@ -3,8 +3,9 @@
  * for its interrupt. Lower latency for a busy processor. Linux 6.9 and later, and only for sockets
  * of cards that have NAPI; see ioctl_eventpoll(2).
  */
+
+import { checkInteger, INT32_MAX, invalidType } from '../base/check';
 import { EPOLL_PARAMS_BUDGET_BYTE, EPOLL_PARAMS_BYTES, EPOLL_PARAMS_PREFER_BYTE } from '../sys/abi';
-import { checkInteger, INT32_MAX, invalidType } from '../sys/check';
 import { EPIOCGPARAMS, EPIOCSPARAMS } from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
 import { ioctl } from '../sys/ioctl';

@@ -8,13 +8,6 @@
 
 import { fstatSync } from 'node:fs';
 import {
-  createEventBuffer,
-  EVENT_DATA_HIGH_WORD,
-  EVENT_DATA_LOW_WORD,
-  EVENT_MASK_WORD,
-  MAX_EVENTS,
-} from '../sys/abi';
-import {
   checkFd,
   checkInteger,
   checkMask,
@@ -22,7 +15,14 @@ import {
   checkUint,
   invalidType,
   outOfRange,
-} from '../sys/check';
+} from '../base/check';
+import {
+  createEventBuffer,
+  EVENT_DATA_HIGH_WORD,
+  EVENT_DATA_LOW_WORD,
+  EVENT_MASK_WORD,
+  MAX_EVENTS,
+} from '../sys/abi';
 import * as constants from '../sys/constants';
 import { epollCreate1, epollCtl, epollWait } from '../sys/epoll';
 import { errno, SystemError, unwrap } from '../sys/errno';

@@ -5,6 +5,8 @@
  * one small object an event, which may be kept. The list is overwritten by the next wait that uses
  * it.
  */
+
+import { checkInteger } from '../base/check';
 import {
   createEventBuffer,
   EVENT_DATA_HIGH_WORD,
@@ -13,7 +15,6 @@ import {
   EVENT_WORDS,
   MAX_EVENTS,
 } from '../sys/abi';
-import { checkInteger } from '../sys/check';
 
 const HALF_BITS = 32n;
 

@@ -4,7 +4,7 @@
  * A mask is unsigned. EPOLLET is bit 31, so a plain `|` gives a negative number: store `mask >>> 0`
  * and test with `(mask & flag) !== 0`.
  */
-import { checkMask, checkOptions, invalidType } from '../sys/check';
+import { checkMask, checkOptions, invalidType } from '../base/check';
 import * as constants from '../sys/constants';
 
 /** What to wait for, in words. */

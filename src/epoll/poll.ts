@@ -2,7 +2,7 @@
  * poll(2) and select(2) in one call each, for small scripts and for comparison with epoll. Both
  * block this thread, and all its JavaScript, until something is ready or the time is up.
  */
-import { checkFd, checkObject, checkOptions, invalidType } from '../sys/check';
+import { checkFd, checkObject, checkOptions, invalidType } from '../base/check';
 import { errno, SystemError } from '../sys/errno';
 import { PollList, ppoll } from '../sys/poll';
 import { FdSet, select, type Timeval } from '../sys/select';

@@ -6,7 +6,7 @@
  * Everything else is refused, so that no slip (NaN, a negative difference) becomes a wait for ever
  * or a busy loop. A fraction is rounded up to the clock's next unit: no wait is too short.
  */
-import { INT32_MAX, invalidType, outOfRange } from '../sys/check';
+import { INT32_MAX, invalidType, outOfRange } from '../base/check';
 import type { Timespec } from '../sys/timespec';
 
 const MS_PER_SECOND = 1_000;

@@ -6,7 +6,7 @@
  * before one `drain` are one.
  */
 
-import { checkFd } from '../sys/check';
+import { checkFd } from '../base/check';
 import * as constants from '../sys/constants';
 import { errno, unwrap } from '../sys/errno';
 import { eventfd, read, write } from '../sys/io';

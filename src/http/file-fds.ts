@@ -6,8 +6,8 @@
  * for. One is given up for an open(2) that follows at once, in the same turn, so that no connection
  * of this thread gets its number; another thread may. It is had again when a file is closed.
  */
-import { SpareFd } from '../net/spare-fd';
-import type { StreamServer } from '../net/stream-server';
+import { SpareFd } from '../net/server/spare-fd';
+import type { StreamServer } from '../net/server/stream-server';
 
 /** One file needs two of them while it is opened, and then one. */
 const COUNT = 4;

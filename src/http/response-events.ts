@@ -5,7 +5,7 @@
 import { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { FdDuplex } from '../net/fd-duplex';
+import { FdDuplex } from '../net/duplex/fd-duplex';
 
 /** One listener for each connection, however many responses wait on it. */
 const watchers = new WeakMap<Duplex, Set<() => void>>();

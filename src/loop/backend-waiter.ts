@@ -9,9 +9,10 @@
  * So there is nothing that may not end at any time: libuv has no handle of ours, and C never calls
  * JavaScript. A worker may be terminated at any moment, and the process exit.
  */
+
+import { outsideCallers } from '../base/context';
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLIN, EPOLLONESHOT, POLLIN } from '../sys/constants';
 import { PollList, poll } from '../sys/poll';
-import { outsideCallers } from './context';
 import { Doorbell } from './doorbell';
 import type { Waiter } from './waiter';
 

@@ -12,6 +12,7 @@
  * loop has to be polled.
  */
 import { Socket } from 'node:net';
+import { outsideCallers } from '../base/context';
 import { createEventBuffer, EVENT_DATA_LOW_WORD, EVENT_MASK_WORD } from '../sys/abi';
 import {
   EFD_CLOEXEC,
@@ -29,7 +30,6 @@ import { pipe2 } from '../sys/fds';
 import { eventfd } from '../sys/io';
 import { closeOwned, own } from '../sys/ownership';
 import { uvBackendFd, wordOf } from '../sys/uv-backend';
-import { outsideCallers } from './context';
 
 /** A thread may be late for its own loop; each try waits twice as long for it as the one before. */
 const TRIES = 5;

@@ -1,6 +1,7 @@
 /** What can be set for a loop, and what can be read of it. */
+
+import { LazyOptions } from '../base/lazy-options';
 import { MAX_EVENTS } from '../sys/abi';
-import { LazyOptions } from './lazy-options';
 
 /** Options of {@link EventLoop}. */
 export interface EventLoopOptions {

@@ -10,12 +10,12 @@
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
+import { checkFd, checkMask } from '../base/check';
+import { outsideCallers } from '../base/context';
 import { EventList } from '../epoll/event-list';
 import { Waker } from '../epoll/waker';
-import { checkFd, checkMask } from '../sys/check';
 import { EPOLLIN } from '../sys/constants';
 import { BackendWaiter } from './backend-waiter';
-import { outsideCallers } from './context';
 import {
   type EventLoopOptions,
   type EventLoopSettings,

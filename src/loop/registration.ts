@@ -4,8 +4,9 @@
  * The kernel gives back 64 bits with each event; ours are a slot and the slot's generation (see
  * slot-table.ts).
  */
+
+import { checkObject, invalidType } from '../base/check';
 import type { EventData } from '../epoll/epoll';
-import { checkObject, invalidType } from '../sys/check';
 import { SystemError } from '../sys/errno';
 import { closeOwned } from '../sys/ownership';
 

@@ -14,8 +14,8 @@
  * Users that push a deadline back at each message should not reschedule each time: note the time of
  * the last activity, let the timer fire, and schedule it again for what is left.
  */
-import { invalidType, outOfRange } from '../sys/check';
-import { outsideCallers } from './context';
+import { invalidType, outOfRange } from '../base/check';
+import { outsideCallers } from '../base/context';
 import { type Timed, TimerLists, UNSCHEDULED } from './timer-lists';
 
 /** Milliseconds of one tick: the accuracy of a deadline. */

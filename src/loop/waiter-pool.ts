@@ -17,11 +17,11 @@
  */
 import { extname, join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { outsideCallers } from '../base/context';
 import { Epoll } from '../epoll/epoll';
 import { Waker } from '../epoll/waker';
 import * as constants from '../sys/constants';
 import { BackendWaiter } from './backend-waiter';
-import { outsideCallers } from './context';
 import type { Waiter } from './waiter';
 import { LOADING, READY, STOP, type WaiterThreadData } from './waiter-protocol';
 

@@ -1,43 +1,48 @@
 /** Servers and connections. */
-export type { AcceptTrigger } from './acceptor';
-export { connect } from './connect';
-export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './connect-options';
-export type { ReadRate } from './connection-deadlines';
-export type { ConnectionHandler, TcpConnectionEvents } from './connection-handler';
-export type { ConnectionOptions, WriteStrategy } from './connection-options';
-export type { DatagramInfo } from './datagram-info';
-export type { DatagramSocketOptions } from './datagram-options';
+
+export type { FileRange } from '../bytes/file-range';
+export type { WriteCallback } from '../bytes/write-queue';
+export { connect } from './client/connect';
+export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './client/options';
+export { TcpConnection } from './connection/connection';
+export type { ReadRate } from './connection/deadlines';
+export type { ConnectionHandler, TcpConnectionEvents } from './connection/handler';
+export type { ConnectionOptions, WriteStrategy } from './connection/options';
+export type { DatagramInfo } from './datagram/info';
+export type { DatagramSocketOptions } from './datagram/options';
 export {
   type Datagram,
   DatagramSocket,
   type DatagramSocketEvents,
   type Destination,
-} from './datagram-socket';
-export type { DroppedConnection, DropReason } from './dropped-connection';
-export type { AddressFamily, Endpoint } from './endpoint';
-export { FdDuplex } from './fd-duplex';
-export type { FdDuplexOptions, FdEnds } from './fd-duplex-options';
+} from './datagram/socket';
+export { FdDuplex } from './duplex/fd-duplex';
+export type { FdDuplexOptions, FdEnds } from './duplex/options';
+export type { AcceptTrigger } from './server/acceptor';
+export type { DroppedConnection, DropReason } from './server/drop';
+export { type ListenFd, type ListenFdsOptions, listenFds } from './server/listen-fds';
+export type { PeerKey } from './server/peer-counts';
+export type { PeerLimit } from './server/peer-limit';
+export type { ShutdownOptions, ShutdownResult } from './server/shutdown';
+export {
+  StreamServer,
+  type StreamServerEvents,
+  type StreamServerSetup,
+} from './server/stream-server';
+export { TcpServer, type TcpServerEvents, type TcpServerOptions } from './server/tcp-server';
+export { UnixServer, type UnixServerOptions } from './server/unix-server';
+export type { AddressFamily, Endpoint } from './socket/endpoint';
 export {
   peerCredentials,
   type ReceivedFds,
   type ReceiveFdsOptions,
   receiveFds,
   sendFds,
-} from './fd-passing';
-export type { FileRange } from './file-range';
-export { type ListenFd, type ListenFdsOptions, listenFds } from './listen-fds';
-export type { PeerKey } from './peer-counts';
-export type { PeerLimit } from './peer-limit';
-export type { ShutdownOptions, ShutdownResult } from './server-shutdown';
+} from './socket/fd-passing';
 export {
   getSocketOption,
   type Linger,
   type SocketOptions,
   setSocketOption,
-} from './socket-options';
-export { StreamServer, type StreamServerEvents, type StreamServerSetup } from './stream-server';
-export { TcpConnection } from './tcp-connection';
-export { type CongestionState, type TcpInfo, type TcpState, tcpInfo } from './tcp-info';
-export { TcpServer, type TcpServerEvents, type TcpServerOptions } from './tcp-server';
-export { UnixServer, type UnixServerOptions } from './unix-server';
-export type { WriteCallback } from './write-queue';
+} from './socket/options';
+export { type CongestionState, type TcpInfo, type TcpState, tcpInfo } from './socket/tcp-info';

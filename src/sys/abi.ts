@@ -7,7 +7,7 @@
  * and a second declaration (a second copy of this package, a test runner) would throw.
  */
 import './platform';
-import { checkInteger } from './check';
+import { checkInteger } from '../base/check';
 import { offsetOf, packedStruct, sizeOf, struct, union } from './libc';
 
 /** `typedef union epoll_data { void *ptr; int fd; uint32_t u32; uint64_t u64; } epoll_data_t;` */

@@ -12,7 +12,7 @@ import {
   dataOf,
   invalidType,
   outOfRange,
-} from './check';
+} from '../base/check';
 import { AF_INET, AF_INET6 } from './constants';
 import { declare } from './libc';
 

@@ -3,7 +3,7 @@
  * now: openat(2), unlinkat(2). Arguments are checked, results are `n >= 0` or `-errno`.
  */
 import { constants as fsConstants } from 'node:fs';
-import { checkFd, checkInt, outOfRange } from './check';
+import { checkFd, checkInt, outOfRange } from '../base/check';
 import { AT_FDCWD } from './constants';
 import { declare, declareWide, result } from './libc';
 import { encodePath } from './path';

@@ -2,7 +2,7 @@
  * Control messages, as the macros of cmsg(3) walk and build them: what travels beside the bytes of a
  * message, such as fds (SCM_RIGHTS) and the sender's identity (SCM_CREDENTIALS).
  */
-import { bytesOf, checkInt, checkWhole, dataOf, outOfRange } from './check';
+import { bytesOf, checkInt, checkWhole, dataOf, outOfRange } from '../base/check';
 import { alignControl, CMSGHDR, controlSpace, UCRED } from './message-abi';
 
 /** One `struct cmsghdr` with its data. */

@@ -2,8 +2,9 @@
  * epoll(7): the three calls, and the waits with a signal mask and with nanoseconds. Arguments are
  * checked, results are `n >= 0` or `-errno`. The only import of the waiter thread, so it stays light.
  */
+
+import { checkFd, checkInt, checkInteger, checkRoom, INT32_MAX, invalidType } from '../base/check';
 import { EVENT_BYTES, epollEvent, MAX_EVENTS, timespec } from './abi';
-import { checkFd, checkInt, checkInteger, checkRoom, INT32_MAX, invalidType } from './check';
 import { EPOLL_CTL_DEL } from './constants';
 import { declare, declareOptional, pointerTo, result } from './libc';
 import { checkSignalMask } from './signal-set';

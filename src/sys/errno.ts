@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
-import { checkInt, checkObject, invalidType } from './check';
+import { checkInt, checkObject, invalidType } from '../base/check';
 
 /** Error numbers by name, positive as in `<errno.h>`: `errno.EAGAIN === 11`. */
 export const errno: Readonly<typeof constants.errno> = constants.errno;

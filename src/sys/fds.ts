@@ -10,7 +10,7 @@ import {
   checkRoom,
   invalidType,
   outOfRange,
-} from './check';
+} from '../base/check';
 import { errno } from './errno';
 import { declare, declareOptional, declareWide, result } from './libc';
 

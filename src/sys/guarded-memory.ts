@@ -5,7 +5,7 @@
  * The kernel then ends a call that goes on with -EFAULT, instead of writing into memory that is
  * somebody else's. The memory is mapped for one call: 3 to 5 us, so not for hot paths.
  */
-import { type Bytes, bytesOf } from './check';
+import { type Bytes, bytesOf } from '../base/check';
 import { errno } from './errno';
 import { declare, declareWide } from './libc';
 import { POINTER_BYTES } from './message-abi';

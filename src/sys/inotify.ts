@@ -2,7 +2,7 @@
  * inotify(7): the three calls, and the decoding of what read(2) gives. Arguments are checked,
  * results are `n >= 0` or `-errno`.
  */
-import { bytesOf, checkBytes, checkFd, checkInt, checkMask } from './check';
+import { bytesOf, checkBytes, checkFd, checkInt, checkMask } from '../base/check';
 import { declare, offsetOf, result, sizeOf, struct } from './libc';
 import { encodePath } from './path';
 

@@ -2,7 +2,7 @@
  * The calls that work on any fd: read(2), write(2), close(2), fcntl(2), and eventfd(2). Arguments
  * are checked, results are `n >= 0` or `-errno`.
  */
-import { checkFd, checkInt, checkPart, checkUint, outOfRange } from './check';
+import { checkFd, checkInt, checkPart, checkUint, outOfRange } from '../base/check';
 import { F_GETFL, F_SETFL, O_NONBLOCK } from './constants';
 import { declare, result } from './libc';
 

@@ -9,7 +9,7 @@
  * gives EFAULT and writes nowhere. What cannot be checked are requests that read a pointer from the
  * buffer: fill those with care.
  */
-import { type Bytes, checkFd, checkInteger, checkMask, checkRoom, outOfRange } from './check';
+import { type Bytes, checkFd, checkInteger, checkMask, checkRoom, outOfRange } from '../base/check';
 import { withGuardedCopy } from './guarded-memory';
 import { isKept, knownSize } from './ioctl-sizes';
 import { declare, result } from './libc';

@@ -3,7 +3,7 @@
  * as control messages and socket options; see abi.ts for the rules.
  */
 import './platform';
-import { checkInteger, INT32_MAX } from './check';
+import { checkInteger, INT32_MAX } from '../base/check';
 import { addressOfMemory, offsetOf, sizeOf, struct } from './libc';
 
 /** `struct iovec { void *iov_base; size_t iov_len; }` */

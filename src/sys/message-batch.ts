@@ -6,8 +6,16 @@
  * payload and for control messages; an address always fits. What was received can be sent as it is,
  * and then goes back to where it came from.
  */
+
+import {
+  bytesOf,
+  checkBytes,
+  checkInteger,
+  checkWhole,
+  invalidType,
+  outOfRange,
+} from '../base/check';
 import { ADDRESS_BYTES } from './address';
-import { bytesOf, checkBytes, checkInteger, checkWhole, invalidType, outOfRange } from './check';
 import { appendControl, type ControlMessage, parseControl } from './control-message';
 import { MessageMemory } from './message-memory';
 

@@ -9,8 +9,8 @@
  * be taken away (a transfer to another thread), and is looked at before every call.
  */
 import { markAsUntransferable } from 'node:worker_threads';
+import { checkWhole, outOfRange } from '../base/check';
 import { ADDRESS_BYTES } from './address';
-import { checkWhole, outOfRange } from './check';
 import { addressOf, alignControl, IOVEC, MMSGHDR, POINTER_BYTES } from './message-abi';
 
 /** How much of what is wanted. */

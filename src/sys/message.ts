@@ -5,7 +5,7 @@
  * `struct msghdr` is full of pointers. All that they point at belongs to the {@link MessageBatch}
  * that the call is given, whose memory neither moves nor goes while it is in use.
  */
-import { checkBytes, checkFd, checkInt, checkInteger, checkWhole } from './check';
+import { checkBytes, checkFd, checkInt, checkInteger, checkWhole } from '../base/check';
 import { declare, result } from './libc';
 import { type MessageBatch, memoryOf } from './message-batch';
 

@@ -3,8 +3,9 @@
  * It does no I/O. Lengths are the message's own claims and are checked like a stranger's: what does
  * not fit is left out.
  */
+
+import { bytesOf, checkBytes, checkInt, checkMask, checkUint } from '../base/check';
 import { decodeAddress } from './address';
-import { bytesOf, checkBytes, checkInt, checkMask, checkUint } from './check';
 import * as constants from './constants';
 import { offsetOf, sizeOf, struct } from './libc';
 

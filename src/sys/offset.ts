@@ -2,7 +2,7 @@
  * Positions in files: `off_t *` and `loff_t *`, 64 bits wide on every machine. A position is a
  * number, a safe integer: the 8 PiB of 2**53 are more than any disk of today.
  */
-import { checkInteger } from './check';
+import { checkInteger } from '../base/check';
 
 /** The memory of one position that C reads and moves on. */
 export class OffsetMemory {

@@ -14,7 +14,7 @@
  */
 import { openSync } from 'node:fs';
 import { isMainThread, parentPort } from 'node:worker_threads';
-import { checkFd } from './check';
+import { checkFd } from '../base/check';
 import { dup3 } from './fds';
 import { close } from './io';
 import { addressOf, declareOptional, environment } from './libc';

@@ -1,6 +1,6 @@
 /** Paths for C: bytes with a final NUL. A name on Linux is any bytes but NUL and "/". */
 import { types } from 'node:util';
-import { bytesOf, checkWhole, invalidType, outOfRange } from './check';
+import { bytesOf, checkWhole, invalidType, outOfRange } from '../base/check';
 
 /**
  * The bytes of `path`, a string (as UTF-8) or bytes, with the NUL that C expects. Throws a TypeError

@@ -5,6 +5,8 @@
  * Both look at every fd of the array in each call, which is why epoll exists; they need no fd of
  * their own, and take regular files, which are always ready.
  */
+
+import { checkInt, checkInteger, checkRoom, INT32_MAX } from '../base/check';
 import {
   MAX_EVENTS,
   POLLFD_BYTES,
@@ -13,7 +15,6 @@ import {
   pollfd,
   timespec,
 } from './abi';
-import { checkInt, checkInteger, checkRoom, INT32_MAX } from './check';
 import { declare, pointerTo, result } from './libc';
 import { checkSignalMask } from './signal-set';
 import { encodeTimeout, type Timespec } from './timespec';

@@ -14,7 +14,7 @@ import {
   checkUint,
   dataOf,
   INT32_MAX,
-} from './check';
+} from '../base/check';
 import { SYS_pidfd_open, SYS_pidfd_send_signal } from './constants';
 import { errno } from './errno';
 import { ioctl } from './ioctl';

@@ -2,7 +2,7 @@
  * pty(7): the calls that make a pair of pseudo-terminals, and its window size. Arguments are
  * checked, results are `n >= 0` or `-errno`.
  */
-import { bytesOf, checkFd, checkInt, checkInteger, checkWhole, invalidType } from './check';
+import { bytesOf, checkFd, checkInt, checkInteger, checkWhole, invalidType } from '../base/check';
 import { TIOCGWINSZ, TIOCSWINSZ } from './constants';
 import { ioctl } from './ioctl';
 import { declare, offsetOf, result, sizeOf, struct } from './libc';

@@ -1,6 +1,7 @@
 /** prlimit(2): what a process may use, read and set. Arguments are checked, results are 0 or -errno. */
+
+import { checkInteger, INT32_MAX, invalidType, outOfRange } from '../base/check';
 import { RLIMIT_BYTES, RLIMIT_HARD_BYTE } from './abi';
-import { checkInteger, INT32_MAX, invalidType, outOfRange } from './check';
 import { declareWide, result } from './libc';
 
 const native = {

@@ -4,8 +4,9 @@
  * C's `FD_SET` writes past its memory for an fd of 1,024 or more; here such an fd is a RangeError.
  * For more, or larger, fds there are poll(2) and epoll(7).
  */
+
+import { checkInteger, checkRoom, INT32_MAX, invalidType } from '../base/check';
 import { FD_SET_BYTES, TIMEVAL_BYTES, TIMEVAL_MICROSECONDS_BYTE, timeval } from './abi';
-import { checkInteger, checkRoom, INT32_MAX, invalidType } from './check';
 import { FD_SETSIZE } from './constants';
 import { declare, pointerTo, result } from './libc';
 

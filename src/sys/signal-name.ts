@@ -1,6 +1,6 @@
 /** Signals by name and by number. Real-time signals have numbers alone. */
 import { constants } from 'node:os';
-import { checkInteger, invalidType, outOfRange } from './check';
+import { checkInteger, invalidType, outOfRange } from '../base/check';
 
 /** The highest signal: SIGRTMAX. */
 export const MAX_SIGNAL = 64;

@@ -3,8 +3,9 @@
  * signalfd(2) take them. The bits are set by libc itself (sigaddset(3)), which knows the signals it
  * keeps for its own threads.
  */
+
+import { checkRoom, invalidType, outOfRange } from '../base/check';
 import { SIGNAL_SET_BYTES } from './abi';
-import { checkRoom, invalidType, outOfRange } from './check';
 import { declare } from './libc';
 import { signalNumber } from './signal-name';
 

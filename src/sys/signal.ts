@@ -4,8 +4,9 @@
  *
  * A set of signals is the bytes of a `sigset_t`, as {@link encodeSignalSet} makes them.
  */
+
+import { checkInt, checkInteger, checkObject, checkRoom, dataOf, INT32_MAX } from '../base/check';
 import { TIMESPEC_BYTES } from './abi';
-import { checkInt, checkInteger, checkObject, checkRoom, dataOf, INT32_MAX } from './check';
 import { array, declare, declareOptional, offsetOf, result, sizeOf, struct } from './libc';
 import { MAX_SIGNAL, signalName } from './signal-name';
 import { encodeSignalSet } from './signal-set';

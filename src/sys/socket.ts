@@ -6,7 +6,7 @@
  * The buffer's own size goes in, and the size the kernel reports is returned; it is larger than
  * the buffer when the kernel had to cut the value short.
  */
-import { type Bytes, checkBytes, checkFd, checkInt, checkRoom, checkWhole } from './check';
+import { type Bytes, checkBytes, checkFd, checkInt, checkRoom, checkWhole } from '../base/check';
 import { SOL_SOCKET } from './constants';
 import { withGuardedCopy } from './guarded-memory';
 import { declare, result } from './libc';

@@ -5,7 +5,7 @@
  * `struct termios` stays opaque: it is asked of libc, changed by libc and given back to libc.
  */
 import { endianness } from 'node:os';
-import { checkFd, checkInt, checkRoom } from './check';
+import { checkFd, checkInt, checkRoom } from '../base/check';
 import { array, declare, offsetOf, result, sizeOf, struct } from './libc';
 
 const native = {

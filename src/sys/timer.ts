@@ -6,8 +6,9 @@
  * does not fit a JavaScript number. What C writes through a pointer is put into an object that the
  * caller brings, so that reading a clock allocates nothing.
  */
+
+import { checkFd, checkInt, checkInteger, checkObject, INT32_MAX } from '../base/check';
 import { TIMESPEC_NANOSECONDS_BYTE, timespec } from './abi';
-import { checkFd, checkInt, checkInteger, checkObject, INT32_MAX } from './check';
 import { declare, offsetOf, pointerTo, result, sizeOf, struct } from './libc';
 import type { Timespec } from './timespec';
 

@@ -1,6 +1,7 @@
 /** How long to wait, as epoll_pwait2(2) and ppoll(2) take it: `struct timespec`. */
+
+import { checkInteger, INT32_MAX, invalidType } from '../base/check';
 import { TIMESPEC_BYTES, TIMESPEC_NANOSECONDS_BYTE } from './abi';
-import { checkInteger, INT32_MAX, invalidType } from './check';
 
 /** `struct timespec`. `seconds` is 0 to 2**31 - 1, `nanoseconds` 0 to 999,999,999. */
 export interface Timespec {

@@ -6,7 +6,7 @@
  * position stays, and the next one is `offset + returned`: the caller adds it up. A write to a pipe
  * or socket without a reader gives -EPIPE, and also SIGPIPE, which Node ignores.
  */
-import { checkFd, checkInteger, checkMask } from './check';
+import { checkFd, checkInteger, checkMask } from '../base/check';
 import { declare, declareWide, result } from './libc';
 import { OffsetMemory } from './offset';
 

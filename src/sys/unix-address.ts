@@ -8,7 +8,7 @@
  * An abstract name is exactly its bytes, as for other programs. `node:net` of Node 20 fills its own
  * up with NULs to 108 bytes: to meet it, do the same, `name.padEnd(108, '\0')`.
  */
-import { bytesOf, checkObject, checkWhole, invalidType, outOfRange } from './check';
+import { bytesOf, checkObject, checkWhole, invalidType, outOfRange } from '../base/check';
 import { AF_UNIX } from './constants';
 
 /** The name of a unix socket. */

@@ -9,7 +9,7 @@
  * the process if it has to call back then. So what is open is closed at 'exit'. A worker that is
  * terminated has no 'exit': use this in the main thread alone.
  */
-import { checkFd } from './check';
+import { checkFd } from '../base/check';
 import { type LibuvPoll, watchByLibuv } from './libc';
 
 /** Those that are open; while there are any, 'exit' is listened to. */

@@ -8,7 +8,7 @@
  * getter, a Proxy), and that could take the memory of an earlier one away.
  */
 import { types } from 'node:util';
-import { checkFd, checkInteger, checkWhole, invalidType } from './check';
+import { checkFd, checkInteger, checkWhole, invalidType } from '../base/check';
 import { declare, result } from './libc';
 import { addressOf, IOVEC, POINTER_BYTES } from './message-abi';
 

@@ -10,10 +10,10 @@
  */
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
-import { outsideCallers } from '../loop/context';
+import { outsideCallers } from '../base/context';
+import { signalField } from '../base/option-fields';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
-import { signalField } from '../loop/option-fields';
 import { closeRefused } from '../loop/registration';
 import { errno, SystemError } from '../sys/errno';
 import { EventIterator } from './event-iterator';

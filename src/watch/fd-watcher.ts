@@ -7,13 +7,13 @@
  */
 import { EventEmitter } from 'eventemitter3';
 import type { z as zod } from 'zod';
+import { isAbortSignal, NO_SIGNAL } from '../base/abort-signal';
+import { checkFd, checkMask } from '../base/check';
+import { LazyOptions } from '../base/lazy-options';
 import { maskOfWords } from '../epoll/interest';
-import { isAbortSignal, NO_SIGNAL } from '../loop/abort-signal';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
-import { LazyOptions } from '../loop/lazy-options';
 import { isFdGone, type Registration } from '../loop/registration';
-import { checkFd, checkMask } from '../sys/check';
 import * as constants from '../sys/constants';
 import { SystemError, unwrap } from '../sys/errno';
 import { closeOwned, disown, own } from '../sys/ownership';

@@ -1,6 +1,5 @@
 /** Watching single fds. */
-export { EventFd, type EventFdOptions } from './event-fd';
-export { FdReader } from './fd-reader';
+
 export {
   FdSource,
   type FdSourceEvents,
@@ -14,15 +13,9 @@ export {
   type FdWatcherOptions,
   watch,
 } from './fd-watcher';
-export {
-  type FdWriteCallback,
-  FdWriter,
-  type FdWriterEvents,
-  type FdWriterOptions,
-} from './fd-writer';
-export { Inotify, type InotifyAddOptions } from './inotify';
-export type { InotifyOptions } from './inotify-source';
-export { InotifyTree } from './inotify-tree';
+export { Inotify, type InotifyAddOptions } from './inotify/inotify';
+export type { InotifyOptions } from './inotify/source';
+export { InotifyTree } from './inotify/tree';
 export type {
   InotifyTreeOptions,
   RootGone,
@@ -32,7 +25,7 @@ export type {
   TreePlace,
   TreeRecord,
   UnwatchedDirectory,
-} from './inotify-tree-record';
+} from './inotify/tree-record';
 export type {
   FileChange,
   FileMove,
@@ -40,14 +33,16 @@ export type {
   InotifyRecord,
   InotifyWatch,
   QueueOverflow,
-} from './inotify-watch';
-export type { ChangeKind, FileEvent } from './inotify-words';
-export { PidFd, type ProcessExit } from './pid-fd';
-export { Pipe, type PipeOptions } from './pipe';
-export { PressureMonitor, type PressureMonitorOptions, type PressureRecord } from './pressure';
-export type { PressureAverages, PressureReading } from './pressure-file';
-export { Pty, type PtyOptions } from './pty';
-export { RawMode } from './raw-mode';
+} from './inotify/watch';
+export type { ChangeKind, FileEvent } from './inotify/words';
+export { EventFd, type EventFdOptions } from './sources/event-fd';
+export { PidFd, type ProcessExit } from './sources/pid-fd';
+export {
+  PressureMonitor,
+  type PressureMonitorOptions,
+  type PressureRecord,
+} from './sources/pressure';
+export type { PressureAverages, PressureReading } from './sources/pressure-file';
 export {
   type AddressRecord,
   type LinkGone,
@@ -57,12 +52,22 @@ export {
   type RouteOverflow,
   type RouteRecord,
   type RouteSynced,
-} from './route-monitor';
-export { SignalFd, type SignalFdOptions } from './signal-fd';
+} from './sources/route-monitor';
+export { SignalFd, type SignalFdOptions } from './sources/signal-fd';
 export {
   type TimerClock,
   type TimerExpiry,
   TimerFd,
   type TimerFdOptions,
   type TimerSchedule,
-} from './timer-fd';
+} from './sources/timer-fd';
+export { FdReader } from './stream/fd-reader';
+export {
+  type FdWriteCallback,
+  FdWriter,
+  type FdWriterEvents,
+  type FdWriterOptions,
+} from './stream/fd-writer';
+export { Pipe, type PipeOptions } from './stream/pipe';
+export { Pty, type PtyOptions } from './stream/pty';
+export { RawMode } from './stream/raw-mode';

@@ -3,8 +3,8 @@
  * nobody is cut for an answer that has arrived and was not read. What had arrived when the time was
  * over is read first, and no more than that: a peer that floods cannot put its verdict off.
  */
-import type { TcpConnection } from '../net/tcp-connection';
-import { undeliveredBytes, unreadBytes } from '../net/undelivered';
+import type { TcpConnection } from '../net/connection/connection';
+import { undeliveredBytes, unreadBytes } from '../net/socket/undelivered';
 import { AwaitedAnswer, OVERDUE, type Vitals } from './awaited-answer';
 
 /** For the time of one look. */

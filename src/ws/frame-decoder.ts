@@ -9,8 +9,9 @@
  * A message that lies whole in one piece is unmasked there and handed out as a view; only messages
  * that are cut are copied together.
  */
-import type { ViewCache } from '../net/view-cache';
-import { ByteAccumulator } from './byte-accumulator';
+
+import { ByteAccumulator } from '../bytes/byte-accumulator';
+import type { ViewCache } from '../bytes/view-cache';
 import { unmask } from './mask';
 import {
   CLOSE_INVALID_DATA,

@@ -1,6 +1,6 @@
 /** Frames as a server sends them (RFC 6455, section 5.2): whole, and not masked. */
 
-import { checkInteger, checkPart } from '../sys/check';
+import { checkInteger, checkPart } from '../base/check';
 import { OPCODE_BINARY, OPCODE_PING, OPCODE_PONG, OPCODE_TEXT } from './protocol';
 
 const FIN = 0x80;

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
-import { listOf, offersWebSocket } from '../http/upgrade-routes';
+import { listOf, offersWebSocket } from '../http/server/upgrade-routes';
 
 /** From RFC 6455, section 1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';

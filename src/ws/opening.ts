@@ -6,8 +6,8 @@
  * client that leaves is closed at once: it never becomes a WebSocket, whatever the verdict will be.
  */
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import type { ConnectionHandler } from '../net/connection-handler';
-import type { TcpConnection } from '../net/tcp-connection';
+import type { TcpConnection } from '../net/connection/connection';
+import type { ConnectionHandler } from '../net/connection/handler';
 
 /** Bytes that are kept for the WebSocket to be; the rest waits in the kernel. */
 const MAX_EARLY_BYTES = 64 * 1024;

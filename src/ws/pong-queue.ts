@@ -3,7 +3,7 @@
  * that this costs, so no more than {@link MAX_WAITING_PONGS} wait for each socket; of the pings after
  * that the most recent alone is answered, when there is room again, as RFC 6455, 5.5.3 allows.
  */
-import type { WriteCallback } from '../net/write-queue';
+import type { WriteCallback } from '../bytes/write-queue';
 
 /** Pongs that may wait in the queue of a connection; one more is kept back. */
 export const MAX_WAITING_PONGS = 16;

@@ -1,5 +1,5 @@
 /** The numbers of RFC 6455: opcodes (section 5.2) and close codes (section 7.4). */
-import { outOfRange } from '../sys/check';
+import { outOfRange } from '../base/check';
 
 /** The next fragment of a message. */
 export const OPCODE_CONTINUATION = 0x0;

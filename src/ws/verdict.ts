@@ -3,7 +3,7 @@
  * that is none opens nothing.
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
-import { describe } from '../sys/check';
+import { describe } from '../base/check';
 import type { HandshakeRefusal } from './handshake';
 
 /** What {@link WebSocketServerOptions.authorize} may return: a refusal has a status of 300 to 599. */

@@ -1,11 +1,11 @@
 /** What can be set for a {@link WebSocketServer}, its defaults, and the server under it. */
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { parseOptions } from '../loop/options';
+import { parseOptions } from '../base/options';
 import { MAX_DELAY_MS } from '../loop/timer-wheel';
-import type { ReadRate } from '../net/connection-deadlines';
-import { StreamServer } from '../net/stream-server';
-import { TcpServer, type TcpServerOptions } from '../net/tcp-server';
+import type { ReadRate } from '../net/connection/deadlines';
+import { StreamServer } from '../net/server/stream-server';
+import { TcpServer, type TcpServerOptions } from '../net/server/tcp-server';
 import type { FrameLimits } from './frame-decoder';
 import type { Authorization } from './verdict';
 

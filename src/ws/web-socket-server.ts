@@ -11,24 +11,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
-import { WEB_SOCKET_LIMITS } from '../http/default-limits';
-import { frontOf } from '../http/http-front';
-import type { Upgrade, UpgradeRoute } from '../http/upgrade-routes';
-import { pathOf } from '../http/upgrade-routes';
+import { invalidType, refuseExtra } from '../base/check';
+import { parseOptions } from '../base/options';
+import { WEB_SOCKET_LIMITS } from '../http/server/default-limits';
+import { frontOf } from '../http/server/http-front';
+import type { Upgrade, UpgradeRoute } from '../http/server/upgrade-routes';
+import { pathOf } from '../http/server/upgrade-routes';
 import type { EventLoop } from '../loop/event-loop';
-import { parseOptions } from '../loop/options';
-import type { ConnectionHandler } from '../net/connection-handler';
-import type { DroppedConnection } from '../net/dropped-connection';
+import type { TcpConnection } from '../net/connection/connection';
+import type { ConnectionHandler } from '../net/connection/handler';
+import type { DroppedConnection } from '../net/server/drop';
 import {
   type ShutdownOptions,
   type ShutdownResult,
   shutdownOptionFields,
-} from '../net/server-shutdown';
-import type { StreamServer } from '../net/stream-server';
-import type { TcpConnection } from '../net/tcp-connection';
-import { TcpServer } from '../net/tcp-server';
+} from '../net/server/shutdown';
+import type { StreamServer } from '../net/server/stream-server';
+import { TcpServer } from '../net/server/tcp-server';
 import type { SocketAddress } from '../sys/address';
-import { invalidType, refuseExtra } from '../sys/check';
 import { encodeFrame } from './frame-encoder';
 import {
   acceptResponse,

@@ -9,12 +9,12 @@
  */
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
+import { invalidType, outOfRange, refuseExtra } from '../base/check';
+import type { WriteCallback } from '../bytes/write-queue';
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import type { ConnectionHandler } from '../net/connection-handler';
-import { buffersOf, type IoBuffers } from '../net/io-buffers';
-import type { TcpConnection } from '../net/tcp-connection';
-import type { WriteCallback } from '../net/write-queue';
-import { invalidType, outOfRange, refuseExtra } from '../sys/check';
+import type { TcpConnection } from '../net/connection/connection';
+import type { ConnectionHandler } from '../net/connection/handler';
+import { buffersOf, type IoBuffers } from '../net/connection/io-buffers';
 import { AnswerWatch } from './answer-watch';
 import { NOTHING_AWAITED, OVERDUE } from './awaited-answer';
 import { FrameDecoder, type FrameLimits, type FrameSink } from './frame-decoder';

@@ -232,7 +232,7 @@ test('in the main thread and in two workers at once', async () => {
   const { epoll, calls } = recorder(() => take(fd));
   epoll.add(fd, Epoll.EPOLLIN);
   const options = { execArgv: [...RUNS_TYPESCRIPT] };
-  const script = join(ROOT, 'test/compat/worker.ts');
+  const script = join(ROOT, 'test/compat/programs/worker.ts');
   const workers = [new Worker(script, options), new Worker(script, options)];
   const told = await Promise.all(workers.map((worker) => next<[number]>(worker, 'message')));
   expect(told).toEqual([[100], [100]]);
@@ -242,7 +242,7 @@ test('in the main thread and in two workers at once', async () => {
 });
 
 test('what is watched holds the process, and what is removed does not', async () => {
-  const holds = runTs('test/compat/hold.ts');
+  const holds = runTs('test/compat/programs/hold.ts');
   await holds.printed(/told 3/);
   expect(await holds.exit()).toEqual({ code: 0, signal: null });
   expect(holds.stdout).toBe('told 1\ntold 2\ntold 3\n');

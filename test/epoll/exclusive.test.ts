@@ -37,7 +37,7 @@ afterEach(async () => {
 /** Three threads that wait for `fd`, all of them in the kernel by now. */
 async function waitingFor(fd: number, events: number): Promise<Waiting[]> {
   const all = [1, 2, 3].map(() => {
-    const worker = new Worker(join(__dirname, 'exclusive.ts'), {
+    const worker = new Worker(join(__dirname, 'programs/exclusive.ts'), {
       execArgv: [...RUNS_TYPESCRIPT],
       workerData: { fd, events },
     });

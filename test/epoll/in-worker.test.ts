@@ -18,7 +18,7 @@ function busyPollHere(): unknown {
 }
 
 test('all of it works in a worker', async () => {
-  const worker = new Worker(join(__dirname, 'in-worker.ts'), {
+  const worker = new Worker(join(__dirname, 'programs/in-worker.ts'), {
     execArgv: [...RUNS_TYPESCRIPT],
   });
   const [[results]] = await Promise.all([next(worker, 'message'), next(worker, 'exit')]);

@@ -1,7 +1,7 @@
 import { runTs } from '../support/child';
 
 test('a signal ends a wait early, and one that is masked does not; both are heard after it', async () => {
-  const child = runTs('test/epoll/signals.ts');
+  const child = runTs('test/epoll/programs/signals.ts');
   const exit = await child.exit();
   expect({ ...exit, stderr: child.stderr }).toEqual({ code: 0, signal: null, stderr: '' });
   // No listener runs during a wait: the thread is blocked.

@@ -69,7 +69,7 @@ testWith(strace, 'strace')('a kernel without it: one try, and no wait is too sho
   try {
     const tracing = ['-f', '-qq', '-o', log, '-e', 'trace=epoll_pwait2'];
     const injection = ['-e', 'inject=epoll_pwait2:error=ENOSYS'];
-    const script = [...RUNS_TYPESCRIPT, join(__dirname, 'old-kernel.ts')];
+    const script = [...RUNS_TYPESCRIPT, join(__dirname, 'programs/old-kernel.ts')];
     const child = new Child(strace as string, [
       ...tracing,
       ...injection,

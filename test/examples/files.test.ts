@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Pty } from '../../src/watch/pty';
+import { Pty } from '../../src/watch/stream/pty';
 import { burn } from '../support/burners';
 import { ROOT, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';

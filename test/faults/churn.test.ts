@@ -1,6 +1,6 @@
 /** Fd numbers with many owners: no event and no byte ever comes to the wrong one. */
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { churn } from './churn';
+import { churn } from './programs/churn';
 
 expectNoFdLeaks();
 

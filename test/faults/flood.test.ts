@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { EventLoop } from '../../src/loop/event-loop';
-import type { TcpConnection } from '../../src/net/tcp-connection';
-import { TcpServer } from '../../src/net/tcp-server';
-import { UnixServer } from '../../src/net/unix-server';
+import type { TcpConnection } from '../../src/net/connection/connection';
+import { TcpServer } from '../../src/net/server/tcp-server';
+import { UnixServer } from '../../src/net/server/unix-server';
 import * as c from '../../src/sys/constants';
 import { setNonBlocking, write } from '../../src/sys/io';
 import { connect, socket } from '../../src/sys/socket';

@@ -1,9 +1,9 @@
 /** Halves of frames and of heads, followed by silence, a FIN or a reset: each leaves, and nothing stays. */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { serveHttp } from '../../src/http/serve-http';
+import { serveHttp } from '../../src/http/server/serve-http';
 import { EventLoop } from '../../src/loop/event-loop';
-import { TcpServer } from '../../src/net/tcp-server';
+import { TcpServer } from '../../src/net/server/tcp-server';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';

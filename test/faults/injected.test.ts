@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { next } from '../support/until';
-import { countServed, isServed, Subject, testTraced } from './under-strace';
+import { countServed, isServed, Subject, testTraced } from './programs/under-strace';
 
 expectNoFdLeaks();
 
@@ -112,7 +112,7 @@ for (const [call, name] of [
 }
 
 describe.each(TRIGGERS)('sendfile, %s-triggered', (trigger) => {
-  const FILE = readFileSync(join(__dirname, 'subject.ts'));
+  const FILE = readFileSync(join(__dirname, 'programs/subject.ts'));
 
   /** Ask for the file, and get all of it. */
   async function getsFile(port: number): Promise<void> {

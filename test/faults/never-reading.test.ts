@@ -1,8 +1,8 @@
 /** Ten thousand clients that never read beside one that does. */
 import { EventLoop } from '../../src/loop/event-loop';
-import { setSocketOption } from '../../src/net/socket-options';
-import type { TcpConnection } from '../../src/net/tcp-connection';
-import { TcpServer } from '../../src/net/tcp-server';
+import type { TcpConnection } from '../../src/net/connection/connection';
+import { TcpServer } from '../../src/net/server/tcp-server';
+import { setSocketOption } from '../../src/net/socket/options';
 import { RLIMIT_NOFILE } from '../../src/sys/constants';
 import type { SystemError } from '../../src/sys/errno';
 import { prlimit } from '../../src/sys/resource-limit';
@@ -66,7 +66,7 @@ testIf(COUNT >= 1_000, 'an fd limit of 1,500 or more')(
       }
     })();
     const args = [server.port, COUNT, GREEDY].map(String);
-    const child = runTs('test/faults/never-reading.ts', { args });
+    const child = runTs('test/faults/programs/never-reading.ts', { args });
     await child.printed(/connected/, LATER_MS);
     // The greedy ones are cut by the limit of their queues, the others are clogged.
     await until(() => codes['ENOBUFS'] === GREEDY && clogged === COUNT - GREEDY, LATER_MS);

@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { EventLoop } from '../../src/loop/event-loop';
-import { TcpServer } from '../../src/net/tcp-server';
+import { TcpServer } from '../../src/net/server/tcp-server';
 import { Child } from '../support/child';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { until } from '../support/until';
-import { Subject } from './under-strace';
+import { Subject } from './programs/under-strace';
 
 expectNoFdLeaks();
 

@@ -5,7 +5,7 @@ import { expectNoFdLeaks } from '../support/fd-leaks';
 expectNoFdLeaks();
 
 test('in every event of connections, servers and WebSockets', async () => {
-  const child = runTs('test/faults/throwing.ts');
+  const child = runTs('test/faults/programs/throwing.ts');
   expect([await child.exit(), child.stderr]).toEqual([{ code: 0, signal: null }, '']);
   const { calls, uncaught, left } = JSON.parse(child.stdout);
   expect(uncaught).toEqual(calls);

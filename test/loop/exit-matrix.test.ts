@@ -27,7 +27,7 @@ test.each(waiters.flatMap((waiter) => matrix.map((one) => ({ waiter, ...one })))
   async ({ waiter, way, code, kill }) => {
     let best = Infinity;
     for (let attempt = 0; best >= LIMIT_MS && attempt < ATTEMPTS; attempt += 1) {
-      const child = runTs('test/loop/exit-matrix.ts', { args: [way, waiter] });
+      const child = runTs('test/loop/programs/exit-matrix.ts', { args: [way, waiter] });
       await child.printed(/ready/);
       const start = performance.now();
       if (kill) child.kill('SIGTERM');

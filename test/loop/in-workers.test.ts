@@ -14,7 +14,7 @@ test.each([
   ['a handler runs', 'handling'],
   ['it and a worker of its own wait', 'nested'],
 ])('a worker that is terminated while %s ends, and leaves no fd', async (_name, moment) => {
-  const worker = new Worker(join(ROOT, 'test/loop/in-workers.ts'), {
+  const worker = new Worker(join(ROOT, 'test/loop/programs/in-workers.ts'), {
     execArgv: [...RUNS_TYPESCRIPT],
     workerData: moment,
   });

@@ -7,7 +7,7 @@ expectNoFdLeaks();
 const GROWING = [200, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000];
 
 async function withRoomFor(fds: number): Promise<unknown> {
-  const child = runTs('test/loop/scarce-fds.ts', { args: [`${fds}`] });
+  const child = runTs('test/loop/programs/scarce-fds.ts', { args: [`${fds}`] });
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   return JSON.parse(child.stdout.split('\n').at(-2) as string);
 }

@@ -10,7 +10,7 @@ import { next } from '../support/until';
 expectNoFdLeaks();
 
 const start = (way: string): Worker =>
-  new Worker(join(ROOT, 'test/loop/terminated.ts'), {
+  new Worker(join(ROOT, 'test/loop/programs/terminated.ts'), {
     execArgv: [...RUNS_TYPESCRIPT],
     workerData: way,
   });

@@ -1,7 +1,7 @@
 import { runTs } from '../support/child';
 
 test('what a handler throws is uncaught after the batch, and the others are served', async () => {
-  const child = runTs('test/loop/uncaught.ts');
+  const child = runTs('test/loop/programs/uncaught.ts');
   const exit = await child.exit();
   expect(exit).toEqual({ code: 0, signal: null });
   const lines = child.stdout.trim().split('\n');

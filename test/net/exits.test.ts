@@ -14,7 +14,7 @@ const ENDS = [
 test.each(['thread', 'libuv'].flatMap((waiter) => ENDS.map((end) => ({ waiter, ...end }))))(
   'by $way, with the waiter $waiter',
   async ({ way, waiter, code, printed }) => {
-    const child = runTs('test/net/exits.ts', { args: [way, waiter] });
+    const child = runTs('test/net/programs/exits.ts', { args: [way, waiter] });
     expect(await child.exit()).toEqual({ code, signal: null });
     expect(child.stdout).toBe(printed);
     expect(child.stderr).toEqual(way === 'throw' ? expect.stringContaining('not caught') : '');
@@ -22,7 +22,7 @@ test.each(['thread', 'libuv'].flatMap((waiter) => ENDS.map((end) => ({ waiter, .
 );
 
 test('by the end of a worker that is terminated, which leaves no fd', async () => {
-  const child = runTs('test/net/exits.ts', { args: ['terminate'] });
+  const child = runTs('test/net/programs/exits.ts', { args: ['terminate'] });
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   expect([child.stdout, child.stderr]).toEqual(['ready\nleft 0\n', '']);
 });

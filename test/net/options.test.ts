@@ -5,13 +5,13 @@
 import { readFileSync } from 'node:fs';
 import { Server } from 'node:net';
 import { join } from 'node:path';
-import { sendFile } from '../../src/http/send-file';
-import { serveFiles } from '../../src/http/serve-files';
-import { connect } from '../../src/net/connect';
-import { FdDuplex } from '../../src/net/fd-duplex';
-import { listenFds } from '../../src/net/listen-fds';
-import { TcpServer } from '../../src/net/tcp-server';
-import { UnixServer } from '../../src/net/unix-server';
+import { sendFile } from '../../src/http/files/send-file';
+import { serveFiles } from '../../src/http/files/serve-files';
+import { connect } from '../../src/net/client/connect';
+import { FdDuplex } from '../../src/net/duplex/fd-duplex';
+import { listenFds } from '../../src/net/server/listen-fds';
+import { TcpServer } from '../../src/net/server/tcp-server';
+import { UnixServer } from '../../src/net/server/unix-server';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
 import { ROOT } from '../support/child';
 import { connected } from '../support/connections';
@@ -94,7 +94,7 @@ interface Case {
   wrong?: Record<string, unknown[]>;
 }
 
-const CONNECTION = { file: 'net/connection-options.ts', interfaces: ['ConnectionOptions'] };
+const CONNECTION = { file: 'net/connection/options.ts', interfaces: ['ConnectionOptions'] };
 const tcp: Take = (options) => new TcpServer(options as never);
 const unix: Take = (options) => new UnixServer(options as never);
 const client: Take = (options) => connect(options as never);
@@ -107,27 +107,27 @@ const CASES: Record<string, Case> = {
   'UnixServer, connections': { ...CONNECTION, base: { path: NOBODY }, take: unix },
   'connect, connections': { ...CONNECTION, base: { path: NOBODY }, take: client },
   TcpServer: {
-    file: 'net/tcp-server.ts',
+    file: 'net/server/tcp-server.ts',
     interfaces: ['TcpServerOptions'],
     base: { port: 0 },
     take: tcp,
   },
   UnixServer: {
-    file: 'net/unix-server.ts',
+    file: 'net/server/unix-server.ts',
     interfaces: ['UnixServerOptions'],
     base: { path: NOBODY },
     take: unix,
     wrong: { path: ['', 5, null], removeFile: [true, 1] },
   },
   'connect, by TCP': {
-    file: 'net/connect-options.ts',
+    file: 'net/client/options.ts',
     interfaces: ['CommonOptions', 'TcpConnectOptions'],
     base: { port: 1 },
     take: client,
     wrong: { port: [0, 65_536, '80'] },
   },
   'connect, to a path': {
-    file: 'net/connect-options.ts',
+    file: 'net/client/options.ts',
     interfaces: ['CommonOptions', 'UnixConnectOptions'],
     base: { path: NOBODY },
     take: client,
@@ -141,13 +141,13 @@ const CASES: Record<string, Case> = {
     wrong: { path: ['chat', 1] },
   },
   FdDuplex: {
-    file: 'net/fd-duplex-options.ts',
+    file: 'net/duplex/options.ts',
     interfaces: ['FdDuplexOptions'],
     take: (options) => new FdDuplex(pair()[0], options as never),
     wrong: { highWaterMark: [-1, 1.5, '5'] },
   },
   shutdown: {
-    file: 'net/server-shutdown.ts',
+    file: 'net/server/shutdown.ts',
     interfaces: ['ShutdownOptions'],
     take: async (options) => {
       using server = new TcpServer({ port: 0 });
@@ -155,17 +155,17 @@ const CASES: Record<string, Case> = {
     },
   },
   sendFile: {
-    file: 'http/send-file-options.ts',
+    file: 'http/files/send-file-options.ts',
     interfaces: ['SendFileOptions'],
     take: (options) => sendFile(response, '/', options as never),
   },
   serveFiles: {
-    file: 'http/serve-files.ts',
+    file: 'http/files/serve-files.ts',
     interfaces: ['ServeFilesOptions'],
     take: (options) => serveFiles('/', options as never),
   },
   listenFds: {
-    file: 'net/listen-fds.ts',
+    file: 'net/server/listen-fds.ts',
     interfaces: ['ListenFdsOptions'],
     take: (options) => listenFds(options as never),
   },

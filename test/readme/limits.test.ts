@@ -9,9 +9,9 @@ import {
   KEEP_ALIVE,
   MIN_READ_RATE,
   WEB_SOCKET_LIMITS,
-} from '../../src/http/default-limits';
-import { MAX_WAITING } from '../../src/http/request-gate';
-import { connectionOptionsSchema } from '../../src/net/connection-options';
+} from '../../src/http/server/default-limits';
+import { MAX_WAITING } from '../../src/http/server/request-gate';
+import { connectionOptionsSchema } from '../../src/net/connection/options';
 import { openServer } from '../../src/ws/web-socket-server-options';
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';

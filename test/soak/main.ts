@@ -14,7 +14,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { churn } from '../faults/churn';
+import { churn } from '../faults/programs/churn';
 import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import type { Order, Places, Progress, ServerReport } from './messages';
 

@@ -5,12 +5,12 @@
 import { openSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serveHttp } from '../../src/http/serve-http';
+import { serveHttp } from '../../src/http/server/serve-http';
 import { EventLoop } from '../../src/loop/event-loop';
-import { setSocketOption } from '../../src/net/socket-options';
-import type { TcpConnection } from '../../src/net/tcp-connection';
-import { TcpServer } from '../../src/net/tcp-server';
-import { UnixServer } from '../../src/net/unix-server';
+import type { TcpConnection } from '../../src/net/connection/connection';
+import { TcpServer } from '../../src/net/server/tcp-server';
+import { UnixServer } from '../../src/net/server/unix-server';
+import { setSocketOption } from '../../src/net/socket/options';
 import type { SystemError } from '../../src/sys/errno';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
 import { type Places, type ServerReport, STEADY_BYTES } from './messages';

@@ -1,6 +1,6 @@
 /** A port that answers nobody: listened at, with a full backlog, so that the kernel drops what comes. */
 
-import { boundAddress } from '../../src/net/listen-socket';
+import { boundAddress } from '../../src/net/server/listen-socket';
 import { encodeAddress } from '../../src/sys/address';
 import * as c from '../../src/sys/constants';
 import { unwrap } from '../../src/sys/errno';

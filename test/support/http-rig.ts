@@ -10,8 +10,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { connect as netConnect, type Socket } from 'node:net';
-import { serveHttp } from '../../src/http/serve-http';
-import { TcpServer } from '../../src/net/tcp-server';
+import { serveHttp } from '../../src/http/server/serve-http';
+import { TcpServer } from '../../src/net/server/tcp-server';
 import { next, until } from './until';
 
 /** On what an HTTP server runs. */

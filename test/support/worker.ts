@@ -1,4 +1,4 @@
-/** Runs one case of test/watch/files-worker.ts in a worker thread. */
+/** Runs one case of test/watch/programs/files-worker.ts in a worker thread. */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ROOT } from './child';
@@ -6,7 +6,7 @@ import { RUNS_TYPESCRIPT } from './runs-typescript';
 
 /** The text that the case `name` ends with. Waits until the worker is gone. */
 export function runInWorker(name: string, argument = ''): Promise<unknown> {
-  const worker = new Worker(join(ROOT, 'test/watch/files-worker.ts'), {
+  const worker = new Worker(join(ROOT, 'test/watch/programs/files-worker.ts'), {
     execArgv: [...RUNS_TYPESCRIPT],
     workerData: { name, argument },
   });

@@ -7,7 +7,9 @@ const CALLS = 100_000;
 
 test(`${CALLS} wrong arguments at every function: each refused, no crash, no fd`, async () => {
   const seed = Math.floor(Math.random() * 2 ** 30) + 1;
-  const storm = runTs('test/sys/argument-storm.ts', { args: [String(CALLS), String(seed)] });
+  const storm = runTs('test/sys/programs/argument-storm.ts', {
+    args: [String(CALLS), String(seed)],
+  });
   const exit = await storm.exit();
   expect({ ...exit, stderr: storm.stderr, seed }).toEqual({
     code: 0,

@@ -4,7 +4,7 @@ import * as sys from '../../src/sys';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
-import { callEach } from './every-call';
+import { callEach } from './programs/every-call';
 
 expectNoFdLeaks();
 
@@ -22,7 +22,7 @@ test('every function works in the main thread', () => {
 });
 
 test('every function works in a worker', async () => {
-  const worker = new Worker(join(__dirname, 'every-call.ts'), {
+  const worker = new Worker(join(__dirname, 'programs/every-call.ts'), {
     execArgv: [...RUNS_TYPESCRIPT],
   });
   const exit = next(worker, 'exit');

@@ -101,7 +101,7 @@ describe('ioctl: a number that is wrong', () => {
   );
 
   testIf(IN_NAMESPACE !== null, 'a network namespace')('a tun device is made', async () => {
-    const program = runTs('test/sys/tun.ts', { command: IN_NAMESPACE as string[] });
+    const program = runTs('test/sys/programs/tun.ts', { command: IN_NAMESPACE as string[] });
     const { code } = await program.exit();
     expect({ code, stderr: program.stderr }).toEqual({ code: 0, stderr: '' });
     expect(['tun0', 'no tun devices']).toContain(program.stdout.trim());

@@ -163,7 +163,7 @@ describe('errors', () => {
   });
 
   test('what is thrown or told without a listener is uncaught, and nothing is lost', async () => {
-    const child = runTs('test/watch/source-uncaught.ts');
+    const child = runTs('test/watch/programs/source-uncaught.ts');
     expect(await child.exit()).toEqual({ code: 0, signal: null });
     const lines = child.stdout.trim().split('\n');
     expect(JSON.parse(lines.at(-1) as string)).toEqual([

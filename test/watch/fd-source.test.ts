@@ -1,6 +1,6 @@
 import { waiterThreads } from '../../src/loop/waiter-pool';
 import { EPOLLIN } from '../../src/sys/constants';
-import { EventFd } from '../../src/watch/event-fd';
+import { EventFd } from '../../src/watch/sources/event-fd';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { watchedMask } from '../support/fdinfo';
 import { closeNow, put } from '../support/fds';

@@ -333,14 +333,14 @@ describe('what is refused', () => {
 });
 
 test('the end of a pipe is readable, although the kernel calls it HUP alone', async () => {
-  const script = `"${process.execPath}" ${RUNS_TYPESCRIPT.join(' ')} test/watch/stdin-echo.ts`;
+  const script = `"${process.execPath}" ${RUNS_TYPESCRIPT.join(' ')} test/watch/programs/stdin-echo.ts`;
   const child = new Child('sh', ['-c', `printf hello | ${script}`]);
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   expect(child.stdout).toMatch('got hello');
 });
 
 test('SIGSTOP and SIGCONT leave a waiting process as it was', async () => {
-  const child = runTs('test/watch/stdin-echo.ts');
+  const child = runTs('test/watch/programs/stdin-echo.ts');
   await child.printed(/waiting/);
   for (const word of ['one', 'two']) {
     child.kill('SIGSTOP');

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { EventFd } from '../../src/watch/event-fd';
+import { EventFd } from '../../src/watch/sources/event-fd';
 import { ROOT } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
@@ -17,7 +17,7 @@ test('sources work in a Worker, and an EventFd hears what another thread adds by
   });
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
   const ended = next(child, 'close');
-  const worker = new Worker(join(ROOT, 'test/watch/sources-worker.ts'), {
+  const worker = new Worker(join(ROOT, 'test/watch/programs/sources-worker.ts'), {
     execArgv: [...RUNS_TYPESCRIPT],
     workerData: { counterFd: counter.fd, pid: child.pid },
   });

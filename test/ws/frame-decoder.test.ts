@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ViewCache } from '../../src/net/view-cache';
+import { ViewCache } from '../../src/bytes/view-cache';
 import { FrameDecoder, type FrameSink, type FrameViolation } from '../../src/ws/frame-decoder';
 import {
   BINARY,

@@ -1,8 +1,8 @@
 /** Clients that leave at every moment of the opening handshake, in every way. */
 import type { Socket } from 'node:net';
 import { EventLoop } from '../../src/loop/event-loop';
-import type { TcpConnection } from '../../src/net/tcp-connection';
-import { TcpServer } from '../../src/net/tcp-server';
+import type { TcpConnection } from '../../src/net/connection/connection';
+import { TcpServer } from '../../src/net/server/tcp-server';
 import type { Authorization } from '../../src/ws/verdict';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
 import type { WebSocketServerOptions } from '../../src/ws/web-socket-server-options';

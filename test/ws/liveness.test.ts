@@ -3,7 +3,7 @@
  * handshake on real connections. Their timers are fired by hand, by a clock that the tests set.
  */
 import type { Socket } from 'node:net';
-import { setSocketOption } from '../../src/net/socket-options';
+import { setSocketOption } from '../../src/net/socket/options';
 import type { WebSocketConnection } from '../../src/ws/web-socket';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
 import { client, receive } from '../support/client';

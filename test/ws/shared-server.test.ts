@@ -1,9 +1,9 @@
 /** Several owners of one server: by path where that can be, and refused by name where not. */
 import { request as httpRequest } from 'node:http';
 import WebSocket from 'ws';
-import { serveHttp } from '../../src/http/serve-http';
-import { serveHttps } from '../../src/http/serve-https';
-import { TcpServer } from '../../src/net/tcp-server';
+import { serveHttp } from '../../src/http/server/serve-http';
+import { serveHttps } from '../../src/http/server/serve-https';
+import { TcpServer } from '../../src/net/server/tcp-server';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { next, until } from '../support/until';

@@ -1,6 +1,6 @@
 /** Upgrade requests as proxies, curl and Java clients write them, and as they must not be written. */
-import { serveHttp } from '../../src/http/serve-http';
-import { TcpServer } from '../../src/net/tcp-server';
+import { serveHttp } from '../../src/http/server/serve-http';
+import { TcpServer } from '../../src/net/server/tcp-server';
 import { WebSocketServer } from '../../src/ws/web-socket-server';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';

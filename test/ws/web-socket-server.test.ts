@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import WebSocket, { type ClientOptions } from 'ws';
 import { EventLoop } from '../../src/loop/event-loop';
-import { UnixServer } from '../../src/net/unix-server';
+import { UnixServer } from '../../src/net/server/unix-server';
 import * as c from '../../src/sys/constants';
 import { fcntl } from '../../src/sys/io';
 import { encodeFrame } from '../../src/ws/frame-encoder';

@@ -1,0 +1,107 @@
+/**
+ * A connection of an HTTP server as node:http sees it, which can leave without losing an answer.
+ *
+ * When the server shuts down: a connection that waits between two requests is closed. A response
+ * under way is finished; it gets `Connection: close` if its head was not sent yet. A connection that
+ * has asked for nothing yet may make one request. What was upgraded is its taker's, who is told by the
+ * stream's event `shutdown`.
+ */
+import type { Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { TcpConnection } from '../../net/connection/connection';
+import { IdleConnections, isCollected } from './idle-connections';
+import { delayParseErrors } from './parse-errors';
+import { RequestGate } from './request-gate';
+import { watchRequests } from './server-events';
+import { ServerStream } from './server-stream';
+
+/** The connections of one HTTP server. */
+export class HttpConnections {
+  readonly #idle: IdleConnections;
+
+  constructor(http: Server) {
+    this.#idle = new IdleConnections(http, (socket) =>
+      socket instanceof HttpConnection ? socket : null,
+    );
+    watchRequests(http, {
+      onRequest(request, response) {
+        const { socket } = request;
+        if (!(socket instanceof HttpConnection)) return;
+        socket.onRequest(response);
+        socket.gate?.onRequest(request, response);
+      },
+      onTakeOver: ({ socket }) =>
+        socket instanceof HttpConnection ? (socket.gate?.open() ?? null) : null,
+    });
+    delayParseErrors(http, (socket) => (socket instanceof HttpConnection ? socket.gate : null));
+  }
+
+  /** What node:http is to be given for an accepted connection. */
+  streamOn(connection: TcpConnection): HttpConnection {
+    return new HttpConnection(connection, this.#idle);
+  }
+
+  /** Close those which are idle now. */
+  closeIdle(): void {
+    this.#idle.close();
+  }
+}
+
+/** One connection. */
+export class HttpConnection extends ServerStream {
+  /** How far it asks ahead; undefined while the constructors below this one run. */
+  readonly gate: RequestGate | undefined;
+
+  constructor(connection: TcpConnection, idle: IdleConnections) {
+    super(connection, idle);
+    this.gate = new RequestGate({
+      pass: (chunk) => this.push(chunk),
+      isClogged: () => this.readableFlowing !== true || this.readableLength > 0,
+      hold: () => this.connection?.pause(),
+      resume: () => super._read(),
+      end: () => {},
+      onAhead: () => this.sendLittle(),
+    });
+  }
+
+  override onOwnBytes(chunk: Buffer): void {
+    this.gate?.take(chunk);
+  }
+
+  override _read(): void {
+    this.gate?.onWanted();
+  }
+
+  override resume(): this {
+    super.resume();
+    this.gate?.onResume();
+    return this;
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.gate?.close();
+    super._destroy(error, callback);
+  }
+
+  /** The server shuts down. */
+  override onShutdown(): void {
+    if (!this.emit('shutdown')) this.leaveWhenIdle();
+  }
+
+  protected override finish(): void {
+    this.destroySoon();
+  }
+
+  protected override get hasUnasked(): boolean {
+    return this.gate?.isHolding === true;
+  }
+
+  override destroy(error?: Error): this {
+    return isCollected(this) ? this : super.destroy(error);
+  }
+}
+
+/** What a socket of node:http runs on; null if it is none of ours, or closed. */
+export function connectionOf(socket: Duplex): TcpConnection | null {
+  return socket instanceof HttpConnection ? socket.connection : null;
+}

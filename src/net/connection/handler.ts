@@ -1,0 +1,105 @@
+/**
+ * Who is told what happens on a connection.
+ *
+ * A handler is one object for any number of connections, so a connection needs no listeners and no
+ * closures of its own. Events are the other face of the same thing: {@link emitEvents} is the
+ * handler of a connection that was given none.
+ */
+import { invalidType } from '../../base/check';
+import type { TcpConnection } from './connection';
+
+/** Methods for one server's connections. What they throw becomes an uncaught exception. */
+export interface ConnectionHandler {
+  /** Bytes came. The view is overwritten after the call: copy what you keep. */
+  onData(connection: TcpConnection, chunk: Buffer): void;
+  /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
+  onEnd?(connection: TcpConnection): void;
+  /**
+   * An urgent byte came, if `urgentData` was asked for: it has overtaken the bytes before it, and is
+   * left out of them.
+   */
+  onUrgent?(connection: TcpConnection, byte: number): void;
+  /** The queue is empty again after `write` returned false. */
+  onDrain?(connection: TcpConnection): void;
+  /**
+   * The server shuts down, see {@link StreamServer.shutdown}: finish what is under way, and end the
+   * connection. Without this method it is ended at once, after what is queued.
+   */
+  onShutdown?(connection: TcpConnection): void;
+  /** The connection is gone, with the error if there was one; nothing follows. */
+  onClose?(connection: TcpConnection, error: Error | undefined): void;
+}
+
+/** Events of a {@link TcpConnection}. */
+export interface TcpConnectionEvents {
+  /** Bytes came. The view is overwritten after the call: copy what you keep. */
+  data: [chunk: Buffer];
+  /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
+  end: [];
+  /**
+   * An urgent byte came, if `urgentData` was asked for: it has overtaken the bytes before it, and is
+   * left out of them.
+   */
+  urgent: [byte: number];
+  /** The queue is empty again after `write` returned false. */
+  drain: [];
+  /**
+   * The server shuts down: finish what is under way, and end the connection. Without a listener it is
+   * ended at once, after what is queued.
+   */
+  shutdown: [];
+  /**
+   * Why the connection is about to close. Need not be listened to: `close` has it too. A reset by the
+   * peer is ECONNRESET, but EPIPE if its FIN came first: it closed, and what we sent then was refused.
+   */
+  error: [error: Error];
+  /** The connection is gone; nothing follows. */
+  close: [error?: Error];
+}
+
+/** The handler that makes events of it all. */
+export const emitEvents: Required<ConnectionHandler> = {
+  onData(connection, chunk) {
+    connection.emit('data', chunk);
+  },
+  onEnd(connection) {
+    connection.emit('end');
+  },
+  onUrgent(connection, byte) {
+    connection.emit('urgent', byte);
+  },
+  onDrain(connection) {
+    connection.emit('drain');
+  },
+  onShutdown(connection) {
+    if (!connection.emit('shutdown')) connection.end();
+  },
+  onClose(connection, error) {
+    if (error === undefined) {
+      connection.emit('close');
+      return;
+    }
+    // A listener of either may throw: neither costs the other its call, or its own exception.
+    try {
+      connection.emit('error', error);
+    } catch (thrown) {
+      connection.loop.uncaught(thrown);
+    }
+    connection.emit('close', error);
+  },
+};
+
+const EXPECTED = 'an object with an onData method';
+
+/** Whether `value` can be told what happens on a connection. */
+export function isHandler(value: unknown): value is ConnectionHandler {
+  return typeof (value as Partial<ConnectionHandler> | null | undefined)?.onData === 'function';
+}
+
+/** `value` must be a handler: a TypeError now, and not an exception when the first bytes come. */
+export function checkHandler(value: unknown): void {
+  if (!isHandler(value)) throw invalidType('handler', EXPECTED, value);
+}
+
+/** What is said of an option that is none. */
+export const NO_HANDLER: string = `expected ${EXPECTED}`;

@@ -1,0 +1,393 @@
+/**
+ * A `stream.Duplex` on a connection or on any fd, so that protocol libraries of Node's world run on
+ * our loop. It has what they look for in a `net.Socket`.
+ *
+ * Back-pressure goes both ways: a full readable buffer leaves the rest in the kernel, whose window
+ * then stops the peer, and a write is done when the kernel has its bytes. What is pushed is a copy,
+ * because streams keep their chunks.
+ */
+import { addAbortSignal, Duplex } from 'node:stream';
+import { type FileRange, holdRange } from '../../bytes/file-range';
+import { defaultLoop } from '../../loop/default-loop';
+import type { EventLoop } from '../../loop/event-loop';
+import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
+import { ipVersion, type SocketAddress } from '../../sys/address';
+import { F_DUPFD_CLOEXEC } from '../../sys/constants';
+import { errno, SystemError, unwrap } from '../../sys/errno';
+import { fcntl, setNonBlocking } from '../../sys/io';
+import { mayClose, orClose } from '../../sys/ownership';
+import { TcpConnection } from '../connection/connection';
+import { deadlinesOf } from '../connection/deadlines';
+import type { ConnectionHandler } from '../connection/handler';
+import { connectionOptionsSchema, connectionSettings } from '../connection/options';
+import { closedError } from '../connection/writer';
+import { setSocketOption } from '../socket/options';
+import { resetOnClose } from '../socket/reset-on-close';
+import { ArrivalGate, beginsHandshake } from './arrival-gate';
+import { bytesOf, type Chunk, placeFor } from './chunks';
+import { FdChannel, type FdChannelHandler } from './fd-channel';
+import {
+  checkTimeout,
+  type DuplexBase,
+  duplexPlan,
+  type FdDuplexOptions,
+  type FdEnds,
+} from './options';
+import { type Callback, type Channel, sendPortion, sendShort } from './send';
+
+const { ENOTSOCK } = errno;
+
+/** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
+const KEEP_ALIVE_SECONDS_MAX = 32_767;
+
+/** Looks like a `net.Socket` to those who take one. */
+export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, Timed {
+  /** As of `net.Socket`; what a stream is made of is connected. */
+  readonly connecting = false;
+  /** As of `net.Socket`: what {@link setTimeout} has set; undefined before. */
+  timeout: number | undefined = undefined;
+  /** Null once released. */
+  #channel: Channel | null = null;
+  /** What was released: it goes on, and so do its addresses. */
+  #released: TcpConnection | null = null;
+  readonly #loop: EventLoop;
+  /** 2 while both sides may send; 0 when both FINs, or what stands for them, are through. */
+  #openHalves = 2;
+  /** Null before there was a handshake of TLS. */
+  #gate: ArrivalGate | null = null;
+  /** For the timer wheel, which maintains it. */
+  timerIndex: number = UNSCHEDULED;
+  /** The activity after which `timeout` was told: it is told once for each silence. */
+  #silenceTold = -1;
+
+  /**
+   * Takes `source` over: a connection, whose events go to this stream from now on; an fd; or two,
+   * one to read from and one to write to. A stream socket is made a connection of, other fds are
+   * read and written as they are; an fd that was opened for one direction gives a stream with that
+   * one. O_NONBLOCK is set on fds, also for others who share them.
+   *
+   * Throws a TypeError that names a wrong option, and a {@link SystemError}: EBADF, EPERM for a
+   * regular file or directory, which is always ready and cannot be watched, EINVAL for a socket that
+   * listens, EEXIST for an fd that the loop watches for somebody else. Fds are left open then. They
+   * are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
+   */
+  constructor(connection: TcpConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
+  constructor(fds: number | FdEnds, options?: FdDuplexOptions);
+  constructor(source: TcpConnection | number | FdEnds, options: FdDuplexOptions = {}) {
+    const { base, stream, signal } = duplexPlan(source, options);
+    super(stream);
+    this.#channel = this.#open(base);
+    this.#loop = this.#channel.loop;
+    this.#catchUp();
+    if (signal !== undefined) addAbortSignal(signal, this);
+  }
+
+  /** The connection below; null on fds that are no stream socket, and once released. */
+  get connection(): TcpConnection | null {
+    return this.#channel instanceof TcpConnection ? this.#channel : null;
+  }
+
+  /** As of `net.Socket`: there is nothing to talk to any more. */
+  get pending(): boolean {
+    return this.#channel === null || this.#channel.closed;
+  }
+
+  /** As of `net.Socket`. */
+  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  /** Bytes received and delivered. */
+  get bytesRead(): number {
+    return this.#channel?.bytesRead ?? 0;
+  }
+
+  /** Bytes the kernel has taken. */
+  get bytesWritten(): number {
+    return this.#channel?.bytesWritten ?? 0;
+  }
+
+  /** Of a TCP connection, as the others of these; undefined for everything else. */
+  get remoteAddress(): string | undefined {
+    return (this.connection ?? this.#released)?.remoteAddress;
+  }
+
+  get remotePort(): number | undefined {
+    return (this.connection ?? this.#released)?.remotePort;
+  }
+
+  get remoteFamily(): string | undefined {
+    const version = ipVersion(this.remoteAddress ?? '');
+    return version === 0 ? undefined : `IPv${version}`;
+  }
+
+  get localAddress(): string | undefined {
+    return this.#local?.address;
+  }
+
+  get localPort(): number | undefined {
+    return this.#local?.port;
+  }
+
+  get localFamily(): string | undefined {
+    return this.#local?.family;
+  }
+
+  /** As of `net.Socket`: our own address, or an empty object. */
+  address(): SocketAddress | Record<string, never> {
+    return this.#local ?? {};
+  }
+
+  /**
+   * Part with the connection, which stays open: for a protocol that takes it over (an upgrade).
+   * Returns it paused, with the bytes that were received but not read; null if it is closed, or if
+   * there is none. Its addresses stay known here. If the peer's FIN has come, the next handler gets it
+   * from {@link TcpConnection.handOverTo}.
+   */
+  release(): { connection: TcpConnection; rest: Buffer } | null {
+    const { connection } = this;
+    if (connection === null || connection.closed) return null;
+    this.setTimeout(0);
+    this.#channel = null;
+    this.#released = connection;
+    connection.pause();
+    this.#gate?.open();
+    // Flowing, a stream would give its first chunk only.
+    this.pause();
+    return { connection, rest: (this.read() as Buffer | null) ?? Buffer.alloc(0) };
+  }
+
+  /** As of any emitter. `close` is told with whether there was an error, as of `net.Socket`. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event === 'close' && args.length === 0) return super.emit('close', this.errored !== null);
+    return super.emit(event, ...args);
+  }
+
+  /**
+   * Emit `timeout` when no bytes moved for `timeoutMs`, also none from the kernel to the peer; 0
+   * switches it off. Closes nothing.
+   */
+  setTimeout(timeoutMs: number, callback?: () => void): this {
+    if (this.destroyed) return this;
+    checkTimeout(timeoutMs);
+    this.timeout = timeoutMs;
+    if (callback !== undefined) {
+      if (timeoutMs > 0) this.once('timeout', callback);
+      else this.removeListener('timeout', callback);
+    }
+    this.#silenceTold = -1;
+    if (timeoutMs > 0) this.#loop.timers.schedule(this, timeoutMs);
+    else this.#loop.timers.cancel(this);
+    return this;
+  }
+
+  /** TCP_NODELAY; nothing for what is not TCP. */
+  setNoDelay(enabled = true): this {
+    this.#tcp?.setNoDelay(enabled);
+    return this;
+  }
+
+  /** SO_KEEPALIVE, with TCP_KEEPIDLE in whole seconds if a delay is given; of TCP. */
+  setKeepAlive(enabled = false, initialDelayMs = 0): this {
+    const connection = this.#tcp;
+    connection?.setKeepAlive(enabled);
+    const seconds = Math.min(Math.floor(initialDelayMs / 1000), KEEP_ALIVE_SECONDS_MAX);
+    if (connection !== null && enabled && seconds > 0) {
+      setSocketOption(connection.fd, 'keepAliveIdleSeconds', seconds);
+    }
+    return this;
+  }
+
+  ref(): this {
+    this.#channel?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#channel?.unref();
+    return this;
+  }
+
+  /**
+   * Send a range of the regular file `fd` behind all that was written, by sendfile(2): see
+   * {@link TcpConnection.sendFile}. The fd is borrowed until `callback`, which is called once, also
+   * when the stream is destroyed. Returns what `write` returns. Throws a {@link SystemError}: EBADF,
+   * EINVAL (not a regular file), ENOTSOCK (the stream is on no connection).
+   */
+  sendFile(fd: number, range: FileRange, callback?: Callback): boolean {
+    if (this.#channel instanceof FdChannel) {
+      throw new SystemError('sendfile', ENOTSOCK, { reason: 'the stream is on no connection' });
+    }
+    return this.write(placeFor(holdRange(fd, range)), callback);
+  }
+
+  /** Finish what is being written, then close. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
+  }
+
+  /** Close at once, a TCP connection with a reset: the peer gets ECONNRESET. */
+  resetAndDestroy(): this {
+    const connection = this.#tcp;
+    if (connection !== null) resetOnClose(connection.fd);
+    return this.destroy();
+  }
+
+  /** For the connection. */
+  onData(_connection: TcpConnection, chunk: Buffer): void {
+    this.onOwnBytes(Buffer.from(chunk));
+  }
+
+  /** For the fds. */
+  onOwnBytes(chunk: Buffer): void {
+    if (this.#gate === null && beginsHandshake(chunk)) this.#gate = new ArrivalGate(this);
+    if (this.#gate === null) this.onArrival(chunk);
+    else this.#gate.pass(chunk);
+  }
+
+  /** For the gate. */
+  onThrown(error: unknown): void {
+    this.#loop.uncaught(error);
+  }
+
+  /** For the gate. If nothing waits to be read, the end is told without a reader, as of `net.Socket`. */
+  onArrival(chunk: Buffer | null): void {
+    if (!this.destroyed && !this.push(chunk)) this.#channel?.pause();
+    if (chunk === null) this.read(0);
+  }
+
+  /** For the channel. */
+  onEnd(): void {
+    this.#openHalves -= 1;
+    if (this.#gate === null) this.onArrival(null);
+    else this.#gate.pass(null);
+  }
+
+  /** For the channel. */
+  onClose(channel: Channel, error: Error | undefined): void {
+    // Not if it was released and closes before somebody else has taken it over.
+    if (this.#channel !== channel) return;
+    // After both ends it closes in order, maybe before the last bytes are read here: the stream
+    // closes by itself when they are.
+    if (error === undefined && this.#openHalves === 0) return;
+    this.#gate?.open();
+    this.destroy(error);
+  }
+
+  /** For the connection: the server shuts down. Told as `shutdown`; the stream ends if nobody listens. */
+  onShutdown(): void {
+    this.deliverArrivals();
+    if (!this.emit('shutdown')) this.end();
+  }
+
+  /** For the timer wheel. After a silence that was told, look again for the next one. */
+  onTimer(): void {
+    const { timeout = 0 } = this;
+    if (this.#channel === null || this.#channel.closed || timeout === 0) return;
+    const { lastActivity } = this.#channel;
+    const leftMs = this.#loop.latestOf(lastActivity) + timeout - performance.now();
+    const isTold = this.#silenceTold === lastActivity;
+    if (leftMs <= 0 && !isTold) {
+      if (this.#isMoving) return this.#loop.timers.schedule(this, 0);
+      if (!this.#isSilent(timeout)) return this.#loop.timers.schedule(this, timeout / 4);
+    }
+    this.#loop.timers.schedule(this, leftMs > 0 ? leftMs : timeout);
+    if (leftMs > 0 || isTold) return;
+    this.#silenceTold = lastActivity;
+    this.emit('timeout');
+  }
+
+  override _read(): void {
+    this.#channel?.resume();
+  }
+
+  override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: Callback): void {
+    this._writev([{ chunk, encoding }], callback);
+  }
+
+  override _writev(chunks: Chunk[], callback: Callback): void {
+    this.#gate?.onWrite();
+    const channel = this.#channel;
+    if (channel === null || !sendShort(channel, chunks, callback)) {
+      this.#send(chunks.map(bytesOf).reverse(), callback);
+    }
+  }
+
+  override _final(callback: Callback): void {
+    this.#openHalves -= 1;
+    this.#channel?.end();
+    callback();
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    this.#gate?.drop();
+    this.#loop.timers.cancel(this);
+    this.#channel?.destroy();
+    callback(error);
+  }
+
+  /** Hand on what has arrived, without waiting for writes to settle. */
+  protected deliverArrivals(): void {
+    this.#gate?.open();
+  }
+
+  /** Whether bytes move with the next turn: then it is this thread that is late, and no silence. */
+  get #isMoving(): boolean {
+    if (this.#gate?.isHolding === true) return true;
+    return this.#channel !== null && (this.#channel.hasUnread() || this.#channel.willSend());
+  }
+
+  /** Whether a peer that is slow has got nothing of what the kernel holds, either. */
+  #isSilent(idleMs: number): boolean {
+    const { connection } = this;
+    const now = performance.now();
+    return connection === null || deadlinesOf(this.#loop).isIdle(connection, { idleMs, now });
+  }
+
+  get #local(): SocketAddress | null {
+    return (this.connection ?? this.#released)?.localAddress ?? null;
+  }
+
+  /** The connection, if it is open and TCP: a unix socket has no IP address. */
+  get #tcp(): TcpConnection | null {
+    return this.connection?.localAddress == null ? null : this.connection;
+  }
+
+  #open(base: DuplexBase): Channel {
+    if (base.kind === 'fds') return new FdChannel({ ...base, handler: this });
+    const connection = base.kind === 'socket' ? this.#connect(base) : base.connection;
+    // The stream itself ends our half, after what it still has to write.
+    connection.allowHalfOpen = true;
+    connection.handOverTo(this);
+    return connection;
+  }
+
+  /** What has happened on a connection before it was given to us. */
+  #catchUp(): void {
+    // The peer's FIN, and why it was closed, come from the connection: see handOverTo.
+    const { connection } = this;
+    if (connection !== null && !connection.closed && !connection.writable) this.end();
+  }
+
+  #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): TcpConnection {
+    const isOurs = ownsFd && mayClose(given);
+    const fd = isOurs ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
+    orClose(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
+    const options = connectionOptionsSchema.parse({ handler: this });
+    const settings = connectionSettings<TcpConnection>(options, { loop: loop ?? defaultLoop() });
+    return new TcpConnection(fd, settings);
+  }
+
+  /** Write `chunks`, the last one first, in portions: see {@link sendPortion}. */
+  #send(chunks: Buffer[], callback: Callback): void {
+    this.#gate?.onWrite();
+    if (this.#channel === null) return callback(closedError());
+    sendPortion(this.#channel, chunks, (error) => {
+      if (error || chunks.length === 0) callback(error);
+      else this.#send(chunks, callback);
+    });
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * Takes connections from a listening socket.
+ *
+ * Each readiness is one accept round: accept4(2) until EAGAIN, or until the round's limit so that a
+ * flood of connections does not starve the established ones. What is left is not lost: a
+ * level-triggered listener is reported again, a one-shot one is re-armed, and an edge-triggered one
+ * goes to the loop's ready list.
+ *
+ * When there are no fds (EMFILE, ENFILE), those who wait are accepted with a spare fd and closed, so
+ * that they know; when there is no memory (ENOBUFS, ENOMEM), they wait on. Then the listener rests,
+ * instead of being reported ready without end: until its time is over, or until a connection closes.
+ *
+ * A listener that somebody else has shut down, who shares it, is told as an error, once.
+ */
+import type { EventLoop } from '../../loop/event-loop';
+import type { EventHandler, Registration } from '../../loop/registration';
+import { WheelTimer } from '../../loop/timer-wheel';
+import * as constants from '../../sys/constants';
+import { errno, SystemError } from '../../sys/errno';
+import { accept4 } from '../../sys/socket';
+import { Exhaustion } from '../socket/shortage';
+import { isReadingShut } from '../socket/shut-reading';
+import { SpareFd } from './spare-fd';
+
+const {
+  EAGAIN,
+  ECONNABORTED,
+  EHOSTUNREACH,
+  EINVAL,
+  EINTR,
+  EMFILE,
+  ENETDOWN,
+  ENETUNREACH,
+  ENFILE,
+  ENOBUFS,
+  ENOMEM,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  EPERM,
+  EPROTO,
+} = errno;
+
+const { EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, SOCK_CLOEXEC, SOCK_NONBLOCK } = constants;
+
+/** How the kernel reports a listener. */
+export type AcceptTrigger = 'level' | 'edge' | 'oneshot';
+
+const MASKS: Record<AcceptTrigger, number> = {
+  level: EPOLLIN,
+  edge: (EPOLLIN | EPOLLET) >>> 0,
+  oneshot: EPOLLIN | EPOLLONESHOT,
+};
+
+/** Connections taken or turned away in one round. */
+const ACCEPTS_PER_ROUND = 128;
+/**
+ * Rounds in a row that found nobody, after which the listener is asked whether it was shut down. Some
+ * are normal where processes share a listener: another was faster.
+ */
+const EMPTY_ROUNDS = 16;
+/** Taken before closing, at most: a flood must not hold the thread. No usual backlog is longer. */
+const TAKE_ALL_LIMIT = 65_536;
+const ACCEPT_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+/**
+ * Errors of one connection, or of the network under it: the next accept may succeed. accept(2) says
+ * that Linux passes errors of the new socket on, and that they are to be treated like EAGAIN.
+ */
+const TRANSIENT = new Set([
+  ECONNABORTED,
+  EINTR,
+  EPERM,
+  EPROTO,
+  ENETDOWN,
+  ENOPROTOOPT,
+  EHOSTUNREACH,
+  EOPNOTSUPP,
+  ENETUNREACH,
+]);
+/** There are no fds, so that one which is given back helps. */
+const NO_FDS = new Set([EMFILE, ENFILE]);
+/** Errors of the machine: trying again at once fails again. */
+const EXHAUSTED = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
+
+/** Who gets what an {@link Acceptor} accepts. */
+export interface AcceptHandler {
+  /** A connected, non-blocking fd; the handler must close it. */
+  onAccept(fd: number): void;
+  /** As {@link onAccept}, but there are no fds left: the handler must close it at once. */
+  onNoFds(fd: number): void;
+  /**
+   * No connection could be taken. The acceptor goes on by itself. Of a lasting shortage one error is
+   * told in a while.
+   */
+  onAcceptError(error: Error): void;
+  /** The listener is unusable (it was shut down), and is not watched any more. */
+  onListenerFailed(error: Error): void;
+  /** The loop was closed. */
+  onRevoked(reason: Error): void;
+}
+
+/** Options of {@link Acceptor}. */
+export interface AcceptorOptions {
+  loop: EventLoop;
+  trigger: AcceptTrigger;
+  handler: AcceptHandler;
+  /** Where the peer's address is put for the time of `onAccept`; null if nobody wants it. */
+  address?: Uint8Array | null;
+}
+
+/** Watches one listening fd, which stays the caller's. */
+export class Acceptor implements EventHandler {
+  readonly #fd: number;
+  readonly #loop: EventLoop;
+  readonly #trigger: AcceptTrigger;
+  readonly #handler: AcceptHandler;
+  readonly #address: Uint8Array | null;
+  readonly #registration: Registration;
+  readonly #spare: SpareFd;
+  readonly #exhaustion = new Exhaustion();
+  #emptyRounds = 0;
+  /** Scheduled while the listener rests. */
+  readonly #rest = new WheelTimer({ onTimer: () => this.#goOn() });
+
+  constructor(fd: number, { loop, trigger, handler, address = null }: AcceptorOptions) {
+    this.#fd = fd;
+    this.#loop = loop;
+    this.#trigger = trigger;
+    this.#handler = handler;
+    this.#address = address;
+    this.#registration = loop.add(fd, MASKS[trigger], this);
+    // Last, as nobody would close it if the loop did not take the listener.
+    this.#spare = new SpareFd();
+  }
+
+  /** One accept round. */
+  onEvents(events: number): void {
+    let failures = 0;
+    let shortage = 0;
+    for (let count = 0; count < ACCEPTS_PER_ROUND; count += 1) {
+      if (!this.#registration.active || this.#rest.scheduled) return;
+      const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
+      if (fd >= 0) {
+        this.#exhaustion.end();
+        this.#deliver(fd);
+      } else if (fd === -EAGAIN) {
+        if (shortage !== 0) return this.rest('accept4', shortage);
+        if (this.#wasShutDown(events, count)) return this.#fail(-EINVAL);
+        return this.#resume();
+      } else if (EXHAUSTED.has(-fd)) {
+        if (!NO_FDS.has(-fd) || !this.#turnAway()) return this.rest('accept4', fd);
+        shortage = fd;
+      } else if (TRANSIENT.has(-fd)) {
+        // A listener of which every accept fails (a firewall's EPERM) would be ready without end.
+        failures += 1;
+        if (failures === ACCEPTS_PER_ROUND) shortage = fd;
+      } else {
+        return this.#fail(fd);
+      }
+    }
+    if (shortage !== 0) this.rest('accept4', shortage);
+    else if (this.#trigger === 'edge') this.#registration.requeue(EPOLLIN);
+    else this.#resume();
+  }
+
+  onRevoked(reason: Error): void {
+    this.close();
+    this.#handler.onRevoked(reason);
+  }
+
+  /** Take no more connections. */
+  close(): void {
+    this.#loop.timers.cancel(this.#rest);
+    this.#registration.remove();
+    this.#spare.give();
+  }
+
+  /**
+   * Take all who wait, before the listener is closed: the kernel resets those who are left in its
+   * queue, though they are connected as far as they know. Not even so a TCP listener can be closed
+   * without any loss: who completes a handshake after the last accept is reset.
+   */
+  takeAll(): void {
+    for (let count = 0; count < TAKE_ALL_LIMIT && this.#registration.active; count += 1) {
+      const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
+      if (fd >= 0) this.#deliver(fd);
+      else if (TRANSIENT.has(-fd)) continue;
+      else if (!NO_FDS.has(-fd) || !this.#turnAway()) return;
+    }
+  }
+
+  /** A connection closes, so that there will be an fd: if this rests, end the rest. */
+  onRoom(): void {
+    if (!this.#rest.scheduled) return;
+    this.#loop.timers.cancel(this.#rest);
+    this.#goOn();
+  }
+
+  /** Take nothing for a while, as `syscall` has failed for want of something: `outcome` is -errno. */
+  rest(syscall: string, outcome: number): void {
+    if (!this.#registration.active || this.#rest.scheduled) return;
+    this.#registration.modify(0);
+    this.#loop.timers.schedule(this.#rest, this.#exhaustion.nextRestMs());
+    const error = this.#exhaustion.report(syscall, outcome, this.#fd);
+    if (error !== null) this.#handler.onAcceptError(error);
+  }
+
+  ref(): void {
+    this.#registration.ref();
+  }
+
+  unref(): void {
+    this.#registration.unref();
+  }
+
+  #deliver(fd: number): void {
+    this.#emptyRounds = 0;
+    try {
+      this.#handler.onAccept(fd);
+    } catch (error) {
+      this.#loop.uncaught(error);
+    }
+  }
+
+  #resume(): void {
+    if (this.#trigger === 'oneshot') this.#registration.rearm();
+  }
+
+  /** A unix listener that was shut down is ready for ever, and has nobody. TCP's gives EINVAL. */
+  #wasShutDown(events: number, taken: number): boolean {
+    if ((events & EPOLLHUP) !== 0 || taken > 0) return (events & EPOLLHUP) !== 0;
+    this.#emptyRounds += 1;
+    return this.#emptyRounds % EMPTY_ROUNDS === 0 && isReadingShut(this.#fd);
+  }
+
+  /** The rest is over. The kernel looks again, so an edge is not lost either. */
+  #goOn(): void {
+    if (!this.#registration.active) return;
+    this.#spare.take();
+    this.#registration.modify(MASKS[this.#trigger]);
+  }
+
+  /** Accept one who waits, to close it. False if that could not be done. */
+  #turnAway(): boolean {
+    if (!this.#spare.give()) return false;
+    const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
+    if (fd >= 0) {
+      this.#exhaustion.turnAway();
+      try {
+        this.#handler.onNoFds(fd);
+      } catch (error) {
+        this.#loop.uncaught(error);
+      }
+    }
+    // A listener may have closed the server.
+    if (this.#registration.active) this.#spare.take();
+    return fd >= 0;
+  }
+
+  /** Not a matter of this connection or of a full table: the listener itself is unusable. */
+  #fail(outcome: number): void {
+    this.close();
+    this.#handler.onListenerFailed(new SystemError('accept4', outcome, { fd: this.#fd }));
+  }
+}

@@ -1,0 +1,47 @@
+/** What is told of a connection that was accepted only to be closed. */
+import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from '../../sys/address';
+import { getpeername, getsockname } from '../../sys/socket';
+
+/**
+ * Why: the server has `maxConnections`, this address `maxConnectionsPerAddress`, this user
+ * `maxConnectionsPerUser`, or there are no more fds (EMFILE, ENFILE).
+ */
+export type DropReason =
+  | 'maxConnections'
+  | 'maxConnectionsPerAddress'
+  | 'maxConnectionsPerUser'
+  | 'noFds';
+
+/**
+ * A connection that was turned away. The addresses have the names that `node:net` gives them in its
+ * own event; they are left out for a unix socket, and of a peer that has gone already.
+ */
+export interface DroppedConnection {
+  reason: DropReason;
+  localAddress?: string;
+  localPort?: number;
+  localFamily?: SocketAddress['family'];
+  remoteAddress?: string;
+  remotePort?: number;
+  remoteFamily?: SocketAddress['family'];
+}
+
+/** The record for the open connection `fd`. */
+export function describeDrop(fd: number, reason: DropReason): DroppedConnection {
+  const bytes = new Uint8Array(ADDRESS_BYTES);
+  const local = getsockname(fd, bytes) > 0 ? decodeAddress(bytes) : null;
+  const remote = getpeername(fd, bytes) > 0 ? decodeAddress(bytes) : null;
+  return {
+    reason,
+    ...(local !== null && {
+      localAddress: local.address,
+      localPort: local.port,
+      localFamily: local.family,
+    }),
+    ...(remote !== null && {
+      remoteAddress: remote.address,
+      remotePort: remote.port,
+      remoteFamily: remote.family,
+    }),
+  };
+}

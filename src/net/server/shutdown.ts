@@ -1,0 +1,103 @@
+/**
+ * The end of a server's connections within a deadline: each is asked to finish, and who has not ended
+ * in time is cut. The protocols decide what finishing is, see {@link ConnectionHandler.onShutdown}.
+ */
+import { z } from 'zod';
+import type { EventLoop } from '../../loop/event-loop';
+import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
+import { MAX_DELAY_MS } from '../../loop/timer-wheel';
+import type { TcpConnection } from '../connection/connection';
+
+/** Options of {@link StreamServer.shutdown}. */
+export interface ShutdownOptions {
+  /** How long the connections have to end by themselves; 10,000 if not given. */
+  deadlineMs?: number;
+  /**
+   * Another process has the listener, and goes on with it: who waits in its queue is left to that
+   * one, and so is the file of a unix socket. False if not given.
+   */
+  handedOver?: boolean;
+}
+
+/** What {@link StreamServer.shutdown} came to. */
+export interface ShutdownResult {
+  /** Connections that ended before the deadline. */
+  ended: number;
+  /** Connections that were cut: by the deadline, or by `destroy`. */
+  cut: number;
+}
+
+/** The fields of {@link ShutdownOptions}. */
+export const shutdownOptionFields = {
+  deadlineMs: z.number().min(0).max(MAX_DELAY_MS).default(10_000),
+  handedOver: z.boolean().default(false),
+};
+
+/** One shutdown, of all that is open. */
+export class ServerShutdown implements Timed {
+  /** For the timer wheel, which maintains it. */
+  timerIndex: number = UNSCHEDULED;
+  /** Resolved by {@link finish}. */
+  readonly result: Promise<ShutdownResult>;
+  readonly #loop: EventLoop;
+  readonly #connections: ReadonlySet<TcpConnection>;
+  #resolve: (result: ShutdownResult) => void = () => {};
+  /** In the time of `performance.now()`. */
+  #due = Infinity;
+  #deadlineMs = Infinity;
+  #gone = 0;
+  #cut = 0;
+
+  constructor(loop: EventLoop, connections: ReadonlySet<TcpConnection>) {
+    this.#loop = loop;
+    this.#connections = connections;
+    this.result = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  /**
+   * There will be no more connections: ask those that are open to finish. Not at once but in the next
+   * tick, because the caller may be a listener of one of them.
+   */
+  begin(): void {
+    process.nextTick(() => {
+      for (const connection of [...this.#connections]) connection.shutdown();
+    });
+  }
+
+  /** Cut who is left in `deadlineMs`; if there is a deadline already, the earlier one holds. */
+  limit(deadlineMs: number): void {
+    const due = performance.now() + deadlineMs;
+    if (due >= this.#due) return;
+    this.#due = due;
+    this.#deadlineMs = deadlineMs;
+    this.#loop.timers.schedule(this, deadlineMs);
+  }
+
+  /** For the timer wheel: the deadline. */
+  onTimer(): void {
+    const text = `the server shuts down, and this did not end within ${this.#deadlineMs} ms`;
+    const error = Object.assign(new Error(text), { code: 'ERR_SHUTDOWN_DEADLINE' });
+    for (const connection of [...this.#connections]) {
+      this.onCut(connection);
+      connection.destroy(error);
+    }
+  }
+
+  /** `connection` is about to be cut, unless the close of another has ended it. */
+  onCut(connection: TcpConnection): void {
+    if (!connection.closed) this.#cut += 1;
+  }
+
+  /** A connection is gone, in whatever way. */
+  onConnectionClose(): void {
+    this.#gone += 1;
+  }
+
+  /** The last connection is gone. */
+  finish(): void {
+    this.#loop.timers.cancel(this);
+    this.#resolve({ ended: this.#gone - this.#cut, cut: this.#cut });
+  }
+}

@@ -1,0 +1,338 @@
+/**
+ * What TCP and unix servers have in common: a listening socket, an acceptor, and the connections
+ * that are open. The server decides nothing about what is said on a connection.
+ */
+import { EventEmitter } from 'eventemitter3';
+import { z } from 'zod';
+import { refuseExtra } from '../../base/check';
+import { parseOptions } from '../../base/options';
+import { defaultLoop } from '../../loop/default-loop';
+import type { EventLoop } from '../../loop/event-loop';
+import { closeRefused, isFdGone } from '../../loop/registration';
+import { SystemError, unwrap } from '../../sys/errno';
+import { close } from '../../sys/io';
+import { disown, own, vacate } from '../../sys/ownership';
+import { TcpConnection } from '../connection/connection';
+import { checkLimit, deadlinesOf, idleError, type ReadRate } from '../connection/deadlines';
+import {
+  type ConnectionOwner,
+  type ConnectionSettings,
+  type connectionOptionsSchema,
+  connectionSettings,
+} from '../connection/options';
+import type { SocketFile } from '../socket/socket-file';
+import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
+import { type DroppedConnection, type DropReason, describeDrop } from './drop';
+import type { ServerLimits } from './limits';
+import { PeerCounts, type PeerKey } from './peer-counts';
+import type { PeerLimit } from './peer-limit';
+import {
+  ServerShutdown,
+  type ShutdownOptions,
+  type ShutdownResult,
+  shutdownOptionFields,
+} from './shutdown';
+
+/** Events of every server. */
+export interface StreamServerEvents {
+  /** A connection was accepted. Attach listeners now: its data comes with the next turn. */
+  connection: [connection: TcpConnection];
+  /**
+   * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
+   * however many clients there are. Or the listener was shut down by somebody who shares it (EINVAL),
+   * or closed (EBADF): then the server closes. Need not be listened to.
+   */
+  error: [error: Error];
+  /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
+  drop: [dropped: DroppedConnection];
+  /** Closed, and the last connection is gone. */
+  close: [];
+}
+
+/** `listening`: takes connections. `closing`: waits for the last one to go. `closed`. */
+type ServerState = 'listening' | 'closing' | 'closed';
+
+/** What a server tells its base. */
+export interface StreamServerSetup extends z.output<typeof connectionOptionsSchema> {
+  acceptTrigger: AcceptTrigger;
+  loop: EventLoop | undefined;
+  /** What is to be removed when the listening ends. */
+  file?: SocketFile | null;
+  /** Open connections, at most; without limit if undefined. */
+  maxConnections: number | undefined;
+  /** How many one peer may have; null for no limit. */
+  peerLimit: PeerLimit | null;
+  /** The options that the program gave: see {@link StreamServer.limitByDefault}. */
+  given: ReadonlySet<string>;
+}
+
+const shutdownSchema = z.strictObject(shutdownOptionFields);
+
+/** A listening socket with its connections. */
+export abstract class StreamServer
+  extends EventEmitter<StreamServerEvents>
+  implements AcceptHandler, ConnectionOwner<TcpConnection>
+{
+  readonly #fd: number;
+  readonly #file: SocketFile | null;
+  readonly #acceptor: Acceptor;
+  readonly #settings: ConnectionSettings<TcpConnection>;
+  readonly #connections = new Set<TcpConnection>();
+  #maxConnections: number;
+  readonly #given: ReadonlySet<string>;
+  readonly #peerLimit: PeerLimit | null;
+  /** Null without a limit for each peer. */
+  readonly #peers: PeerCounts<TcpConnection> | null;
+  #dropped = 0;
+  #state: ServerState = 'listening';
+  #shutdown: ServerShutdown | null = null;
+
+  /**
+   * Takes `fd` over, which listens: it is closed with the server, and if this constructor throws; not
+   * if that is because another server of the loop has it already (EEXIST).
+   */
+  constructor(fd: number, setup: StreamServerSetup) {
+    super();
+    this.#fd = fd;
+    this.#file = setup.file ?? null;
+    const { maxConnections = Infinity, peerLimit, acceptTrigger: trigger } = setup;
+    this.#maxConnections = maxConnections;
+    this.#given = setup.given;
+    this.#peerLimit = peerLimit;
+    this.#peers = peerLimit === null ? null : new PeerCounts(peerLimit.max);
+    try {
+      const loop = setup.loop ?? defaultLoop();
+      this.#settings = connectionSettings(setup, { loop, owner: this });
+      const address = peerLimit?.address ?? null;
+      this.#acceptor = new Acceptor(fd, { loop, trigger, handler: this, address });
+    } catch (error) {
+      if (closeRefused(fd, error)) this.#file?.remove();
+      else this.#file?.release();
+      throw error;
+    }
+    // Again: the loop may have revoked a stale owner of the same number, who disowned it.
+    own(fd);
+  }
+
+  /**
+   * The listening socket, or -1 once closed: to pass it on to another process, by {@link sendFds} or
+   * in the `stdio` of a child. It stays ours, do nothing else with it.
+   */
+  get fd(): number {
+    return this.listening ? this.#fd : -1;
+  }
+
+  /** The loop that does the work. */
+  get loop(): EventLoop {
+    return this.#settings.loop;
+  }
+
+  /** The connections that are open. */
+  get connections(): ReadonlySet<TcpConnection> {
+    return this.#connections;
+  }
+
+  /** How many connections were turned away so far; see the event `drop`. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** The limits that hold for new connections: given, or a default of what is served on this server. */
+  get limits(): Readonly<ServerLimits> {
+    const { idleTimeoutMs, writeTimeoutMs, lifetimeMs, minReadRate = null } = this.#settings;
+    const maxConnections = this.#maxConnections;
+    return { maxConnections, idleTimeoutMs, writeTimeoutMs, lifetimeMs, minReadRate };
+  }
+
+  /** The `minReadRate` of {@link limits}. */
+  get minReadRate(): ReadRate | null {
+    return this.#settings.minReadRate ?? null;
+  }
+
+  /** Whether the program gave this option: 0, null and Infinity are given, undefined is not. */
+  isGiven(option: keyof ServerLimits): boolean {
+    return this.#given.has(option);
+  }
+
+  /** For protocols: the limits from now on, where the program gave none. */
+  limitByDefault({ maxConnections, ...limits }: Partial<ServerLimits>): void {
+    const isFree = ([name]: [string, unknown]): boolean => !this.#given.has(name);
+    Object.assign(this.#settings, Object.fromEntries(Object.entries(limits).filter(isFree)));
+    if (maxConnections !== undefined && !this.isGiven('maxConnections')) {
+      this.#maxConnections = maxConnections;
+    }
+  }
+
+  get listening(): boolean {
+    return this.#state === 'listening';
+  }
+
+  /**
+   * Take no more connections, finish those there are, and cut who has not ended at the deadline.
+   *
+   * Those who wait to be accepted are accepted first, unless the listener was handed over. What has
+   * arrived is delivered. Then each connection is ended after what is queued, or finished as its
+   * protocol does it: see `onShutdown` of {@link ConnectionHandler}.
+   *
+   * Resolves when the last connection has gone, with how many ended and how many were cut; those that
+   * are cut get an error ERR_SHUTDOWN_DEADLINE. Also after {@link close}. Called again, it gives the
+   * same result, and the earlier deadline holds. Rejects with a TypeError that names a wrong option.
+   */
+  async shutdown(options: ShutdownOptions = {}, noCallback?: never): Promise<ShutdownResult> {
+    refuseExtra('shutdown', noCallback, 'it returns a promise');
+    const { deadlineMs, handedOver } = parseOptions('shutdown', shutdownSchema, options);
+    const shutdown = this.#shutdown ?? this.#beginShutdown(handedOver);
+    if (this.#state === 'closed') shutdown.finish();
+    else shutdown.limit(deadlineMs);
+    return shutdown.result;
+  }
+
+  /** Take no more connections. The open ones go on; `close` is told when the last has gone. */
+  close(noCallback?: never): void {
+    refuseExtra('close', noCallback, 'listen to "close"');
+    if (this.#state !== 'listening') return;
+    this.#stopListening();
+    unwrap(vacate(this.#fd), 'close', { fd: this.#fd });
+  }
+
+  /** As {@link close}, and cut every connection. */
+  destroy(): void {
+    this.close();
+    for (const connection of [...this.#connections]) {
+      this.#shutdown?.onCut(connection);
+      connection.destroy();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  /**
+   * Cut the connections on which no bytes have moved for `idleMs`, with ETIMEDOUT. Returns how many.
+   * Looks at each connection: for a program that makes a pass over its users anyway, now and then.
+   * `idleTimeoutMs` does it without one.
+   */
+  sweep(idleMs: number): number {
+    checkLimit('idleMs', idleMs);
+    const deadlines = deadlinesOf(this.loop);
+    const now = performance.now();
+    let count = 0;
+    for (const connection of this.#connections) {
+      if (!deadlines.isIdle(connection, { idleMs, now }) || connection.hasUnread()) continue;
+      connection.destroy(idleError(idleMs, 'sweep'));
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Hold the process open while listening; the default. */
+  ref(): void {
+    this.#acceptor.ref();
+  }
+
+  /** Do not hold the process open. Connections still do. */
+  unref(): void {
+    this.#acceptor.unref();
+  }
+
+  /** For the acceptor. */
+  onAccept(fd: number): void {
+    if (this.#connections.size >= this.#maxConnections) return this.#drop(fd, 'maxConnections');
+    if (this.#peers === null) return this.#open(fd, null);
+    const { keyOf, reason } = this.#peerLimit as PeerLimit;
+    const key = keyOf(fd);
+    if (key !== null && this.#peers.isFull(key)) return this.#drop(fd, reason);
+    this.#open(fd, key);
+  }
+
+  /** For the acceptor. */
+  onNoFds(fd: number): void {
+    this.#drop(fd, 'noFds');
+  }
+
+  /** For a connection. */
+  onConnectionClose(connection: TcpConnection): void {
+    this.#connections.delete(connection);
+    this.#peers?.remove(connection);
+    this.#shutdown?.onConnectionClose();
+    if (this.#state === 'closing') this.#closeWhenEmpty();
+    else this.#acceptor.onRoom();
+  }
+
+  /** For the acceptor. */
+  onAcceptError(error: Error): void {
+    this.emit('error', error);
+  }
+
+  /** For the acceptor. */
+  onListenerFailed(error: Error): void {
+    this.close();
+    this.emit('error', error);
+  }
+
+  /** For the acceptor. A loop that was closed cuts the connections itself. */
+  onRevoked(reason: Error): void {
+    if (!isFdGone(reason)) return this.close();
+    disown(this.#fd);
+    this.#stopListening();
+    this.emit('error', reason);
+  }
+
+  #beginShutdown(handedOver: boolean): ServerShutdown {
+    const shutdown = new ServerShutdown(this.loop, this.#connections);
+    // First, as a listener of `connection` may ask for the same.
+    this.#shutdown = shutdown;
+    if (handedOver) this.#file?.release();
+    else if (this.listening) this.#acceptor.takeAll();
+    this.close();
+    shutdown.begin();
+    return shutdown;
+  }
+
+  #open(fd: number, peer: PeerKey | null): void {
+    const connection = this.#connect(fd);
+    if (connection === null) return;
+    this.#connections.add(connection);
+    if (peer !== null) this.#peers?.add(connection, peer);
+    this.emit('connection', connection);
+  }
+
+  /** Null if the kernel has no memory, or no watch, for one more: as much a shortage as of fds. */
+  #connect(fd: number): TcpConnection | null {
+    try {
+      return new TcpConnection(fd, this.#settings);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#acceptor.rest(error.syscall, error.errno);
+      return null;
+    }
+  }
+
+  /** Close at once what was accepted: a client that knows can go elsewhere, one in a queue waits. */
+  #drop(fd: number, reason: DropReason): void {
+    this.#dropped += 1;
+    // Addresses cost two calls and some text, and after the close they are gone.
+    const dropped = this.listenerCount('drop') > 0 ? describeDrop(fd, reason) : null;
+    close(fd);
+    if (dropped !== null) this.emit('drop', dropped);
+  }
+
+  /** Everything but closing the fd. */
+  #stopListening(): void {
+    this.#state = 'closing';
+    this.#acceptor.close();
+    this.#file?.remove();
+    this.#closeWhenEmpty();
+  }
+
+  #closeWhenEmpty(): void {
+    if (this.#connections.size > 0) return;
+    this.#state = 'closed';
+    // Later, so that a caller of close() can still attach a listener.
+    process.nextTick(() => {
+      this.#shutdown?.finish();
+      this.emit('close');
+    });
+  }
+}

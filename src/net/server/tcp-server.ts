@@ -1,0 +1,138 @@
+/**
+ * A TCP server. Listening begins in the constructor, and a port that cannot be had is an exception
+ * there. The server decides nothing about what is said on a connection; see ../ws for one that does.
+ */
+import { z } from 'zod';
+import { INT32_MAX, refuseExtra } from '../../base/check';
+import { parseOptions } from '../../base/options';
+import { EventLoop } from '../../loop/event-loop';
+import { ipVersion, type SocketAddress } from '../../sys/address';
+import * as constants from '../../sys/constants';
+import { type ConnectionOptions, connectionOptionFields } from '../connection/options';
+import { LOCALHOST } from '../socket/endpoint';
+import type { AcceptTrigger } from './acceptor';
+import { inheritedFd, notWithFd } from './inherited-listener';
+import { givenOf, maxConnectionsField } from './limits';
+import { adoptTcpListener, boundAddress, listenSocket } from './listen-socket';
+import { limitByAddress } from './peer-limit';
+import { StreamServer, type StreamServerEvents } from './stream-server';
+
+/** Options of {@link TcpServer}. */
+export interface TcpServerOptions extends ConnectionOptions {
+  /** The port, 0 for one that is free; see {@link TcpServer.port}. Must be given, or `fd`. */
+  port?: number;
+  /**
+   * The IP address to listen at; `127.0.0.1` if not given. `0.0.0.0` is all of IPv4, `::` is all of
+   * both unless `ipv6Only`; `fe80::1%eth0` has the interface as its zone. Names other than `localhost` are not looked up.
+   */
+  host?: string;
+  /** Connections the kernel keeps until they are accepted; 4,096 if not given. */
+  backlog?: number;
+  /** How the listener is watched: `'level'`, the default, `'edge'` or `'oneshot'`. */
+  acceptTrigger?: AcceptTrigger;
+  /** SO_REUSEPORT: several sockets at one port, among which the kernel shares out connections. */
+  reusePort?: boolean;
+  /** IPV6_V6ONLY; false if not given. */
+  ipv6Only?: boolean;
+  /**
+   * Instead of `port` and all of the above but the trigger: a socket that listens already, as from
+   * {@link listenFds} or {@link receiveFds}. It is closed with the server.
+   */
+  fd?: number;
+  /**
+   * TCP_DEFER_ACCEPT: accept a client when it has sent something, or after about so long. 0, the
+   * default, for at once. The kernel rounds up to the times of its retransmissions: 1, 3, 7 s.
+   */
+  deferAcceptSeconds?: number;
+  /**
+   * Open connections, at most. Those beyond are accepted and closed at once, which tells the client;
+   * see the event `drop`. No limit but that of fds if not given, or Infinity; a server that speaks
+   * HTTP has one if not given.
+   */
+  maxConnections?: number;
+  /**
+   * Open connections of one address, at most, as {@link maxConnections}. An IPv6 address counts
+   * as all of its /64, an IPv4 one that is mapped into IPv6 as itself. No limit if not given.
+   */
+  maxConnectionsPerAddress?: number;
+  /** TCP_NODELAY on every connection; true if not given. */
+  noDelay?: boolean;
+  /** The loop that does the work; this thread's default loop if not given. */
+  loop?: EventLoop;
+}
+
+const NO_HOST = 'expected an IP address';
+
+/** The fields of {@link TcpServerOptions} for the schemas of servers built on this one. */
+export const tcpServerOptionFields = {
+  ...connectionOptionFields,
+  port: z.int().min(0).max(65_535),
+  host: z
+    .string({ error: NO_HOST })
+    .refine((host) => host === LOCALHOST || ipVersion(host) !== 0, { error: NO_HOST })
+    .default('127.0.0.1'),
+  backlog: z.int().min(1).max(INT32_MAX).default(constants.SOMAXCONN),
+  acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
+  reusePort: z.boolean().default(false),
+  ipv6Only: z.boolean().default(false),
+  deferAcceptSeconds: z.int().min(0).max(INT32_MAX).default(0),
+  maxConnections: maxConnectionsField,
+  maxConnectionsPerAddress: z.int().min(1).optional(),
+  noDelay: z.boolean().default(true),
+  loop: z.instanceof(EventLoop).optional(),
+};
+
+const optionsSchema = z.strictObject({ ...tcpServerOptionFields, fd: z.undefined().optional() });
+const inheritedSchema = z.strictObject({
+  ...tcpServerOptionFields,
+  port: notWithFd,
+  host: notWithFd,
+  backlog: notWithFd,
+  reusePort: notWithFd,
+  ipv6Only: notWithFd,
+  fd: inheritedFd,
+});
+
+/** Events of {@link TcpServer}. */
+export type TcpServerEvents = StreamServerEvents;
+
+/** Listens at one address. */
+export class TcpServer extends StreamServer {
+  readonly #address: SocketAddress;
+
+  /**
+   * Listen. Throws a TypeError that names a wrong option, and a {@link SystemError} with address and
+   * port when the address cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL). An `fd` that does not
+   * listen for TCP is refused with EBADF, ENOTSOCK or EINVAL, and left open.
+   */
+  constructor(options: TcpServerOptions, noCallback?: never) {
+    refuseExtra('new TcpServer', noCallback, 'listen to "connection"; it listens already');
+    const { fd, checked } = options?.fd === undefined ? listening(options) : inherited(options);
+    const { maxConnectionsPerAddress: perAddress, loop } = checked;
+    const peerLimit = perAddress === undefined ? null : limitByAddress(perAddress);
+    const { maxConnections } = checked;
+    super(fd, { ...checked, loop, peerLimit, maxConnections, given: givenOf(options) });
+    this.#address = boundAddress(fd);
+  }
+
+  /** Where the server listens. */
+  get address(): SocketAddress {
+    return this.#address;
+  }
+
+  /** The port, also if 0 was asked for. */
+  get port(): number {
+    return this.#address.port;
+  }
+}
+
+function listening(options: TcpServerOptions) {
+  const checked = parseOptions('TcpServer', optionsSchema, options);
+  return { checked, fd: listenSocket(checked) };
+}
+
+function inherited(options: TcpServerOptions) {
+  const checked = parseOptions('TcpServer', inheritedSchema, options);
+  adoptTcpListener(checked.fd, checked);
+  return { checked, fd: checked.fd };
+}
