@@ -143,7 +143,7 @@ export class Program {
   cpuSeconds(): number {
     let nanoseconds = 0;
     for (const task of this.#processes().flatMap(tasksOf)) {
-      nanoseconds += Number(readFileSync(`${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+      nanoseconds += nanosecondsOf(task);
     }
     return nanoseconds / 1e9;
   }
@@ -158,6 +158,15 @@ export class Program {
     if (pid === undefined || exitCode !== null || signalCode !== null) return [];
     const children = tasksOf(pid).map((task) => readFileSync(`${task}/children`, 'utf8'));
     return [pid, ...children.join(' ').split(' ').filter(Boolean).map(Number)];
+  }
+}
+
+/** CPU time of one thread; 0 if it has just ended. */
+function nanosecondsOf(task: string): number {
+  try {
+    return Number(readFileSync(`${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+  } catch {
+    return 0;
   }
 }
 

@@ -33,7 +33,7 @@ const WRONG: Record<string, unknown[]> = {
   idleTimeoutMs: BAD_LIMIT,
   writeTimeoutMs: BAD_LIMIT,
   lifetimeMs: BAD_LIMIT,
-  minReadRate: [1, null, {}, { bytesPerSecond: 0 }, { bytesPerSecond: 1, windowMs: 0 }],
+  minReadRate: [1, 'slow', {}, { bytesPerSecond: 0 }, { bytesPerSecond: 1, windowMs: 0 }],
   urgentData: BAD_FLAG,
   readQuantumBytes: BAD_COUNT,
   writeQuantumBytes: BAD_COUNT,

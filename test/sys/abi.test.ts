@@ -148,7 +148,7 @@ testWith(cc, 'a C compiler')('every constant and layout is what the C headers sa
     expressions[`sizeof(struct ${name})`] = String(size);
   }
   for (const name of names) {
-    expressions[`(unsigned)${name}`] = String(constants[name as keyof typeof constants]);
+    expressions[`(unsigned)${name}`] = String(constants[name as keyof typeof constants] >>> 0);
   }
   const folder = mkdtempSync(join(tmpdir(), 'epoll-ffi-abi-'));
   try {

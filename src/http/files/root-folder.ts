@@ -8,6 +8,7 @@
  * it would be resolved anew here.
  */
 import { type BigIntStats, realpathSync, statSync } from 'node:fs';
+import { invalidType } from '../../base/check';
 import { isSameFile } from '../../net/socket/same-file';
 import { errno, SystemError } from '../../sys/errno';
 
@@ -19,8 +20,9 @@ export class RootFolder {
   readonly bytes: string;
   readonly #stats: BigIntStats;
 
-  /** Throws ENOENT, ENOTDIR and so on. */
+  /** Throws a TypeError for what is no text, and ENOENT, ENOTDIR and so on. */
   constructor(root: string) {
+    if (typeof root !== 'string') throw invalidType('root', 'a string', root);
     this.path = realpathSync(root);
     this.bytes = Buffer.from(this.path).toString('latin1');
     this.#stats = statSync(this.path, { bigint: true });
