@@ -8,6 +8,15 @@ import { ROOT } from './support/child';
 const SRC = join(ROOT, 'src');
 /** A layer may import itself and those before it. */
 const LAYERS = ['base', 'sys', 'bytes', 'epoll', 'loop', 'watch', 'net', 'http', 'ws', 'compat'];
+/**
+ * The rooms of a layer, floor by floor from the ground: a room may import itself and those of the floors
+ * below, but none beside it. `.` stands for the files of the layer's own folder.
+ */
+const ROOMS: Record<string, string[][]> = {
+  watch: [['.'], ['inotify', 'sources', 'stream']],
+  net: [['socket'], ['connection'], ['client', 'datagram', 'duplex', 'server']],
+  http: [['.'], ['files', 'server']],
+};
 /** Who may import which package. */
 const PACKAGES: Record<string, string[]> = {
   koffi: ['sys'],
@@ -25,7 +34,6 @@ interface Import {
   from: string;
   /** A file of src, or a package. */
   to: string;
-  isTypeOnly: boolean;
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
@@ -46,18 +54,9 @@ function importsOf(name: string, tree: ts.SourceFile): Import[] {
     const specifier = statement.moduleSpecifier;
     if (specifier === undefined || !ts.isStringLiteral(specifier)) continue;
     const to = specifier.text.startsWith('.') ? resolve(name, specifier.text) : specifier.text;
-    found.push({ from: name, to, isTypeOnly: isTypeOnly(statement) });
+    found.push({ from: name, to });
   }
   return found;
-}
-
-function isTypeOnly(statement: ts.ImportDeclaration | ts.ExportDeclaration): boolean {
-  if (ts.isExportDeclaration(statement)) return statement.isTypeOnly;
-  const clause = statement.importClause;
-  if (clause?.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
-  const named = clause?.namedBindings;
-  if (clause?.name !== undefined || named === undefined || !ts.isNamedImports(named)) return false;
-  return named.elements.every((element) => element.isTypeOnly);
 }
 
 function resolve(from: string, specifier: string): string {
@@ -70,6 +69,11 @@ function resolve(from: string, specifier: string): string {
 
 const layerOf = (file: string): string =>
   file.includes('/') ? (file.split('/')[0] as string) : 'index';
+/** The room of a layer in which a file stands. */
+const roomOf = (file: string): string =>
+  file.split('/').length > 2 ? (file.split('/')[1] as string) : '.';
+/** An `index.ts`, which only exports. */
+const isFace = (file: string): boolean => file.endsWith('/index.ts');
 const isOurs = ({ to }: Import): boolean => files.includes(to);
 
 test('every folder of src is a layer, and every layer a folder', () => {
@@ -85,6 +89,31 @@ test('a layer imports only itself and the layers before it', () => {
   expect(reversed).toEqual([]);
 });
 
+test('a room imports only itself and the floors below it', () => {
+  const wrong = imports.filter((one) => {
+    const floors = ROOMS[layerOf(one.from)];
+    if (floors === undefined || layerOf(one.to) !== layerOf(one.from) || isFace(one.from))
+      return false;
+    const [from, to] = [roomOf(one.from), roomOf(one.to)];
+    const floorOf = (room: string): number => floors.findIndex((floor) => floor.includes(room));
+    return from !== to && floorOf(to) >= floorOf(from);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('every folder inside a layer is a room', () => {
+  const rooms = files
+    .filter((file) => roomOf(file) !== '.')
+    .map((file) => `${layerOf(file)}/${roomOf(file)}`);
+  const named = Object.entries(ROOMS).flatMap(([layer, floors]) =>
+    floors
+      .flat()
+      .filter((room) => room !== '.')
+      .map((room) => `${layer}/${room}`),
+  );
+  expect([...new Set(rooms)].sort()).toEqual(named.sort());
+});
+
 test('no layer is imported through its index, but by the face of the package', () => {
   const roundabout = imports.filter(
     ({ from, to }) => to.endsWith('/index.ts') && layerOf(from) !== 'index',
@@ -92,7 +121,7 @@ test('no layer is imported through its index, but by the face of the package', (
   expect(roundabout).toEqual([]);
 });
 
-test('packages are imported where they belong, and koffi by sys alone', () => {
+test('packages are imported where they belong', () => {
   const wrong = imports.filter((one) => {
     if (isOurs(one) || one.to.startsWith('node:')) return false;
     return !(PACKAGES[one.to] ?? []).includes(layerOf(one.from));
@@ -102,10 +131,14 @@ test('packages are imported where they belong, and koffi by sys alone', () => {
   expect(plain).toEqual([]);
 });
 
-test('no file imports itself, not even through others', () => {
+test('koffi is imported by one file', () => {
+  const doors = imports.filter(({ to }) => to === 'koffi').map(({ from }) => from);
+  expect([...new Set(doors)]).toEqual(['sys/libc.ts']);
+});
+
+test('no file imports itself, not even through others, and not for a type', () => {
   const next = new Map(files.map((name) => [name, [] as string[]]));
-  // Types are gone when the program runs: two files may know each other's.
-  for (const one of imports) if (isOurs(one) && !one.isTypeOnly) next.get(one.from)?.push(one.to);
+  for (const one of imports) if (isOurs(one)) next.get(one.from)?.push(one.to);
   const cycles: string[][] = [];
   const done = new Set<string>();
   const visit = (file: string, path: string[]): void => {
@@ -129,8 +162,14 @@ test('no file is dead', () => {
   expect(files.filter((file) => !reached.has(file))).toEqual([]);
 });
 
-test(`no file has more than ${MAX_LINES} lines`, () => {
-  const long = [...trees].map(([name, tree]) => [name, tree.getLineStarts().length] as const);
+test(`no file of src, examples or test has more than ${MAX_LINES} lines`, () => {
+  const long = ['src', 'examples', 'test']
+    .flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts') && !name.startsWith('bench/build'))
+        .map((name) => join(folder, name)),
+    )
+    .map((name) => [name, readFileSync(join(ROOT, name), 'utf8').split('\n').length - 1] as const);
   expect(long.filter(([, lines]) => lines > MAX_LINES)).toEqual([]);
 });
 

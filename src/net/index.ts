@@ -1,13 +1,15 @@
 /** Servers and connections. */
+import type { TcpConnection } from './connection/connection';
+import type { ConnectionOptions as OptionsOf } from './connection/options';
 
 export type { FileRange } from '../bytes/file-range';
 export type { WriteCallback } from '../bytes/write-queue';
 export { connect } from './client/connect';
 export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './client/options';
-export { TcpConnection } from './connection/connection';
+export { type ConnectionHandler, TcpConnection } from './connection/connection';
 export type { ReadRate } from './connection/deadlines';
-export type { ConnectionHandler, TcpConnectionEvents } from './connection/handler';
-export type { ConnectionOptions, WriteStrategy } from './connection/options';
+export type { TcpConnectionEvents } from './connection/handler';
+export type { WriteStrategy } from './connection/options';
 export type { DatagramInfo } from './datagram/info';
 export type { DatagramSocketOptions } from './datagram/options';
 export {
@@ -46,3 +48,6 @@ export {
   setSocketOption,
 } from './socket/options';
 export { type CongestionState, type TcpInfo, type TcpState, tcpInfo } from './socket/tcp-info';
+
+/** Options of connections. */
+export type ConnectionOptions = OptionsOf<TcpConnection>;

@@ -6,8 +6,7 @@
  * client that leaves is closed at once: it never becomes a WebSocket, whatever the verdict will be.
  */
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import type { TcpConnection } from '../net/connection/connection';
-import type { ConnectionHandler } from '../net/connection/handler';
+import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
 
 /** Bytes that are kept for the WebSocket to be; the rest waits in the kernel. */
 const MAX_EARLY_BYTES = 64 * 1024;

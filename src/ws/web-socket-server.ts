@@ -18,8 +18,7 @@ import { frontOf } from '../http/server/http-front';
 import type { Upgrade, UpgradeRoute } from '../http/server/upgrade-routes';
 import { pathOf } from '../http/server/upgrade-routes';
 import type { EventLoop } from '../loop/event-loop';
-import type { TcpConnection } from '../net/connection/connection';
-import type { ConnectionHandler } from '../net/connection/handler';
+import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
 import type { DroppedConnection } from '../net/server/drop';
 import {
   type ShutdownOptions,

@@ -59,7 +59,7 @@ describe('pollFds', () => {
 
   test('wrong arguments are refused, with their names', () => {
     expect(() => pollFds('0' as never)).toThrow(/"interests"/);
-    expect(() => pollFds([{ fd: -1, events: 0 }])).toThrow(/"fd"/);
+    expect(() => pollFds([{ fd: -1, events: 0 }])).toThrow(/fd"/);
     expect(() => pollFds([{ fd: 0, events: 2 ** 16 }])).toThrow(/"events"/);
     for (const timeoutMs of [Number.NaN, -2, 2 ** 31]) {
       expect(() => pollFds([], { timeoutMs })).toThrow(/"timeoutMs"/);

@@ -24,12 +24,13 @@ import type { SocketAddress } from '../../sys/address';
 import * as constants from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { closeOwned, disown, own } from '../../sys/ownership';
-import { recv, setsockopt } from '../../sys/socket';
+import { recv } from '../../sys/socket';
 import { pendingError } from '../../watch/pending-error';
 import { localAddressOf, peerAddressOf } from '../socket/names';
+import { setSocketOption } from '../socket/options';
 import { isReadyNow } from '../socket/ready-now';
 import type { DeadlineSubject, ReadRate } from './deadlines';
-import { type ConnectionHandler, checkHandler } from './handler';
+import { checkHandler, type Handler } from './handler';
 import { interestOf, type ReadState } from './interest';
 import { READ_BYTES } from './io-buffers';
 import { type ConnectionOwner, type ConnectionSettings, parseReadRate } from './options';
@@ -38,13 +39,16 @@ import { ConnectionWriter, closedError } from './writer';
 const { EAGAIN, EINTR } = errno;
 
 const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } = constants;
-const { IPPROTO_TCP, MSG_OOB, POLLIN, POLLOUT, SOL_SOCKET, SO_KEEPALIVE, TCP_NODELAY } = constants;
+const { MSG_OOB, POLLIN, POLLOUT } = constants;
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR; // Data may stand before these.
 /** With one of these, a short read does not prove that the socket is empty. */
 const READ_ON = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 
 /** The urgent byte, for the time of one call. */
 const urgent = new Uint8Array(1);
+
+/** A handler of connections; see {@link Handler}. */
+export type ConnectionHandler = Handler<TcpConnection>;
 
 /** A connected stream socket. Made by {@link TcpServer}, {@link UnixServer} and {@link connect}. */
 export class TcpConnection extends ConnectionWriter implements EventHandler, DeadlineSubject {
@@ -135,12 +139,12 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
 
   /** TCP_NODELAY: send small writes at once. Has been done already, unless `noDelay` was false. */
   setNoDelay(enabled = true): void {
-    this.#setOption(IPPROTO_TCP, TCP_NODELAY, enabled);
+    if (!this.closed) setSocketOption(this.fd, 'noDelay', enabled);
   }
 
   /** SO_KEEPALIVE: have the kernel find out that an idle peer has vanished. See tcp(7). */
   setKeepAlive(enabled = true): void {
-    this.#setOption(SOL_SOCKET, SO_KEEPALIVE, enabled);
+    if (!this.closed) setSocketOption(this.fd, 'keepAlive', enabled);
   }
 
   /**
@@ -386,12 +390,6 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   #applyInterest(): void {
     const mask = this.#interest();
     if (this.#registration.events !== mask) this.#registration.modify(mask);
-  }
-
-  #setOption(level: number, name: number, enabled: boolean): void {
-    if (this.closed) return;
-    const value = Int32Array.of(enabled ? 1 : 0);
-    unwrap(setsockopt(this.fd, level, name, value), 'setsockopt', { fd: this.fd });
   }
 
   #peerAddress(): SocketAddress | null {

@@ -6,28 +6,27 @@
  * handler of a connection that was given none.
  */
 import { invalidType } from '../../base/check';
-import type { TcpConnection } from './connection';
 
 /** Methods for one server's connections. What they throw becomes an uncaught exception. */
-export interface ConnectionHandler {
+export interface Handler<C> {
   /** Bytes came. The view is overwritten after the call: copy what you keep. */
-  onData(connection: TcpConnection, chunk: Buffer): void;
+  onData(connection: C, chunk: Buffer): void;
   /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
-  onEnd?(connection: TcpConnection): void;
+  onEnd?(connection: C): void;
   /**
    * An urgent byte came, if `urgentData` was asked for: it has overtaken the bytes before it, and is
    * left out of them.
    */
-  onUrgent?(connection: TcpConnection, byte: number): void;
+  onUrgent?(connection: C, byte: number): void;
   /** The queue is empty again after `write` returned false. */
-  onDrain?(connection: TcpConnection): void;
+  onDrain?(connection: C): void;
   /**
    * The server shuts down, see {@link StreamServer.shutdown}: finish what is under way, and end the
    * connection. Without this method it is ended at once, after what is queued.
    */
-  onShutdown?(connection: TcpConnection): void;
+  onShutdown?(connection: C): void;
   /** The connection is gone, with the error if there was one; nothing follows. */
-  onClose?(connection: TcpConnection, error: Error | undefined): void;
+  onClose?(connection: C, error: Error | undefined): void;
 }
 
 /** Events of a {@link TcpConnection}. */
@@ -57,8 +56,15 @@ export interface TcpConnectionEvents {
   close: [error?: Error];
 }
 
+/** What {@link emitEvents} needs of a connection. */
+interface Emitter {
+  readonly loop: { uncaught(error: unknown): void };
+  emit(event: string, ...args: unknown[]): boolean;
+  end(): void;
+}
+
 /** The handler that makes events of it all. */
-export const emitEvents: Required<ConnectionHandler> = {
+export const emitEvents: Required<Handler<Emitter>> = {
   onData(connection, chunk) {
     connection.emit('data', chunk);
   },
@@ -92,8 +98,8 @@ export const emitEvents: Required<ConnectionHandler> = {
 const EXPECTED = 'an object with an onData method';
 
 /** Whether `value` can be told what happens on a connection. */
-export function isHandler(value: unknown): value is ConnectionHandler {
-  return typeof (value as Partial<ConnectionHandler> | null | undefined)?.onData === 'function';
+export function isHandler(value: unknown): value is Handler<never> {
+  return typeof (value as Partial<Handler<never>> | null | undefined)?.onData === 'function';
 }
 
 /** `value` must be a handler: a TypeError now, and not an exception when the first bytes come. */

@@ -9,14 +9,14 @@ import {
   deadlinesOf,
   type ReadRate,
 } from './deadlines';
-import { type ConnectionHandler, emitEvents, isHandler, NO_HANDLER } from './handler';
+import { emitEvents, type Handler, isHandler, NO_HANDLER } from './handler';
 import { buffersOf, type IoBuffers } from './io-buffers';
 
 /** See {@link ConnectionOptions.writeStrategy}. */
 export type WriteStrategy = 'send-first' | 'on-demand' | 'always';
 
 /** Options of every connection of a server. */
-export interface ConnectionOptions {
+export interface ConnectionOptions<C> {
   /**
    * `'level'`, the default: `IN | RDHUP`, one recv(2) an event for most traffic. `'edge'`:
    * `IN | RDHUP | ET`, read until the socket is empty.
@@ -68,7 +68,7 @@ export interface ConnectionOptions {
    */
   writeStrategy?: WriteStrategy;
   /** One object that is told everything, instead of events on each connection. */
-  handler?: ConnectionHandler;
+  handler?: Handler<C>;
 }
 
 const readRateSchema = z.strictObject({
@@ -106,7 +106,7 @@ export const connectionOptionFields = {
     .min(1)
     .default(1024 * 1024),
   writeStrategy: z.enum(['send-first', 'on-demand', 'always']).default('send-first'),
-  handler: z.custom<ConnectionHandler>(isHandler, { error: NO_HANDLER }).default(emitEvents),
+  handler: z.custom<Handler<never>>(isHandler, { error: NO_HANDLER }).default(emitEvents),
 };
 
 /** The schema of {@link ConnectionOptions}, which leaves out what else there is. */
@@ -120,7 +120,8 @@ export interface ConnectionOwner<C> {
 }
 
 /** The settings that the connections of one server share. */
-export interface ConnectionSettings<C> extends CheckedOptions {
+export interface ConnectionSettings<C> extends Omit<CheckedOptions, 'handler'> {
+  readonly handler: Handler<C>;
   readonly loop: EventLoop;
   readonly buffers: IoBuffers;
   readonly deadlines: ConnectionDeadlines;

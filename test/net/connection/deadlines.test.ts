@@ -47,7 +47,10 @@ afterEach(() => {
 });
 
 /** One end of a pair as a connection; the other is the fd of its peer. */
-function opened(options: ConnectionOptions = {}): { connection: TcpConnection; peer: number } {
+function opened(options: ConnectionOptions<TcpConnection> = {}): {
+  connection: TcpConnection;
+  peer: number;
+} {
   const fds = new Int32Array(2);
   unwrap(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 'socketpair');
   const owner = { onConnectionClose: (closed: TcpConnection) => void open.delete(closed) };
@@ -175,7 +178,7 @@ describe('nobody is cut before the time has passed', () => {
     expect(at - from).toBeGreaterThanOrEqual(LIMIT_MS - ROUNDING_MS);
   }
 
-  test.each<[string, ConnectionOptions]>([
+  test.each<[string, ConnectionOptions<TcpConnection>]>([
     ['idleTimeoutMs', { idleTimeoutMs: LIMIT_MS }],
     ['lifetimeMs', { lifetimeMs: LIMIT_MS }],
     ['writeTimeoutMs', { writeTimeoutMs: LIMIT_MS }],
@@ -515,7 +518,7 @@ test('a sweep cuts those who are idle for so long, and leaves the others', async
   server.destroy();
 });
 
-test.each<[string, ConnectionOptions]>([
+test.each<[string, ConnectionOptions<TcpConnection>]>([
   ['idleTimeoutMs', { idleTimeoutMs: 60 }],
   ['writeTimeoutMs', { writeTimeoutMs: 60 }],
   ['lifetimeMs', { lifetimeMs: 60 }],

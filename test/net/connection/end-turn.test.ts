@@ -3,7 +3,7 @@
  * does in a tick, a promise or an immediate comes first, as with node:net.
  */
 
-import type { ConnectionHandler } from '../../../src/net/connection/handler';
+import type { ConnectionHandler } from '../../../src/net/connection/connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { SHUT_WR } from '../../../src/sys/constants';
 import { read, write } from '../../../src/sys/io';

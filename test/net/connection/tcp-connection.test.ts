@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { EventLoop } from '../../../src/loop/event-loop';
-import type { TcpConnection } from '../../../src/net/connection/connection';
-import type { ConnectionHandler } from '../../../src/net/connection/handler';
+import type { ConnectionHandler, TcpConnection } from '../../../src/net/connection/connection';
 import * as sys from '../../../src/sys';
 import { client, receive, receiveAll } from '../../support/client';
 import { clog, connected, connectedFd, serve } from '../../support/connections';

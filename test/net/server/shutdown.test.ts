@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { EventLoop } from '../../../src/loop/event-loop';
-import type { ConnectionHandler } from '../../../src/net/connection/handler';
+import type { ConnectionHandler } from '../../../src/net/connection/connection';
 import type { TcpServer } from '../../../src/net/server/tcp-server';
 import { UnixServer } from '../../../src/net/server/unix-server';
 import { encodeAddress } from '../../../src/sys/address';
