@@ -117,7 +117,7 @@ function encodeIPv6(address: string, port: number): Uint8Array {
 export function encodeMembership(group: string, interfaceAddress?: string): Uint8Array {
   const bytes = encodeAddress({ address: group, port: 0 });
   if (bytes.byteLength === IPV4_BYTES) {
-    const own = encodeInterfaceIPv4(interfaceAddress ?? '0.0.0.0');
+    const own = encodeInterfaceIPv4(interfaceAddress === undefined ? '0.0.0.0' : interfaceAddress);
     const address = bytes.subarray(IPV4_ADDRESS_BYTE, IPV4_ADDRESS_BYTE + 4);
     return new Uint8Array([...address, ...own]);
   }

@@ -21,6 +21,7 @@ import { TcpConnection } from '../connection/connection';
 import { deadlinesOf } from '../connection/deadlines';
 import { connectionOptionsSchema, connectionSettings } from '../connection/options';
 import { closedError } from '../connection/writer';
+import { dropUnread } from '../socket/drop-unread';
 import { setSocketOption } from '../socket/options';
 import { resetOnClose } from '../socket/reset-on-close';
 import { ArrivalGate, beginsHandshake } from './arrival-gate';
@@ -325,6 +326,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   override _destroy(error: Error | null, callback: Callback): void {
     this.#gate?.drop();
     this.#loop.timers.cancel(this);
+    const { connection } = this;
+    if (connection?.closed === false) dropUnread(connection.fd);
     this.#channel?.destroy();
     callback(error);
   }
