@@ -6,5 +6,7 @@ module.exports = {
   // Types are checked once, by `npm run types`; the tests are only transpiled.
   transform: { '\\.ts$': ['ts-jest', { diagnostics: false }] },
   setupFiles: ['<rootDir>/test/support/jest-setup.js'],
+  // Much of a test's time is waiting: one worker for each core, not one fewer.
+  maxWorkers: '100%',
   testTimeout: 240_000,
 };
