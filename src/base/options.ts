@@ -17,7 +17,7 @@ export function parseOptions<S extends z.ZodType>(
   const issue = outcome.error.issues[0] as z.core.$ZodIssue;
   const { path } = issue;
   const subject =
-    path.length > 0 ? `option "${path.join('../loop')}" of ${owner}` : `options of ${owner}`;
+    path.length > 0 ? `option "${path.join('.')}" of ${owner}` : `options of ${owner}`;
   const text = `Invalid ${subject}: ${complaint(owner, issue, schema)}. Received ${received(options, path)}`;
   throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
 }

@@ -1,6 +1,6 @@
 /**
  * What a server is measured by: (a) messages, (b) connections, (c) files, (d) fairness, (e) memory,
- * (f) small requests of HTTP.
+ * (f) small requests of HTTP, (g) an honest client among strangers.
  * Ours, level- and edge-triggered, against node:net or node:http, and what is written in C beside it.
  */
 import { type RatioFields, rowsOf } from './compare';
@@ -10,6 +10,7 @@ import { files } from './files';
 import { idle } from './memory';
 import { compile, script } from './programs';
 import { describeMachine, median, type Report } from './report';
+import { strangers } from './strangers';
 
 const KIB = 1024;
 const PER_CPU_SECOND: RatioFields = { '': 'perCpuSecond' };
@@ -44,7 +45,15 @@ function cases(): Case[] {
     acceptCase('accept, one message, close', PING_BYTES),
     acceptCase('accept, close', 0),
   ];
-  return [...echoes, ...accepts, ...files(), fairnessCase(), ...idle(), requestCase()];
+  return [
+    ...echoes,
+    ...accepts,
+    ...files(),
+    fairnessCase(),
+    ...idle(),
+    requestCase(),
+    ...strangers(),
+  ];
 }
 
 function echoCase(bytes: number, connections: number): Case {

@@ -24,7 +24,7 @@ export function parseRequestPath(target: string): RequestPath {
     return 400;
   }
   if (names.some((name) => name.includes('\0'))) return 400;
-  if (names.some((name) => name === '..' || name === '..' || name.includes('/'))) return 403;
+  if (names.some((name) => name === '.' || name === '..' || name.includes('/'))) return 403;
   return { names, isFolder: path.endsWith('/') };
 }
 

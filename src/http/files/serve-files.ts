@@ -97,7 +97,7 @@ async function answer(
   const path = parseRequestPath(request.url ?? '');
   if (typeof path === 'number') return refuse(response, path);
   const names = [...path.names];
-  if (settings.dotfiles === 'ignore' && names.some((name) => name.startsWith('..'))) {
+  if (settings.dotfiles === 'ignore' && names.some((name) => name.startsWith('.'))) {
     return refuse(response, 404);
   }
   if (path.isFolder) {

@@ -43,7 +43,7 @@ export class TreeRoot {
     // "/", or a root in a directory that we may not search: nothing but the root itself is left.
     disown(parent);
     this.#fd = own(root);
-    this.#name = '..';
+    this.#name = '.';
   }
 
   /** The directory at `path`, through symbolic links; or -ENOENT, -ENOTDIR, -EMFILE and so on. */
