@@ -25,7 +25,8 @@ function stranger(): Promise<Socket> {
       socket.write(kind === 0 ? requests : upload);
       resolve(socket);
     });
-    socket.once('error', reject);
+    // Later, a stranger that is cut is what a server may do with it.
+    socket.on('error', reject);
   });
 }
 
@@ -53,8 +54,6 @@ async function askUntil(end: number): Promise<number[]> {
 async function main(): Promise<void> {
   await ask();
   const strangers = await Promise.all(Array.from({ length: count }, stranger));
-  // A stranger that is cut is what a server may do with it.
-  for (const socket of strangers) socket.on('error', () => {});
   if (kind === 1) {
     setInterval(() => {
       for (const socket of strangers) socket.write('x');
