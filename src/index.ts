@@ -24,6 +24,8 @@ export {
 export {
   type FileListener,
   type FileOutcome,
+  type Http2Listener,
+  type SecureHttp2Options,
   type SendFileOptions,
   type ServeFilesOptions,
   sendFile,

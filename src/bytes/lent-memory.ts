@@ -3,7 +3,6 @@
  * this thread. Whoever keeps a view beyond the call, as the queue of another connection does, must
  * know it, and copy.
  */
-
 import { markAsUntransferable } from 'node:worker_threads';
 
 const lent = new WeakSet<ArrayBufferLike>();

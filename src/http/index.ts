@@ -3,4 +3,4 @@ export { type FileOutcome, sendFile } from './files/send-file';
 export type { SendFileOptions } from './files/send-file-options';
 export { type FileListener, type ServeFilesOptions, serveFiles } from './files/serve-files';
 export { serveHttp } from './server/serve-http';
-export { serveHttps } from './server/serve-https';
+export { type Http2Listener, type SecureHttp2Options, serveHttps } from './server/serve-https';

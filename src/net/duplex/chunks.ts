@@ -7,7 +7,7 @@
  */
 
 import type { HeldRange } from '../../bytes/file-range';
-import { lend } from '../../bytes/lent-memory';
+import { allocateLent } from '../../bytes/lent-memory';
 
 /** Chunks of a portion, at most: a channel takes many small ones for a peer that does not read. */
 const PORTION_CHUNKS = 1_024;
@@ -53,8 +53,7 @@ export function takePortion(chunks: Buffer[], limit: number): Buffer[] {
 }
 
 /** Where short writes are put together; lent, so that a queue copies what it keeps of it. */
-export const scratch: Buffer = Buffer.allocUnsafeSlow(16 * 1024);
-lend(scratch);
+export const scratch: Buffer = allocateLent(16 * 1024);
 
 /** A chunk as a stream keeps it. */
 export interface Chunk {

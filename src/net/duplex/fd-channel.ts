@@ -158,7 +158,7 @@ export class FdChannel {
   #read(fd: number): void {
     const reader = new FdReader(fd, { loop: this.loop });
     reader.on('error', (error) => this.#fail(error));
-    // The end has a turn of its own, as that of a connection: see tcp-connection.ts.
+    // The end has a turn of its own, as that of a connection: see connection.ts.
     reader.on('close', () => outsideCallers(() => setImmediate(() => this.#end())));
     this.#reader = reader;
   }
