@@ -18,6 +18,8 @@ const LONGEST_MS = 400;
 const PROCESSES = 4;
 /** Terminations in one process. */
 const WORKERS = 5;
+/** A line of progress after so many processes. */
+const PROGRESS_EVERY = 100;
 /** A process that takes so long hangs. */
 const LIMIT_MS = 300_000;
 const MOMENTS = ['0', '20', '40', '60', '80', '200', '220', '240', '260', '280', 'waiting'];
@@ -77,10 +79,13 @@ function run(folder: string, { args: [file = '', ...args], code }: Job): Promise
 /** Runs all, some at a time. Returns how many ended as they should not. */
 async function runAll(folder: string, name: string, jobs: Job[]): Promise<number> {
   let bad = 0;
+  let done = 0;
   const rest = jobs.values();
   const work = async (): Promise<void> => {
     for (const job of rest) {
       const problem = await run(folder, job);
+      done += 1;
+      if (done % PROGRESS_EVERY === 0) console.log(`${name}: ${done} of ${jobs.length}, ${bad} bad`);
       if (problem === null) continue;
       bad += 1;
       console.log(problem);
