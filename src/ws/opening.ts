@@ -30,7 +30,7 @@ export class Opening implements ConnectionHandler, Timed {
     this.#onLate = onLate;
     this.#early = [early];
     this.#earlyBytes = early.length;
-    connection.handOverTo(this);
+    connection.setHandler(this);
     if (this.#earlyBytes < MAX_EARLY_BYTES) connection.resume();
     connection.loop.timers.schedule(this, timeoutMs);
   }

@@ -298,7 +298,7 @@ export class WebSocketServer
 
   /** Answer, and close when the client has read it; what it still sends is of no use. */
   #refuse(connection: TcpConnection, refusal: HandshakeRefusal): void {
-    connection.handOverTo(refused);
+    connection.setHandler(refused);
     connection.resume();
     connection.write(refusalResponse(refusal));
     connection.end();

@@ -123,7 +123,7 @@ export class WebSocketConnection
     this.#settings = settings;
     this.#decoder = new FrameDecoder(settings);
     this.#buffers = buffersOf(connection.loop);
-    connection.handOverTo(this);
+    connection.setHandler(this);
     connection.resume();
     if (settings.pingIntervalMs > 0) this.#schedule(settings.pingIntervalMs);
   }

@@ -11,7 +11,7 @@ import { refuseExtra } from '../../base/check';
 import { defaultLoop } from '../../loop/default-loop';
 import * as constants from '../../sys/constants';
 import { errno, errnoText, unwrap } from '../../sys/errno';
-import { closeOwned, orClose, own } from '../../sys/ownership';
+import { closeOnThrow, closeOwned, own } from '../../sys/ownership';
 import { bind, setsockopt, socket } from '../../sys/socket';
 import { TcpConnection } from '../connection/connection';
 import { connectionSettings } from '../connection/options';
@@ -61,7 +61,7 @@ export async function connect(options: ConnectOptions, noCallback?: never): Prom
   const setup = { loop, remote, connectTimeoutMs, signal };
   if (progress === 'pending') await finishConnect(fd, setup);
   if (progress === 'full') await waitForBacklog(fd, setup);
-  orClose(fd, () => {
+  closeOnThrow(fd, () => {
     if ('port' in remote && isSelfConnected(fd, remote.port)) refuseSelf(fd, remote);
   });
   return new TcpConnection(fd, settings);

@@ -28,7 +28,7 @@ import { recv } from '../../sys/socket';
 import { pendingError } from '../../watch/pending-error';
 import { localAddressOf, peerAddressOf } from '../socket/names';
 import { setSocketOption } from '../socket/options';
-import { isReadyNow } from '../socket/ready-now';
+import { isReadyNow } from '../socket/readiness';
 import type { DeadlineSubject, ReadRate } from './deadlines';
 import { checkHandler, type Handler } from './handler';
 import { interestOf, type ReadState } from './interest';
@@ -151,7 +151,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
    * Call `handler` from now on, and not the listeners: for a protocol that takes over. A FIN or close
    * that came before is reported at the next tick. Throws a TypeError for what has no `onData`.
    */
-  handOverTo(handler: ConnectionHandler): void {
+  setHandler(handler: ConnectionHandler): void {
     checkHandler(handler);
     this.#handler = handler;
     const { closed } = this;
@@ -163,7 +163,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
    * with all of a server. What has arrived already is delivered first, as it is under way; but not
    * while events of a connection are being handled, whose view it would overwrite.
    */
-  shutdown(): void {
+  requestEnd(): void {
     const isFree = this.settings.buffers.gather.free;
     if (isFree && this.#reading === 'flowing' && !this.closed) this.onEvents(EPOLLIN);
     if (this.closed) return;
@@ -267,7 +267,7 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
   }
 
   /** As {@link hasUnread}: whether some of what is queued will be sent next. */
-  willSend(): boolean {
+  canFlushNow(): boolean {
     return this.wantsWritable && isReadyNow(this.fd, POLLOUT);
   }
 

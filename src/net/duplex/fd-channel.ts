@@ -14,7 +14,7 @@ import { closeOwned, mayClose } from '../../sys/ownership';
 import { shutdown } from '../../sys/socket';
 import { FdReader } from '../../watch/stream/fd-reader';
 import { FdWriter } from '../../watch/stream/fd-writer';
-import { isReadyNow } from '../socket/ready-now';
+import { isReadyNow } from '../socket/readiness';
 import type { FdEnds } from './options';
 
 /** Who is told what happens. */
@@ -112,7 +112,7 @@ export class FdChannel {
   }
 
   /** Whether some of what waits will be written with the next turn. */
-  willSend(): boolean {
+  canFlushNow(): boolean {
     const writer = this.#writer;
     return writer !== null && writer.queuedBytes > 0 && isReadyNow(writer.fd, POLLOUT);
   }

@@ -15,7 +15,7 @@ import { ipVersion, type SocketAddress } from '../../sys/address';
 import { F_DUPFD_CLOEXEC } from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { fcntl, setNonBlocking } from '../../sys/io';
-import { mayClose, orClose } from '../../sys/ownership';
+import { closeOnThrow, mayClose } from '../../sys/ownership';
 import type { ConnectionHandler } from '../connection/connection';
 import { TcpConnection } from '../connection/connection';
 import { deadlinesOf } from '../connection/deadlines';
@@ -144,7 +144,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
    * Part with the connection, which stays open: for a protocol that takes it over (an upgrade).
    * Returns it paused, with the bytes that were received but not read; null if it is closed, or if
    * there is none. Its addresses stay known here. If the peer's FIN has come, the next handler gets it
-   * from {@link TcpConnection.handOverTo}.
+   * from {@link TcpConnection.setHandler}.
    */
   release(): { connection: TcpConnection; rest: Buffer } | null {
     const { connection } = this;
@@ -340,7 +340,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   /** Whether bytes move with the next turn: then it is this thread that is late, and no silence. */
   get #isMoving(): boolean {
     if (this.#gate?.isHolding === true) return true;
-    return this.#channel !== null && (this.#channel.hasUnread() || this.#channel.willSend());
+    return this.#channel !== null && (this.#channel.hasUnread() || this.#channel.canFlushNow());
   }
 
   /** Whether a peer that is slow has got nothing of what the kernel holds, either. */
@@ -364,13 +364,13 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     const connection = base.kind === 'socket' ? this.#connect(base) : base.connection;
     // The stream itself ends our half, after what it still has to write.
     connection.allowHalfOpen = true;
-    connection.handOverTo(this);
+    connection.setHandler(this);
     return connection;
   }
 
   /** What has happened on a connection before it was given to us. */
   #catchUp(): void {
-    // The peer's FIN, and why it was closed, come from the connection: see handOverTo.
+    // The peer's FIN, and why it was closed, come from the connection: see setHandler.
     const { connection } = this;
     if (connection !== null && !connection.closed && !connection.writable) this.end();
   }
@@ -378,7 +378,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): TcpConnection {
     const isOurs = ownsFd && mayClose(given);
     const fd = isOurs ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
-    orClose(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
+    closeOnThrow(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
     const options = connectionOptionsSchema.parse({ handler: this });
     const settings = connectionSettings<TcpConnection>(options, { loop: loop ?? defaultLoop() });
     return new TcpConnection(fd, settings);

@@ -62,7 +62,7 @@ export class ServerShutdown implements Timed {
    */
   begin(): void {
     process.nextTick(() => {
-      for (const connection of [...this.#connections]) connection.shutdown();
+      for (const connection of [...this.#connections]) connection.requestEnd();
     });
   }
 

@@ -11,7 +11,7 @@ import type { EventLoop } from '../../loop/event-loop';
 import { closeRefused, isFdGone } from '../../loop/registration';
 import { SystemError, unwrap } from '../../sys/errno';
 import { close } from '../../sys/io';
-import { disown, own, vacate } from '../../sys/ownership';
+import { closeOrRedirectToNull, disown, own } from '../../sys/ownership';
 import { TcpConnection } from '../connection/connection';
 import { checkLimit, deadlinesOf, idleError, type ReadRate } from '../connection/deadlines';
 import {
@@ -192,7 +192,7 @@ export abstract class StreamServer
     refuseExtra('close', noCallback, 'listen to "close"');
     if (this.#state !== 'listening') return;
     this.#stopListening();
-    unwrap(vacate(this.#fd), 'close', { fd: this.#fd });
+    unwrap(closeOrRedirectToNull(this.#fd), 'close', { fd: this.#fd });
   }
 
   /** As {@link close}, and cut every connection. */

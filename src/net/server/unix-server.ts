@@ -9,7 +9,7 @@ import { parseOptions } from '../../base/options';
 import { EventLoop } from '../../loop/event-loop';
 import * as constants from '../../sys/constants';
 import { unwrap } from '../../sys/errno';
-import { orClose, own } from '../../sys/ownership';
+import { closeOnThrow, own } from '../../sys/ownership';
 import { bind, listen, socket } from '../../sys/socket';
 import { decodeUnixAddress, encodeUnixAddress } from '../../sys/unix-address';
 import type { TcpConnection } from '../connection/connection';
@@ -139,7 +139,7 @@ function listenAt({ path, backlog }: { path: string; backlog: number }): Listene
   const address = encodeUnixAddress({ path });
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(AF_UNIX, type, 0), 'socket'));
-  return orClose(fd, () => {
+  return closeOnThrow(fd, () => {
     const file = SocketFile.make(path, () => unwrapAt(bind(fd, address), 'bind', { path }));
     const listenHere = (): void => unwrapAt(listen(fd, backlog), 'listen', { path });
     if (file === null) listenHere();

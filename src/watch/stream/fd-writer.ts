@@ -15,7 +15,7 @@ import { defaultLoop } from '../../loop/default-loop';
 import { EventLoop } from '../../loop/event-loop';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { setNonBlocking, write } from '../../sys/io';
-import { closeOwned, orClose, own } from '../../sys/ownership';
+import { closeOnThrow, closeOwned, own } from '../../sys/ownership';
 import { FdWatcher } from '../fd-watcher';
 
 const { EAGAIN, EFAULT, EINTR, EIO, ENOBUFS } = errno;
@@ -97,7 +97,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     super();
     checkFd(fd);
     this.#fd = own(fd);
-    this.#settings = orClose(fd, () => prepare(fd, options));
+    this.#settings = closeOnThrow(fd, () => prepare(fd, options));
   }
 
   /** The fd, which stays ours; -1 once closed. */

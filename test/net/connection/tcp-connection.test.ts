@@ -565,7 +565,7 @@ test('end calls back when the kernel has everything, with bytes of its own and w
 test('a connection is handed over to nobody but a handler', async () => {
   const { connection, peer } = await connected();
   for (const wrong of [undefined, null, {}, () => {}, { ondata: () => {} }]) {
-    expect(() => connection.handOverTo(wrong as never)).toThrow(
+    expect(() => connection.setHandler(wrong as never)).toThrow(
       /"handler" argument must be an object with an onData method/,
     );
   }
