@@ -145,7 +145,7 @@ export class ConnectionDeadlines {
     this.arm(connection);
   }
 
-  /** Whether the peer owes bytes; see {@link TcpConnection.expectBytes}. */
+  /** Whether the peer owes bytes; see {@link StreamConnection.expectBytes}. */
   expectBytes(connection: DeadlineSubject, expected: boolean): void {
     if (!this.#hasRate(connection)) return;
     const row = connection.slot * COLUMNS;

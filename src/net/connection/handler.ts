@@ -29,8 +29,8 @@ export interface Handler<C> {
   onClose?(connection: C, error: Error | undefined): void;
 }
 
-/** Events of a {@link TcpConnection}. */
-export interface TcpConnectionEvents {
+/** Events of a {@link StreamConnection}. */
+export interface StreamConnectionEvents {
   /** Bytes came. The view is overwritten after the call: copy what you keep. */
   data: [chunk: Buffer];
   /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
@@ -94,6 +94,15 @@ export const emitEvents: Required<Handler<Emitter>> = {
     connection.emit('close', error);
   },
 };
+
+/** Call a handler: what it throws must not leave a connection half closed. */
+export function guarded(loop: { uncaught(error: unknown): void }, call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    loop.uncaught(error);
+  }
+}
 
 const EXPECTED = 'an object with an onData method';
 

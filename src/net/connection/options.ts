@@ -43,7 +43,7 @@ export interface ConnectionOptions<C> {
   /**
    * Cut a connection whose peer sends fewer bytes while it owes some; no minimum if not given. It
    * owes bytes from the opening on, unless the protocol says otherwise: see
-   * {@link TcpConnection.expectBytes}, which {@link serveHttp} calls. While the connection is paused
+   * {@link StreamConnection.expectBytes}, which {@link serveHttp} calls. While the connection is paused
    * nothing is owed. Null is no minimum also where `serveHttp` would set one.
    */
   minReadRate?: ReadRate | null;

@@ -11,16 +11,16 @@ import { type FileRange, holdRange } from '../../bytes/file-range';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
 import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
-import { ipVersion, type SocketAddress } from '../../sys/address';
+import type { SocketAddress } from '../../sys/address';
 import { F_DUPFD_CLOEXEC } from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { fcntl, setNonBlocking } from '../../sys/io';
 import { closeOnThrow, mayClose } from '../../sys/ownership';
 import type { ConnectionHandler } from '../connection/connection';
-import { TcpConnection } from '../connection/connection';
+import { StreamConnection } from '../connection/connection';
 import { deadlinesOf } from '../connection/deadlines';
+import { closedError } from '../connection/errors';
 import { connectionOptionsSchema, connectionSettings } from '../connection/options';
-import { closedError } from '../connection/writer';
 import { dropUnread } from '../socket/drop-unread';
 import { setSocketOption } from '../socket/options';
 import { resetOnClose } from '../socket/reset-on-close';
@@ -50,7 +50,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   /** Null once released. */
   #channel: Channel | null = null;
   /** What was released: it goes on, and so do its addresses. */
-  #released: TcpConnection | null = null;
+  #released: StreamConnection | null = null;
   readonly #loop: EventLoop;
   /** 2 while both sides may send; 0 when both FINs, or what stands for them, are through. */
   #openHalves = 2;
@@ -72,9 +72,9 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
    * listens, EEXIST for an fd that the loop watches for somebody else. Fds are left open then. They
    * are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
    */
-  constructor(connection: TcpConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
+  constructor(connection: StreamConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
   constructor(fds: number | FdEnds, options?: FdDuplexOptions);
-  constructor(source: TcpConnection | number | FdEnds, options: FdDuplexOptions = {}) {
+  constructor(source: StreamConnection | number | FdEnds, options: FdDuplexOptions = {}) {
     const { base, stream, signal } = duplexPlan(source, options);
     super(stream);
     this.#channel = this.#open(base);
@@ -84,8 +84,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   /** The connection below; null on fds that are no stream socket, and once released. */
-  get connection(): TcpConnection | null {
-    return this.#channel instanceof TcpConnection ? this.#channel : null;
+  get connection(): StreamConnection | null {
+    return this.#channel instanceof StreamConnection ? this.#channel : null;
   }
 
   /** As of `net.Socket`: there is nothing to talk to any more. */
@@ -111,42 +111,41 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /** Of a TCP connection, as the others of these; undefined for everything else. */
   get remoteAddress(): string | undefined {
-    return (this.connection ?? this.#released)?.remoteAddress;
+    return this.#addressed?.remoteAddress;
   }
 
   get remotePort(): number | undefined {
-    return (this.connection ?? this.#released)?.remotePort;
+    return this.#addressed?.remotePort;
   }
 
-  get remoteFamily(): string | undefined {
-    const version = ipVersion(this.remoteAddress ?? '');
-    return version === 0 ? undefined : `IPv${version}`;
+  get remoteFamily(): SocketAddress['family'] | undefined {
+    return this.#addressed?.remoteFamily;
   }
 
   get localAddress(): string | undefined {
-    return this.#local?.address;
+    return this.#addressed?.localAddress;
   }
 
   get localPort(): number | undefined {
-    return this.#local?.port;
+    return this.#addressed?.localPort;
   }
 
-  get localFamily(): string | undefined {
-    return this.#local?.family;
+  get localFamily(): SocketAddress['family'] | undefined {
+    return this.#addressed?.localFamily;
   }
 
   /** As of `net.Socket`: our own address, or an empty object. */
   address(): SocketAddress | Record<string, never> {
-    return this.#local ?? {};
+    return this.#addressed?.address() ?? {};
   }
 
   /**
    * Part with the connection, which stays open: for a protocol that takes it over (an upgrade).
    * Returns it paused, with the bytes that were received but not read; null if it is closed, or if
    * there is none. Its addresses stay known here. If the peer's FIN has come, the next handler gets it
-   * from {@link TcpConnection.setHandler}.
+   * from {@link StreamConnection.setHandler}.
    */
-  release(): { connection: TcpConnection; rest: Buffer } | null {
+  release(): { connection: StreamConnection; rest: Buffer } | null {
     const { connection } = this;
     if (connection === null || connection.closed) return null;
     this.setTimeout(0);
@@ -212,7 +211,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /**
    * Send a range of the regular file `fd` behind all that was written, by sendfile(2): see
-   * {@link TcpConnection.sendFile}. The fd is borrowed until `callback`, which is called once, also
+   * {@link StreamConnection.sendFile}. The fd is borrowed until `callback`, which is called once, also
    * when the stream is destroyed. Returns what `write` returns. Throws a {@link SystemError}: EBADF,
    * EINVAL (not a regular file), ENOTSOCK (the stream is on no connection).
    */
@@ -238,7 +237,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   /** For the connection. */
-  onData(_connection: TcpConnection, chunk: Buffer): void {
+  onData(_connection: StreamConnection, chunk: Buffer): void {
     this.onOwnBytes(Buffer.from(chunk));
   }
 
@@ -350,13 +349,14 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return connection === null || deadlinesOf(this.#loop).isIdle(connection, { idleMs, now });
   }
 
-  get #local(): SocketAddress | null {
-    return (this.connection ?? this.#released)?.localAddress ?? null;
+  /** What has the addresses. */
+  get #addressed(): StreamConnection | null {
+    return this.connection ?? this.#released;
   }
 
   /** The connection, if it is open and TCP: a unix socket has no IP address. */
-  get #tcp(): TcpConnection | null {
-    return this.connection?.localAddress == null ? null : this.connection;
+  get #tcp(): StreamConnection | null {
+    return this.connection?.localAddress === undefined ? null : this.connection;
   }
 
   #open(base: DuplexBase): Channel {
@@ -375,13 +375,13 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     if (connection !== null && !connection.closed && !connection.writable) this.end();
   }
 
-  #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): TcpConnection {
+  #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): StreamConnection {
     const isOurs = ownsFd && mayClose(given);
     const fd = isOurs ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
     closeOnThrow(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
     const options = connectionOptionsSchema.parse({ handler: this });
-    const settings = connectionSettings<TcpConnection>(options, { loop: loop ?? defaultLoop() });
-    return new TcpConnection(fd, settings);
+    const settings = connectionSettings<StreamConnection>(options, { loop: loop ?? defaultLoop() });
+    return new StreamConnection(fd, settings);
   }
 
   /** Write `chunks`, the last one first, in portions: see {@link sendPortion}. */

@@ -1,19 +1,19 @@
 /** How the chunks of a stream get into its channel: a connection, or fds of another kind. */
 
 import type { HeldRange } from '../../bytes/file-range';
-import { TcpConnection } from '../connection/connection';
+import { StreamConnection } from '../connection/connection';
 import { type Chunk, gather, scratch, takePortion, takeRange } from './chunks';
 import type { FdChannel } from './fd-channel';
 
 /** What a stream's bytes go over. */
-export type Channel = TcpConnection | FdChannel;
+export type Channel = StreamConnection | FdChannel;
 
 /** Called by a stream for a write that is done, or has failed. */
 export type Callback = (error?: Error | null) => void;
 
 /** Send chunks that are short together with one send(2), now. Returns false, with nothing sent, for others. */
 export function sendShort(channel: Channel, chunks: readonly Chunk[], callback: Callback): boolean {
-  if (!(channel instanceof TcpConnection) || !channel.canSendNow) return false;
+  if (!(channel instanceof StreamConnection) || !channel.canSendNow) return false;
   const length = gather(chunks);
   if (length > 0) channel.writeLent(scratch, length, callback);
   return length > 0;
@@ -38,7 +38,7 @@ export function sendPortion(channel: Channel, chunks: Buffer[], callback: Callba
 
 function sendRange(channel: Channel, range: HeldRange, callback: Callback): void {
   try {
-    (channel as TcpConnection).sendFile(range.fd, range, callback);
+    (channel as StreamConnection).sendFile(range.fd, range, callback);
   } catch (error) {
     // The file was closed too early: what follows must not take its place.
     channel.destroy(error as Error);

@@ -12,7 +12,7 @@ import { unwrap } from '../../sys/errno';
 import { closeOnThrow, own } from '../../sys/ownership';
 import { bind, listen, socket } from '../../sys/socket';
 import { decodeUnixAddress, encodeUnixAddress } from '../../sys/unix-address';
-import type { TcpConnection } from '../connection/connection';
+import type { StreamConnection } from '../connection/connection';
 import { type ConnectionOptions, connectionOptionFields } from '../connection/options';
 import { unwrapAt } from '../socket/endpoint';
 import { SocketFile } from '../socket/socket-file';
@@ -25,7 +25,7 @@ import { StreamServer } from './stream-server';
 const { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 
 /** Options of {@link UnixServer}. */
-export interface UnixServerOptions extends ConnectionOptions<TcpConnection> {
+export interface UnixServerOptions extends ConnectionOptions<StreamConnection> {
   /**
    * A path, of which the file is made now and removed when the listening ends; or, beginning with
    * NUL, an abstract name. Who may connect to a path, the rights of its file and folder say. Must be
