@@ -25,6 +25,7 @@ import { dropUnread } from '../socket/drop-unread';
 import { setSocketOption } from '../socket/options';
 import { resetOnClose } from '../socket/reset-on-close';
 import { ArrivalGate, beginsHandshake } from './arrival-gate';
+import type { ByteChannel } from './byte-channel';
 import { bytesOf, type Chunk, placeFor } from './chunks';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
@@ -34,7 +35,7 @@ import {
   type FdDuplexOptions,
   type FdEnds,
 } from './options';
-import { type Callback, type Channel, sendPortion, sendShort } from './send';
+import { type Callback, sendPortion, sendShort } from './send';
 
 const { ENOTSOCK } = errno;
 
@@ -48,7 +49,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   /** As of `net.Socket`: what {@link setTimeout} has set; undefined before. */
   timeout: number | undefined = undefined;
   /** Null once released. */
-  #channel: Channel | null = null;
+  #channel: ByteChannel | null = null;
   /** What was released: it goes on, and so do its addresses. */
   #released: StreamConnection | null = null;
   readonly #loop: EventLoop;
@@ -216,7 +217,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
    * EINVAL (not a regular file), ENOTSOCK (the stream is on no connection).
    */
   sendFile(fd: number, range: FileRange, callback?: Callback): boolean {
-    if (this.#channel instanceof FdChannel) {
+    if (this.#channel !== null && this.#channel.sendFile === undefined) {
       throw new SystemError('sendfile', ENOTSOCK, { reason: 'the stream is on no connection' });
     }
     return this.write(placeFor(holdRange(fd, range)), callback);
@@ -267,7 +268,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   /** For the channel. */
-  onClose(channel: Channel, error: Error | undefined): void {
+  onClose(channel: ByteChannel, error: Error | undefined): void {
     // Not if it was released and closes before somebody else has taken it over.
     if (this.#channel !== channel) return;
     // After both ends it closes in order, maybe before the last bytes are read here: the stream
@@ -359,7 +360,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return this.connection?.localAddress === undefined ? null : this.connection;
   }
 
-  #open(base: DuplexBase): Channel {
+  #open(base: DuplexBase): ByteChannel {
     if (base.kind === 'fds') return new FdChannel({ ...base, handler: this });
     const connection = base.kind === 'socket' ? this.#connect(base) : base.connection;
     // The stream itself ends our half, after what it still has to write.
