@@ -1,6 +1,6 @@
 /**
  * A `stream.Duplex` on a connection or on any fd, so that protocol libraries of Node's world run on
- * our loop. It has what they look for in a `net.Socket`.
+ * our loop. It has the members that they use of a `net.Socket`.
  *
  * Back-pressure goes both ways: a full readable buffer leaves the rest in the kernel, whose window
  * then stops the peer, and a write is done when the kernel has its bytes. What is pushed is a copy,
@@ -42,7 +42,7 @@ const { ENOTSOCK } = errno;
 /** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
 
-/** Looks like a `net.Socket` to those who take one. */
+/** Stands in for a `net.Socket`. */
 export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, Timed {
   /** As of `net.Socket`; what a stream is made of is connected. */
   readonly connecting = false;
@@ -57,16 +57,16 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   #openHalves = 2;
   /** Null before there was a handshake of TLS. */
   #gate: ArrivalGate | null = null;
-  /** For the timer wheel, which maintains it. */
+  /** @internal For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
-  /** The activity after which `timeout` was told: it is told once for each silence. */
-  #silenceTold = -1;
+  /** The activity after which `timeout` was emitted: it is emitted once for each silence. */
+  #silenceEmitted = -1;
 
   /**
    * Takes `source` over: a connection, whose events go to this stream from now on; an fd; or two,
    * one to read from and one to write to. A stream socket is made a connection of, other fds are
    * read and written as they are; an fd that was opened for one direction gives a stream with that
-   * one. O_NONBLOCK is set on fds, also for others who share them.
+   * one. O_NONBLOCK is set on fds, also for other processes that share them.
    *
    * Throws a TypeError that names a wrong option, and a {@link SystemError}: EBADF, EPERM for a
    * regular file or directory, which is always ready and cannot be watched, EINVAL for a socket that
@@ -159,7 +159,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return { connection, rest: (this.read() as Buffer | null) ?? Buffer.alloc(0) };
   }
 
-  /** As of any emitter. `close` is told with whether there was an error, as of `net.Socket`. */
+  /** As of any emitter. `close` is emitted with whether there was an error, as of `net.Socket`. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (event === 'close' && args.length === 0) return super.emit('close', this.errored !== null);
     return super.emit(event, ...args);
@@ -177,7 +177,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
       if (timeoutMs > 0) this.once('timeout', callback);
       else this.removeListener('timeout', callback);
     }
-    this.#silenceTold = -1;
+    this.#silenceEmitted = -1;
     if (timeoutMs > 0) this.#loop.timers.schedule(this, timeoutMs);
     else this.#loop.timers.cancel(this);
     return this;
@@ -237,39 +237,39 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return this.destroy();
   }
 
-  /** For the connection. */
+  /** @internal For the connection. */
   onData(_connection: StreamConnection, chunk: Buffer): void {
     this.onOwnBytes(Buffer.from(chunk));
   }
 
-  /** For the fds. */
+  /** @internal For the fds. */
   onOwnBytes(chunk: Buffer): void {
     if (this.#gate === null && beginsHandshake(chunk)) this.#gate = new ArrivalGate(this);
     if (this.#gate === null) this.onArrival(chunk);
     else this.#gate.pass(chunk);
   }
 
-  /** For the gate. */
+  /** @internal For the gate. */
   onThrown(error: unknown): void {
     this.#loop.uncaught(error);
   }
 
-  /** For the gate. If nothing waits to be read, the end is told without a reader, as of `net.Socket`. */
+  /** @internal For the gate. If nothing waits to be read, `end` needs no reader, as of `net.Socket`. */
   onArrival(chunk: Buffer | null): void {
     if (!this.destroyed && !this.push(chunk)) this.#channel?.pause();
     if (chunk === null) this.read(0);
   }
 
-  /** For the channel. */
+  /** @internal For the channel. */
   onEnd(): void {
     this.#openHalves -= 1;
     if (this.#gate === null) this.onArrival(null);
     else this.#gate.pass(null);
   }
 
-  /** For the channel. */
+  /** @internal For the channel. */
   onClose(channel: ByteChannel, error: Error | undefined): void {
-    // Not if it was released and closes before somebody else has taken it over.
+    // Not if it was released, and closes before another handler has taken it over.
     if (this.#channel !== channel) return;
     // After both ends it closes in order, maybe before the last bytes are read here: the stream
     // closes by itself when they are.
@@ -278,26 +278,26 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     this.destroy(error);
   }
 
-  /** For the connection: the server shuts down. Told as `shutdown`; the stream ends if nobody listens. */
+  /** @internal The server shuts down: emits `shutdown`; without a listener the stream ends. */
   onShutdown(): void {
     this.deliverArrivals();
     if (!this.emit('shutdown')) this.end();
   }
 
-  /** For the timer wheel. After a silence that was told, look again for the next one. */
+  /** @internal For the timer wheel. After a silence that was reported, look for the next one. */
   onTimer(): void {
     const { timeout = 0 } = this;
     if (this.#channel === null || this.#channel.closed || timeout === 0) return;
     const { lastActivity } = this.#channel;
     const leftMs = this.#loop.latestOf(lastActivity) + timeout - performance.now();
-    const isTold = this.#silenceTold === lastActivity;
-    if (leftMs <= 0 && !isTold) {
+    const isEmitted = this.#silenceEmitted === lastActivity;
+    if (leftMs <= 0 && !isEmitted) {
       if (this.#isMoving) return this.#loop.timers.schedule(this, 0);
       if (!this.#isSilent(timeout)) return this.#loop.timers.schedule(this, timeout / 4);
     }
     this.#loop.timers.schedule(this, leftMs > 0 ? leftMs : timeout);
-    if (leftMs > 0 || isTold) return;
-    this.#silenceTold = lastActivity;
+    if (leftMs > 0 || isEmitted) return;
+    this.#silenceEmitted = lastActivity;
     this.emit('timeout');
   }
 
