@@ -28,7 +28,7 @@ describe("socket.write('6869', 'hex', callback)", () => {
     expect(await done).toBeUndefined();
     connection.write('IQ', 'base64');
     connection.write('\u00fc', 'latin1');
-    connection.write('\u00fc', 'UTF-8');
+    connection.write('\u00fc', 'UTF-8' as BufferEncoding);
     connection.write('.', null as never);
     connection.end('2e', 'hex');
     expect((await receive(peer, 6)).toString('latin1')).toBe('!\u00fc\u00c3\u00bc..');
