@@ -82,6 +82,8 @@ export {
   type ShutdownOptions,
   type ShutdownResult,
   type SocketOptions,
+  StreamConnection,
+  type StreamConnectionEvents,
   StreamServer,
   type StreamServerEvents,
   type StreamServerSetup,

@@ -50,17 +50,6 @@ export function refuseExtra(call: string, extra: unknown, instead: string): void
   throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
-/**
- * Refuse a callback that cannot be called, and one behind it that nobody would, before anything is
- * done: `write(data, 'utf8', callback)` of Node's streams.
- */
-export function checkCallback(callback: unknown, noMore?: unknown): void {
-  if (callback !== undefined && typeof callback !== 'function') {
-    throw invalidType('callback', 'a function (strings are sent as UTF-8)', callback);
-  }
-  refuseExtra('write', noMore, 'the callback is the second one, as strings are sent as UTF-8');
-}
-
 /** `value` for a message: on one line, and not all of what is large. */
 export function describe(value: unknown): string {
   const text = inspect(value, {

@@ -1,6 +1,6 @@
 /**
  * A range of a file on its way to a socket, inside the kernel: sendfile(2) with an offset of ours, so
- * that the file's own position, which others may use, never moves.
+ * that the file's own position, which other code may use, never moves.
  *
  * sendfile(2) waits for the disk when the file is not in the page cache; no call avoids that.
  */
@@ -17,15 +17,15 @@ export interface FileRange {
   readonly length: number;
 }
 
-/** What a file is told from others by, for as long as somebody has it open. */
+/** The numbers that distinguish a file from all others, for as long as it is open anywhere. */
 export interface FileIdentity {
   readonly dev: number | bigint;
   readonly ino: number | bigint;
 }
 
 /**
- * A range that may have to wait for its turn, of a file that somebody else has opened and may close.
- * Its number then goes to the next file that is opened, whose bytes are not for this peer; so the
+ * A range that may have to wait for its turn, of a file that the caller has opened and may close. The
+ * fd's number then goes to the next file that is opened, whose bytes are not for this peer; so the
  * range knows which file it is of.
  */
 export class HeldRange implements FileRange {

@@ -1,7 +1,7 @@
 /**
  * Memory that is lent to listeners, and overwritten by what comes next: of any loop and any socket of
- * this thread. Whoever keeps a view beyond the call, as the queue of another connection does, must
- * know it, and copy.
+ * this thread. Code that holds a view of it past the call, such as the queue of another connection,
+ * asks here, and must copy it first.
  */
 import { markAsUntransferable } from 'node:worker_threads';
 

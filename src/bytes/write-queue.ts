@@ -1,9 +1,9 @@
 /**
  * What the kernel would not take yet, in order: bytes, and ranges of files, with the callbacks that
- * wait for them.
+ * wait for them. Connections and {@link FdWriter} have one only while something is queued.
  *
- * It does no I/O: it says what to send next, and is told how much was sent. A connection has one only
- * while something is queued. Accounts are settled before any callback is called, so a callback may
+ * It does no I/O: it says what to send next, and is given the number of bytes that were sent. Callbacks
+ * are called by {@link WriteQueue.settle} alone, when the counts are right already, so a callback may
  * write, send, end and destroy.
  */
 import { IOV_MAX } from '../sys/vector';
@@ -12,7 +12,7 @@ import type { HeldRange } from './file-range';
 /** Called once for a write: with nothing when the kernel has all its bytes, or with the error. */
 export type WriteCallback = (error?: Error) => void;
 
-/** Who waits for a write, and since when, in milliseconds of `performance.now()`. */
+/** What waits for a write, and since when, in milliseconds of `performance.now()`. */
 export interface Waiting {
   readonly since: number;
   readonly callback?: WriteCallback | undefined;
@@ -36,15 +36,31 @@ class PendingWrite {
 
 /**
  * Chunks at least this long are sent from where they are; shorter ones are put together. A copy costs
- * 60 ns for 1 KiB and 350 for 8, telling the kernel of a chunk 120 (measured): even at 3 KiB.
+ * 60 ns for 1 KiB and 350 for 8, one more iovec 120 (measured): they are even at 3 KiB.
  */
 export const COPY_BELOW = 4 * 1024;
 
-/** What {@link WriteQueue.collect} gives when the bytes that stand first are not there any more. */
+/**
+ * Writes and ranges of files that may wait; one more, and the owner fails. Each takes some 250 bytes
+ * beside its own, which no limit of bytes counts: a peer that makes us answer with two bytes at a time,
+ * and never reads, could otherwise cost a hundred times `maxQueuedBytes`.
+ */
+export const MAX_QUEUED_WRITES = 64 * 1024;
+
+/** What {@link WriteQueue.collect} returns when the bytes that stand first are not there any more. */
 export const LOST = -1;
 
-/** A callback that throws must not upset the accounts: its error is raised a little later. */
-function settle(callback: WriteCallback | undefined, error?: Error): void {
+/**
+ * Bytes that were queued by reference are gone. Nothing may follow on `fd`: what stands behind them must
+ * not take their place.
+ */
+export function lostBytesError(fd: number): Error {
+  const text = 'bytes that were queued have been detached or shrunk before they were sent';
+  return Object.assign(new Error(text), { code: 'ERR_BYTES_LOST', fd });
+}
+
+/** A callback that throws must not upset the counts: its error is thrown in the next tick. */
+function call(callback: WriteCallback | undefined, error?: Error): void {
   if (callback === undefined) return;
   try {
     if (error === undefined) callback();
@@ -56,11 +72,11 @@ function settle(callback: WriteCallback | undefined, error?: Error): void {
   }
 }
 
-/** The queue of one connection. */
+/** The queue of one connection, or of one fd. */
 export class WriteQueue {
   #first: PendingWrite | null = null;
   #last: PendingWrite | null = null;
-  /** Sent, and not called back yet: from here to `#first`. */
+  /** Sent, and not called back yet: from here up to `#first`. */
   #unsettled: PendingWrite | null = null;
   #isSettling = false;
   #sent = 0;
@@ -90,7 +106,7 @@ export class WriteQueue {
     return this.#first === null;
   }
 
-  /** Whether callbacks are being called, by a `sent` that is not over. */
+  /** Whether callbacks are being called, by a {@link settle} that is not over. */
   get isSettling(): boolean {
     return this.#isSettling;
   }
@@ -101,6 +117,13 @@ export class WriteQueue {
    */
   get waitingSince(): number {
     return this.#first === null ? Infinity : Math.max(this.#first.since, this.#moved);
+  }
+
+  /** Which limit is exceeded, as the beginning of a message; null for none. */
+  excess(maxBytes: number): string | null {
+    if (this.#bytes > maxBytes) return `more than ${maxBytes} bytes are queued`;
+    if (this.#count <= MAX_QUEUED_WRITES) return null;
+    return `more than ${MAX_QUEUED_WRITES} writes are queued`;
   }
 
   /** Queue `bytes` without copying them. */
@@ -129,6 +152,18 @@ export class WriteQueue {
   /** Bytes of the first that were sent already. */
   get sentOfFirst(): number {
     return this.#sent;
+  }
+
+  /**
+   * The bytes to send next of the write that stands first, where each write is to stay one; null for a
+   * range or an empty queue, {@link LOST} if their memory was detached or made shorter meanwhile.
+   */
+  get firstBytes(): Uint8Array | typeof LOST | null {
+    if (this.#first === null || this.#first.bytes === null) return null;
+    const { bytes, length } = this.#first;
+    if (bytes.byteLength < length) return LOST;
+    const isWhole = this.#sent === 0 && bytes.byteLength === length;
+    return isWhole ? bytes : bytes.subarray(this.#sent, length);
   }
 
   /**
@@ -177,14 +212,14 @@ export class WriteQueue {
   }
 
   /**
-   * `count` bytes were sent at `now`, in milliseconds of `performance.now()`. Calls back those whose
-   * writes are complete. Not to be called by a callback.
+   * `count` bytes were sent at `now`, in milliseconds of `performance.now()`. The callbacks of the writes
+   * that are complete are due: see {@link settle}.
    */
   sent(count: number, now: number): void {
-    const from = this.#first;
     if (count > 0) this.#moved = now;
     let left = count;
-    let first = from;
+    let first = this.#first;
+    this.#unsettled ??= first;
     while (first !== null) {
       const part = Math.min(first.length - this.#sent, left);
       if (first.bytes === null) this.#fileBytes -= part;
@@ -197,18 +232,19 @@ export class WriteQueue {
       first = first.next;
     }
     this.#first = first;
-    if (first === null) this.#last = null;
-    if (from === first) return;
-    this.#unsettled = from;
+  }
+
+  /** Call the callbacks that are due, in order. Does nothing inside one of them. */
+  settle(): void {
+    if (this.#isSettling) return;
     this.#isSettling = true;
-    this.#settle();
+    this.#settleSent();
     this.#isSettling = false;
   }
 
-  /** Give up: every waiting callback gets `error`. */
+  /** Give up: the callbacks that are due are called, and every other one gets `error`. */
   fail(error: Error): void {
-    // Inside a callback: those before whose turn it was have been sent.
-    this.#settle();
+    this.#settleSent();
     let failed = this.#first;
     this.#first = null;
     this.#last = null;
@@ -216,22 +252,24 @@ export class WriteQueue {
     this.#bytes = 0;
     this.#fileBytes = 0;
     this.#count = 0;
-    for (; failed !== null; failed = failed.next) settle(failed.callback, error);
+    for (; failed !== null; failed = failed.next) call(failed.callback, error);
   }
 
   #append(pending: PendingWrite): void {
-    if (this.#last === null) this.#first = pending;
-    else this.#last.next = pending;
+    // Also behind one that is sent and not called back yet: the chain is never cut.
+    if (this.#last !== null) this.#last.next = pending;
+    this.#first ??= pending;
     this.#last = pending;
     this.#count += 1;
   }
 
-  #settle(): void {
+  #settleSent(): void {
     while (this.#unsettled !== null && this.#unsettled !== this.#first) {
       const { callback, next } = this.#unsettled;
       this.#unsettled = next;
-      settle(callback);
+      call(callback);
     }
     this.#unsettled = null;
+    if (this.#first === null) this.#last = null;
   }
 }

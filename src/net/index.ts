@@ -1,14 +1,21 @@
 /** Servers and connections. */
-import type { TcpConnection } from './connection/connection';
+import type { StreamConnection } from './connection/connection';
 import type { ConnectionOptions as OptionsOf } from './connection/options';
 
 export type { FileRange } from '../bytes/file-range';
 export type { WriteCallback } from '../bytes/write-queue';
 export { connect } from './client/connect';
 export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './client/options';
-export { type ConnectionHandler, TcpConnection } from './connection/connection';
+export {
+  type ConnectionHandler,
+  StreamConnection,
+  TcpConnection,
+} from './connection/connection';
 export type { ReadRate } from './connection/deadlines';
-export type { TcpConnectionEvents } from './connection/handler';
+export type {
+  StreamConnectionEvents,
+  StreamConnectionEvents as TcpConnectionEvents,
+} from './connection/handler';
 export type { WriteStrategy } from './connection/options';
 export type { DatagramInfo } from './datagram/info';
 export type { DatagramSocketOptions } from './datagram/options';
@@ -50,4 +57,4 @@ export {
 export { type CongestionState, type TcpInfo, type TcpState, tcpInfo } from './socket/tcp-info';
 
 /** Options of connections. */
-export type ConnectionOptions = OptionsOf<TcpConnection>;
+export type ConnectionOptions = OptionsOf<StreamConnection>;

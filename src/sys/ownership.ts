@@ -10,7 +10,7 @@
  * Stdin, stdout and stderr, 0 to 2, are not closed, as little as `process.stdout` closes its own. A
  * number that is free goes to whatever is opened next, and libuv ends the process when it closes an
  * fd of its own with such a number (`assert(fd > STDERR_FILENO)`). A listener that was passed as one
- * of these must end all the same: see {@link vacate}.
+ * of these must end all the same: see {@link closeOrRedirectToNull}.
  */
 import { openSync } from 'node:fs';
 import { isMainThread, parentPort } from 'node:worker_threads';
@@ -84,7 +84,7 @@ export function closeOwned(fd: number): number {
  * stdout or stderr stands for is closed too, and /dev/null put in its place, so that the number is
  * not free. Returns 0 or -errno; an Error of open(2), EMFILE, if there is no room to open that.
  */
-export function vacate(fd: number): number {
+export function closeOrRedirectToNull(fd: number): number {
   if (mayClose(fd)) return closeOwned(fd);
   const nothing = openSync('/dev/null', 'r+');
   const outcome = dup3(nothing, fd, 0);
@@ -93,7 +93,7 @@ export function vacate(fd: number): number {
 }
 
 /** What `work` gives; `fd`, which nobody else has yet, is closed if it throws. */
-export function orClose<T>(fd: number, work: () => T): T {
+export function closeOnThrow<T>(fd: number, work: () => T): T {
   try {
     return work();
   } catch (error) {

@@ -3,7 +3,7 @@
  * nobody is cut for an answer that has arrived and was not read. What had arrived when the time was
  * over is read first, and no more than that: a peer that floods cannot put its verdict off.
  */
-import type { TcpConnection } from '../net/connection/connection';
+import type { StreamConnection } from '../net/connection/connection';
 import { undeliveredBytes, unreadBytes } from '../net/socket/undelivered';
 import { AwaitedAnswer, OVERDUE, type Vitals } from './awaited-answer';
 
@@ -15,11 +15,11 @@ const READING_MS = 1;
 /** What one WebSocket waits for from its peer. */
 export class AnswerWatch {
   readonly #answer = new AwaitedAnswer();
-  readonly #connection: TcpConnection;
+  readonly #connection: StreamConnection;
   /** `bytesRead` up to which to read before the verdict; 0 if there is none yet. */
   #readUntil = 0;
 
-  constructor(connection: TcpConnection) {
+  constructor(connection: StreamConnection) {
     this.#connection = connection;
   }
 

@@ -6,7 +6,7 @@
  * client that leaves is closed at once: it never becomes a WebSocket, whatever the verdict will be.
  */
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
+import type { ConnectionHandler, StreamConnection } from '../net/connection/connection';
 
 /** Bytes that are kept for the WebSocket to be; the rest waits in the kernel. */
 const MAX_EARLY_BYTES = 64 * 1024;
@@ -15,7 +15,7 @@ const MAX_EARLY_BYTES = 64 * 1024;
 export class Opening implements ConnectionHandler, Timed {
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
-  readonly #connection: TcpConnection;
+  readonly #connection: StreamConnection;
   readonly #onLate: () => void;
   /** Null once it is over. */
   #early: Buffer[] | null;
@@ -23,14 +23,14 @@ export class Opening implements ConnectionHandler, Timed {
 
   /** Takes `connection` over; `early` came with the request. `onLate` is called at the deadline. */
   constructor(
-    connection: TcpConnection,
+    connection: StreamConnection,
     { early, timeoutMs, onLate }: { early: Buffer; timeoutMs: number; onLate: () => void },
   ) {
     this.#connection = connection;
     this.#onLate = onLate;
     this.#early = [early];
     this.#earlyBytes = early.length;
-    connection.handOverTo(this);
+    connection.setHandler(this);
     if (this.#earlyBytes < MAX_EARLY_BYTES) connection.resume();
     connection.loop.timers.schedule(this, timeoutMs);
   }
@@ -42,13 +42,13 @@ export class Opening implements ConnectionHandler, Timed {
     return early === null ? null : Buffer.concat(early);
   }
 
-  onData(connection: TcpConnection, chunk: Buffer): void {
+  onData(connection: StreamConnection, chunk: Buffer): void {
     this.#early?.push(Buffer.from(chunk));
     this.#earlyBytes += chunk.length;
     if (this.#earlyBytes >= MAX_EARLY_BYTES) connection.pause();
   }
 
-  onEnd(connection: TcpConnection): void {
+  onEnd(connection: StreamConnection): void {
     connection.destroy();
   }
 

@@ -18,7 +18,7 @@ import { frontOf } from '../http/server/http-front';
 import type { Upgrade, UpgradeRoute } from '../http/server/upgrade-routes';
 import { pathOf } from '../http/server/upgrade-routes';
 import type { EventLoop } from '../loop/event-loop';
-import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
+import type { ConnectionHandler, StreamConnection } from '../net/connection/connection';
 import type { DroppedConnection } from '../net/server/drop';
 import {
   type ShutdownOptions,
@@ -297,8 +297,8 @@ export class WebSocketServer
   }
 
   /** Answer, and close when the client has read it; what it still sends is of no use. */
-  #refuse(connection: TcpConnection, refusal: HandshakeRefusal): void {
-    connection.handOverTo(refused);
+  #refuse(connection: StreamConnection, refusal: HandshakeRefusal): void {
+    connection.setHandler(refused);
     connection.resume();
     connection.write(refusalResponse(refusal));
     connection.end();
@@ -306,7 +306,7 @@ export class WebSocketServer
   }
 
   /** `authorize` threw, which is the program's mistake: both sides learn of it. */
-  #fail(connection: TcpConnection, error: unknown): void {
+  #fail(connection: StreamConnection, error: unknown): void {
     this.#refuse(connection, FAILED);
     this.#tell(() => {
       if (!this.emit('error', error as Error)) this.loop.uncaught(error);
@@ -330,7 +330,7 @@ export class WebSocketServer
 /** A request that may become a WebSocket. */
 interface Candidate {
   request: IncomingMessage;
-  connection: TcpConnection;
+  connection: StreamConnection;
   /** Bytes that came behind the request. */
   early: Buffer;
 }

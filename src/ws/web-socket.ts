@@ -12,7 +12,7 @@ import { EventEmitter } from 'eventemitter3';
 import { invalidType, outOfRange, refuseExtra } from '../base/check';
 import type { WriteCallback } from '../bytes/write-queue';
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
+import type { ConnectionHandler, StreamConnection } from '../net/connection/connection';
 import { buffersOf, type IoBuffers } from '../net/connection/io-buffers';
 import { AnswerWatch } from './answer-watch';
 import { NOTHING_AWAITED, OVERDUE } from './awaited-answer';
@@ -91,7 +91,7 @@ export class WebSocketConnection
   readonly protocol: string;
   /** For the user: what belongs to this socket. Not touched here. */
   attachment: unknown = undefined;
-  readonly #connection: TcpConnection;
+  readonly #connection: StreamConnection;
   readonly #settings: WebSocketSettings;
   readonly #owner: WebSocketOwner;
   readonly #decoder: FrameDecoder;
@@ -109,7 +109,7 @@ export class WebSocketConnection
 
   /** Takes `connection` over, after the 101 response was written. */
   constructor(
-    connection: TcpConnection,
+    connection: StreamConnection,
     {
       settings,
       owner,
@@ -123,7 +123,7 @@ export class WebSocketConnection
     this.#settings = settings;
     this.#decoder = new FrameDecoder(settings);
     this.#buffers = buffersOf(connection.loop);
-    connection.handOverTo(this);
+    connection.setHandler(this);
     connection.resume();
     if (settings.pingIntervalMs > 0) this.#schedule(settings.pingIntervalMs);
   }
@@ -139,7 +139,7 @@ export class WebSocketConnection
   }
 
   /** The connection under this socket: addresses and byte counts. */
-  get connection(): TcpConnection {
+  get connection(): StreamConnection {
     return this.#connection;
   }
 
@@ -149,7 +149,7 @@ export class WebSocketConnection
 
   /**
    * Send a message: a string as text, bytes as a binary message unless `binary` is false. Bytes that
-   * must wait are kept by reference, see {@link TcpConnection.write}.
+   * must wait are kept by reference, see {@link StreamConnection.write}.
    *
    * Returns false when the queue has reached the high-water mark (then wait for `drain`), and when
    * the socket is not open any more.
@@ -221,11 +221,11 @@ export class WebSocketConnection
 
   // ---- for the connection
 
-  onData(_connection: TcpConnection, chunk: Buffer): void {
+  onData(_connection: StreamConnection, chunk: Buffer): void {
     this.#decode(chunk, this.#buffers);
   }
 
-  onEnd(connection: TcpConnection): void {
+  onEnd(connection: StreamConnection): void {
     connection.end();
   }
 
@@ -238,7 +238,7 @@ export class WebSocketConnection
     this.close(code, reason);
   }
 
-  onClose(connection: TcpConnection, error: Error | undefined): void {
+  onClose(connection: StreamConnection, error: Error | undefined): void {
     this.#state = 'closed';
     this.#decoder.stop();
     connection.loop.timers.cancel(this);

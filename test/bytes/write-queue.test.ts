@@ -12,13 +12,19 @@ function ahead(queue: WriteQueue, limit = Infinity): { bytes: Buffer; count: num
   return { bytes, count: parts.length };
 }
 
+/** `count` bytes are sent at `now`, and the callbacks called. */
+function send(queue: WriteQueue, count: number, now: number): void {
+  queue.sent(count, now);
+  queue.settle();
+}
+
 /** Empty the queue in pieces of at most `size` bytes, as a slow socket would. */
 function drain(queue: WriteQueue, size: number): Buffer {
   const sent: Buffer[] = [];
   for (let { bytes } = ahead(queue); bytes.byteLength > 0; { bytes } = ahead(queue)) {
     const count = Math.min(size, bytes.byteLength);
     sent.push(bytes.subarray(0, count));
-    queue.sent(count, 0);
+    send(queue, count, 0);
   }
   return Buffer.concat(sent);
 }
@@ -41,7 +47,7 @@ test.each([1, 7, 1_000, 20_000, 1_000_000])(
     for (const chunk of chunks) queue.push(chunk, { since: 0 });
     expect(queue.bytes).toBe(sizes.reduce((sum, length) => sum + length, 0));
     expect(drain(queue, size).equals(Buffer.concat(chunks))).toBe(true);
-    queue.sent(0, 0);
+    send(queue, 0, 0);
     expect([queue.bytes, queue.empty]).toEqual([0, true]);
   },
 );
@@ -52,11 +58,11 @@ test('callbacks are called once, in order, when all bytes of their write are sen
   queue.push(Buffer.from('abc'), { since: 0, callback: () => called.push('abc') });
   queue.push(Buffer.alloc(0), { since: 0, callback: () => called.push('empty') });
   queue.push(Buffer.from('de'), { since: 0, callback: () => called.push('de') });
-  queue.sent(2, 0);
+  send(queue, 2, 0);
   expect(called).toEqual([]);
-  queue.sent(1, 0);
+  send(queue, 1, 0);
   expect(called).toEqual(['abc', 'empty']);
-  queue.sent(2, 0);
+  send(queue, 2, 0);
   expect(called).toEqual(['abc', 'empty', 'de']);
 });
 
@@ -66,7 +72,7 @@ test('failing calls every waiting callback with the error', () => {
   queue.push(Buffer.from('sent'), { since: 0, callback: (error) => called.push(error) });
   queue.push(Buffer.from('half'), { since: 0, callback: (error) => called.push(error) });
   queue.push(Buffer.from('none'), { since: 0, callback: (error) => called.push(error) });
-  queue.sent(6, 0);
+  send(queue, 6, 0);
   const error = new Error('gone');
   queue.fail(error);
   queue.fail(error);
@@ -80,7 +86,7 @@ test('a callback may write more', () => {
     since: 0,
     callback: () => queue.push(Buffer.from('b'), { since: 0 }),
   });
-  queue.sent(1, 0);
+  send(queue, 1, 0);
   expect(queue.bytes).toBe(1);
   expect(drain(queue, 10).toString()).toBe('b');
 });
@@ -103,7 +109,7 @@ test('a callback that throws upsets nothing, and its error is raised', () => {
     },
   });
   queue.push(Buffer.from('b'), { since: 0, callback: () => called.push('b') });
-  queue.sent(2, 0);
+  send(queue, 2, 0);
   nextTick.mockRestore();
   expect(called).toEqual(['b']);
   expect(raised).toEqual([expect.objectContaining({ message: 'in a callback' })]);
@@ -115,7 +121,7 @@ test('the age of the queue is that of its oldest write', () => {
   queue.push(Buffer.from('a'), { since: 10 });
   queue.push(Buffer.from('b'), { since: 20 });
   expect(queue.waitingSince).toBe(10);
-  queue.sent(1, 0);
+  send(queue, 1, 0);
   expect(queue.waitingSince).toBe(20);
 });
 
@@ -124,7 +130,7 @@ test('a queue that never empties does not grow with what was sent', () => {
   queue.push(Buffer.from('x'), { since: 0 });
   for (let index = 0; index < 10_000; index += 1) {
     queue.push(Buffer.from('x'), { since: 0 });
-    queue.sent(1, 0);
+    send(queue, 1, 0);
   }
   expect(queue.bytes).toBe(1);
   expect(drain(queue, 100).toString()).toBe('x');
@@ -144,13 +150,13 @@ test('a range of a file stands in order, and its rest is what was not sent', () 
   expect([queue.bytes, queue.fileBytes, queue.range]).toEqual([8, 50, null]);
   // What is put together ends before the file.
   expect(ahead(queue).bytes.toString()).toBe('head');
-  queue.sent(4, 1);
+  send(queue, 4, 1);
   expect([queue.range?.offset, queue.sentOfFirst]).toEqual([1_000, 0]);
   expect(ahead(queue).count).toBe(0);
-  queue.sent(20, 2);
+  send(queue, 20, 2);
   expect([queue.range?.offset, queue.sentOfFirst]).toEqual([1_000, 20]);
   expect([queue.bytes, queue.fileBytes]).toEqual([4, 30]);
-  queue.sent(30, 3);
+  send(queue, 30, 3);
   expect(called).toEqual(['head', 'file', 'empty']);
   expect([queue.range, queue.fileBytes]).toEqual([null, 0]);
   expect(ahead(queue).bytes.toString()).toBe('tail');
@@ -161,11 +167,11 @@ test('a queue stands still since some of it was last taken, bytes or a range', (
   queue.pushRange(rangeOf(7, { offset: 0, length: 50 }), { since: 10 });
   queue.push(Buffer.from('tail'), { since: 11 });
   expect(queue.waitingSince).toBe(10);
-  queue.sent(1, 5_000);
+  send(queue, 1, 5_000);
   expect(queue.waitingSince).toBe(5_000);
-  queue.sent(49, 9_000);
+  send(queue, 49, 9_000);
   expect(queue.waitingSince).toBe(9_000);
-  queue.sent(1, 9_500);
+  send(queue, 1, 9_500);
   expect(queue.waitingSince).toBe(9_500);
 });
 
@@ -181,7 +187,7 @@ test('a callback that fails the queue: the sent are not failed, nobody is called
   for (const name of ['a', 'b', 'c', 'd', 'e']) {
     queue.push(Buffer.from('12'), { since: 0, callback: note(name) });
   }
-  queue.sent(7, 0);
+  send(queue, 7, 0);
   expect(called).toEqual(['a undefined', 'b undefined', 'c undefined', 'd gone', 'e gone']);
   expect([queue.empty, queue.bytes, queue.isSettling]).toEqual([true, 0, false]);
 });
@@ -197,7 +203,7 @@ test('small chunks are put together, large ones stay where they are', () => {
   expect(parts.map(({ byteLength }) => byteLength)).toEqual([2, 4_096, 4_096, 1]);
   expect(parts[1]).toBe(large);
   // A chunk of which some was sent is as long as its rest.
-  queue.sent(3, 0);
+  send(queue, 3, 0);
   expect(ahead(queue)).toEqual({
     bytes: Buffer.concat([large.subarray(1), large, Buffer.from('c')]),
     count: 3,
@@ -249,7 +255,7 @@ test('bytes that are lost are told of when they stand first, not before', () => 
   queue.push(lost, { since: 0 });
   structuredClone(lost, { transfer: [lost.buffer] });
   expect(ahead(queue).bytes.toString()).toBe('here');
-  queue.sent(4, 0);
+  send(queue, 4, 0);
   const parts: Uint8Array[] = [];
   expect([queue.collect(parts, scratch, Infinity), parts]).toEqual([LOST, []]);
 });

@@ -187,7 +187,7 @@ describe('a connection that is handed over', () => {
     peer.end();
     await next(connection, 'end');
     const seen: string[] = [];
-    connection.handOverTo({
+    connection.setHandler({
       onData: () => seen.push('data'),
       onEnd: () => seen.push('end'),
       onClose: () => seen.push('close'),
@@ -206,7 +206,7 @@ describe('a connection that is handed over', () => {
     const error = new Error('cut');
     connection.destroy(error);
     const seen: unknown[] = [];
-    connection.handOverTo({
+    connection.setHandler({
       onData() {},
       onEnd: () => seen.push('end'),
       onClose: (_c, e) => seen.push(e),
@@ -223,7 +223,7 @@ describe('a connection that is handed over', () => {
     await next(connection, 'end');
     const seen: string[] = [];
     for (const name of ['first', 'second']) {
-      connection.handOverTo({ onData() {}, onEnd: () => seen.push(name) });
+      connection.setHandler({ onData() {}, onEnd: () => seen.push(name) });
     }
     await until(() => seen.length > 0);
     await new Promise((done) => setImmediate(done));

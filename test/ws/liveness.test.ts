@@ -106,7 +106,7 @@ test('a client that reads a long message, behind which the ping stands, is not c
   }
   expect(socket.bufferedAmount).toBeGreaterThan(0);
   // And one that has stopped is.
-  await until(() => !connection.willSend());
+  await until(() => !connection.canFlushNow());
   fire(0);
   for (let count = 0; count < 3 && ends.length === 0; count += 1) fire(INTERVAL_MS);
   expect(ends).toEqual(['ERR_PONG_TIMEOUT', 'close']);

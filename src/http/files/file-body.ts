@@ -9,7 +9,7 @@ import { read } from 'node:fs';
 import { ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { type HeldRange, rangeError } from '../../bytes/file-range';
-import { closedError } from '../../net/connection/writer';
+import { closedError } from '../../net/connection/errors';
 import { FdDuplex } from '../../net/duplex/fd-duplex';
 import { errno } from '../../sys/errno';
 import { comes, itsTurn } from '../response-events';

@@ -7,7 +7,7 @@ import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 import { checkObject, invalidType, refuseExtra } from '../../base/check';
-import { closedError } from '../../net/connection/writer';
+import { closedError } from '../../net/connection/errors';
 import { wantFileFds } from '../file-fds';
 import { itsTurn } from '../response-events';
 import { answerFile } from './file-answer';

@@ -12,7 +12,7 @@
 import type { Server } from 'node:http';
 import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
-import type { TcpConnection } from '../../net/connection/connection';
+import type { StreamConnection } from '../../net/connection/connection';
 import type { ReadRate } from '../../net/connection/deadlines';
 import type { StreamServer } from '../../net/server/stream-server';
 import { TcpServer } from '../../net/server/tcp-server';
@@ -59,7 +59,7 @@ export function protect(server: StreamServer, protocol: ProtocolLimits): void {
 /** A program that allows a request of any length of time (`requestTimeout` 0) expects slow ones. */
 export function spareSlow(
   server: StreamServer,
-  connection: TcpConnection,
+  connection: StreamConnection,
   http: Server | SecureServer | Http2SecureServer,
 ): void {
   const allowsAny = 'requestTimeout' in http && http.requestTimeout === 0;

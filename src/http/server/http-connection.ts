@@ -8,7 +8,7 @@
  */
 import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { TcpConnection } from '../../net/connection/connection';
+import type { StreamConnection } from '../../net/connection/connection';
 import { IdleConnections, isCollected } from './idle-connections';
 import { delayParseErrors } from './parse-errors';
 import { RequestGate } from './request-gate';
@@ -37,7 +37,7 @@ export class HttpConnections {
   }
 
   /** What node:http is to be given for an accepted connection. */
-  streamOn(connection: TcpConnection): HttpConnection {
+  streamOn(connection: StreamConnection): HttpConnection {
     return new HttpConnection(connection, this.#idle);
   }
 
@@ -52,7 +52,7 @@ export class HttpConnection extends ServerStream {
   /** How far it asks ahead; undefined while the constructors below this one run. */
   readonly gate: RequestGate | undefined;
 
-  constructor(connection: TcpConnection, idle: IdleConnections) {
+  constructor(connection: StreamConnection, idle: IdleConnections) {
     super(connection, idle);
     this.gate = new RequestGate({
       pass: (chunk) => this.push(chunk),
@@ -102,6 +102,6 @@ export class HttpConnection extends ServerStream {
 }
 
 /** What a socket of node:http runs on; null if it is none of ours, or closed. */
-export function connectionOf(socket: Duplex): TcpConnection | null {
+export function connectionOf(socket: Duplex): StreamConnection | null {
   return socket instanceof HttpConnection ? socket.connection : null;
 }

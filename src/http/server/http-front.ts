@@ -14,10 +14,10 @@ import {
 } from 'node:http';
 import type { FdDuplex } from '../../net/duplex/fd-duplex';
 import type { StreamServer } from '../../net/server/stream-server';
+import { answerHalfClosed, checkServer, closeTogether } from './close-together';
 import { HTTP_LIMITS, protect, spareSlow, WEB_SOCKET_LIMITS } from './default-limits';
 import { connectionOf, HttpConnections } from './http-connection';
 import { followRequests } from './request-rate';
-import { answerHalfClosed, checkServer, runWith } from './run-with';
 import { interceptEvents } from './server-events';
 import { upgradeMessage } from './upgrade-message';
 import { offersWebSocket, type UpgradeRoute, UpgradeRoutes } from './upgrade-routes';
@@ -118,7 +118,7 @@ export class HttpFront {
     }
     this.#http = http;
     this.#connections = connections;
-    runWith(this.#server, http, () => connections.closeIdle());
+    closeTogether(this.#server, http, () => connections.closeIdle());
     return http;
   }
 

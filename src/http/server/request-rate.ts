@@ -10,13 +10,13 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import type { TcpConnection } from '../../net/connection/connection';
+import type { StreamConnection } from '../../net/connection/connection';
 import { watchRequests } from './server-events';
 
 /** Follow the requests of `http`; `connectionOf` tells what the socket of one runs on. */
 export function followRequests(
   http: Server | SecureServer | Http2SecureServer,
-  connectionOf: (socket: Duplex) => TcpConnection | null,
+  connectionOf: (socket: Duplex) => StreamConnection | null,
 ): void {
   watchRequests(http, {
     onRequest(request) {

@@ -12,7 +12,7 @@ import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
 import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { TcpConnection } from '../../net/connection/connection';
+import type { StreamConnection } from '../../net/connection/connection';
 import { IdleConnections, isCollected } from './idle-connections';
 import { delayParseErrors } from './parse-errors';
 import type { RequestGate } from './request-gate';
@@ -56,12 +56,12 @@ export class SecureConnections {
   }
 
   /** What node:https is to be given for an accepted connection. */
-  streamOn(connection: TcpConnection): SecureConnection {
+  streamOn(connection: StreamConnection): SecureConnection {
     return new SecureConnection(connection, { all: this, idle: this.#idle });
   }
 
   /** What `socket` runs on; null if it is none of ours, or closed. */
-  connectionOf(socket: Duplex): TcpConnection | null {
+  connectionOf(socket: Duplex): StreamConnection | null {
     return this.#below.get(socket)?.connection ?? null;
   }
 
@@ -131,7 +131,7 @@ export class SecureConnection extends ServerStream {
   gate: RequestGate | null = null;
 
   constructor(
-    connection: TcpConnection,
+    connection: StreamConnection,
     { all, idle }: { all: SecureConnections; idle: IdleConnections },
   ) {
     super(connection, idle);

@@ -10,10 +10,10 @@ import {
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { invalidType } from '../../base/check';
 import type { StreamServer } from '../../net/server/stream-server';
+import { answerHalfClosed, closeTogether } from './close-together';
 import { HTTP_LIMITS, protect, spareSlow } from './default-limits';
 import { checkFree, takeServer } from './http-front';
 import { followRequests } from './request-rate';
-import { answerHalfClosed, runWith } from './run-with';
 import { SecureConnections } from './secure-connections';
 
 /** Options of {@link serveHttps} for HTTP/2: those of `http2.createSecureServer`. */
@@ -65,7 +65,7 @@ export function serveHttps(
     spareSlow(server, connection, https);
     https.emit('connection', connections.streamOn(connection));
   });
-  runWith(server, https, () => connections.closeIdle());
+  closeTogether(server, https, () => connections.closeIdle());
   return https;
 }
 

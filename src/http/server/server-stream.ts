@@ -1,6 +1,6 @@
 /** The connection of an HTTP server, with or without TLS, and its answers. */
 import type { ServerResponse } from 'node:http';
-import type { TcpConnection } from '../../net/connection/connection';
+import type { StreamConnection } from '../../net/connection/connection';
 import { FdDuplex } from '../../net/duplex/fd-duplex';
 import { IPPROTO_TCP, TCP_NOTSENT_LOWAT } from '../../sys/constants';
 import { setsockopt } from '../../sys/socket';
@@ -17,7 +17,7 @@ export abstract class ServerStream extends FdDuplex implements Leaver {
   #isLeaving = false;
   #sendsLittle = false;
 
-  constructor(connection: TcpConnection, idle: IdleConnections) {
+  constructor(connection: StreamConnection, idle: IdleConnections) {
     super(connection);
     this.#idle = idle;
   }

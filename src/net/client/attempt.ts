@@ -14,7 +14,7 @@ import { errno, unwrap } from '../../sys/errno';
 import { closeOwned, disown } from '../../sys/ownership';
 import { getsockopt } from '../../sys/socket';
 import { type Endpoint, errorAt, formatEndpoint } from '../socket/endpoint';
-import { isReadyNow } from '../socket/ready-now';
+import { isReadyNow } from '../socket/readiness';
 
 const { EPOLLOUT, POLLOUT, SOL_SOCKET, SO_ERROR } = constants;
 const { ETIMEDOUT } = errno;

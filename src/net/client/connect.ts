@@ -1,5 +1,5 @@
 /**
- * Connecting to a server: the client's way to a {@link TcpConnection}.
+ * Connecting to a server: the client's way to a {@link StreamConnection}.
  *
  * It gives a promise of the connection, not a connection that is still to be: there is no state in
  * which writes wait and options do nothing, an error of connecting cannot go unheard, and accepted
@@ -11,9 +11,9 @@ import { refuseExtra } from '../../base/check';
 import { defaultLoop } from '../../loop/default-loop';
 import * as constants from '../../sys/constants';
 import { errno, errnoText, unwrap } from '../../sys/errno';
-import { closeOwned, orClose, own } from '../../sys/ownership';
+import { closeOnThrow, closeOwned, own } from '../../sys/ownership';
 import { bind, setsockopt, socket } from '../../sys/socket';
-import { TcpConnection } from '../connection/connection';
+import { StreamConnection } from '../connection/connection';
 import { connectionSettings } from '../connection/options';
 import {
   type Endpoint,
@@ -50,21 +50,24 @@ const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY } = constants;
  *
  * Does not block. See connect(2).
  */
-export async function connect(options: ConnectOptions, noCallback?: never): Promise<TcpConnection> {
+export async function connect(
+  options: ConnectOptions,
+  noCallback?: never,
+): Promise<StreamConnection> {
   refuseExtra('connect', noCallback, 'it returns a promise');
   const plan = connectPlan(options);
   plan.signal?.throwIfAborted();
   const loop = plan.loop ?? defaultLoop();
-  const settings = connectionSettings<TcpConnection>(plan, { loop });
+  const settings = connectionSettings<StreamConnection>(plan, { loop });
   const { fd, progress } = openConnecting(plan);
   const { remote, connectTimeoutMs, signal } = plan;
   const setup = { loop, remote, connectTimeoutMs, signal };
   if (progress === 'pending') await finishConnect(fd, setup);
   if (progress === 'full') await waitForBacklog(fd, setup);
-  orClose(fd, () => {
+  closeOnThrow(fd, () => {
     if ('port' in remote && isSelfConnected(fd, remote.port)) refuseSelf(fd, remote);
   });
-  return new TcpConnection(fd, settings);
+  return new StreamConnection(fd, settings);
 }
 
 /** A non-blocking socket that is connected or about to be; or nothing is left behind. */

@@ -9,12 +9,12 @@ import { parseOptions } from '../../base/options';
 import { EventLoop } from '../../loop/event-loop';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
 import { ipVersion } from '../../sys/address';
-import type { TcpConnection } from '../connection/connection';
+import type { StreamConnection } from '../connection/connection';
 import { type ConnectionOptions, connectionOptionFields } from '../connection/options';
 import { type Endpoint, familyOf, LOCALHOST } from '../socket/endpoint';
 
 /** What both kinds of {@link ConnectOptions} have. */
-interface CommonOptions extends ConnectionOptions<TcpConnection> {
+interface CommonOptions extends ConnectionOptions<StreamConnection> {
   /**
    * Give up after so long, with ETIMEDOUT; 0, the default, for when the kernel does, which takes it
    * two minutes (tcp_syn_retries of tcp(7)).

@@ -1,220 +1,178 @@
 /**
- * One TCP connection (or any connected stream socket) on an event loop.
+ * A connected stream socket, TCP or unix, on an event loop: where a byte is read, queued, sent and
+ * dropped. Nothing here ever blocks. {@link ConnectedSocket} has what can be asked of it.
  *
- * Reading: `data` hands out a view of the loop's read buffer that is valid during the call; copy
- * what you keep. Bytes that came before the peer's FIN are delivered before `end`, which has a turn of
- * its own: what a handler of the bytes does in a tick, a promise or an immediate comes before it.
+ * Reading: `data` hands out a view of the loop's read buffer that is valid during the call; copy what
+ * you keep. Bytes that came before the peer's FIN are delivered before `end`, which has a turn of its
+ * own: what a handler of the bytes does in a tick, a promise or an immediate comes before it.
  *
- * Writing (see {@link ConnectionWriter}): a write is tried at once; what the kernel does not take is
- * queued, and EPOLLOUT is asked for only while something is queued. Small writes made while this
- * connection's own events are handled are gathered and sent together. Nothing here ever blocks.
+ * Writing: a write is tried at once. What the kernel does not take is queued ({@link SendQueue}), and
+ * EPOLLOUT is asked for only while something is queued. Small writes made while this connection's own
+ * events are handled are gathered, and sent together ({@link Gather}). `#afterWrite` acts on outcomes.
  *
- * Closing: `close` is told exactly once, with the error if there was one. In order: the state, the
- * epoll set, the callbacks, and the fd last, so that its number cannot be reused too early.
+ * Closing: three steps, in `#close`. `close` is emitted exactly once, with the error if there is one.
  */
-import type { EventLoop } from '../../loop/event-loop';
-import {
-  closeRefused,
-  type EventHandler,
-  isFdGone,
-  type Registration,
-} from '../../loop/registration';
-import { UNSCHEDULED } from '../../loop/timer-lists';
-import type { SocketAddress } from '../../sys/address';
+import { type FileRange, holdRange } from '../../bytes/file-range';
+import { callbackOf, checkedData, type WriteExtra } from '../../bytes/write-arguments';
+import type { WriteCallback } from '../../bytes/write-queue';
+import { type EventHandler, isFdGone } from '../../loop/registration';
 import * as constants from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
-import { closeOwned, disown, own } from '../../sys/ownership';
-import { recv } from '../../sys/socket';
+import { closeOwned, disown } from '../../sys/ownership';
+import { shutdown } from '../../sys/socket';
 import { pendingError } from '../../watch/pending-error';
-import { localAddressOf, peerAddressOf } from '../socket/names';
-import { setSocketOption } from '../socket/options';
-import { isReadyNow } from '../socket/ready-now';
-import type { DeadlineSubject, ReadRate } from './deadlines';
-import { checkHandler, type Handler } from './handler';
-import { interestOf, type ReadState } from './interest';
-import { READ_BYTES } from './io-buffers';
-import { type ConnectionOwner, type ConnectionSettings, parseReadRate } from './options';
-import { ConnectionWriter, closedError } from './writer';
+import { ConnectedSocket } from './connected-socket';
+import { closedError, refuseWrite } from './errors';
+import { checkHandler, guarded, type Handler } from './handler';
+import type { ConnectionSettings } from './options';
+import { type ReadOutcome, type Receiver, receive, receiveUrgent } from './receive';
+import { bytesAreLost, FULL, type SendQueue, sendBytes, type WriteOutcome } from './send-queue';
+import { CLOSED } from './state';
+import type { WriteSide } from './write-side';
 
-const { EAGAIN, EINTR } = errno;
-
-const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } = constants;
-const { MSG_OOB, POLLIN, POLLOUT } = constants;
+const { ENOTCONN } = errno;
+const { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, SHUT_WR } = constants;
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR; // Data may stand before these.
-/** With one of these, a short read does not prove that the socket is empty. */
-const READ_ON = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 
-/** The urgent byte, for the time of one call. */
-const urgent = new Uint8Array(1);
+/** A body up to this size is copied behind its head; a longer one is sent from where it is. */
+const COPY_LIMIT = 16 * 1024;
 
 /** A handler of connections; see {@link Handler}. */
-export type ConnectionHandler = Handler<TcpConnection>;
+export type ConnectionHandler = Handler<StreamConnection>;
 
 /** A connected stream socket. Made by {@link TcpServer}, {@link UnixServer} and {@link connect}. */
-export class TcpConnection extends ConnectionWriter implements EventHandler, DeadlineSubject {
-  #reading: ReadState = 'flowing';
-  /** Why it closes in the next turn; null for no reason but the peer's FIN, or if it does not. */
-  #fate: Error | null = null;
+export class StreamConnection
+  extends ConnectedSocket<StreamConnection>
+  implements EventHandler, Receiver, WriteSide
+{
   #handler: ConnectionHandler;
-  /** Bytes received and delivered. */
-  bytesRead = 0;
+  /** Why it closes in the next turn, or has closed; undefined for no reason but the end. */
+  #error: Error | undefined = undefined;
   /** For the use of the handler: what belongs to this connection. Not touched here. */
   attachment: unknown = undefined;
   /** Keep our writing half open after the peer's FIN. */
   allowHalfOpen: boolean;
-  readonly #owner: ConnectionOwner<TcpConnection>;
-  readonly #registration: Registration;
-  /** For the timer wheel, which maintains it. */
-  timerIndex: number = UNSCHEDULED;
-  #peer: SocketAddress | null = null;
-  #failure: Error | undefined = undefined;
-
-  /** Takes over `fd`: connected and non-blocking. If the loop does not take it: {@link closeRefused}. */
-  constructor(fd: number, settings: ConnectionSettings<TcpConnection>) {
-    super(fd, settings);
-    this.#handler = settings.handler;
-    this.#owner = settings.owner;
-    this.allowHalfOpen = settings.allowHalfOpen;
-    try {
-      this.#registration = settings.loop.add(fd, this.#interest(), this);
-    } catch (error) {
-      closeRefused(fd, error);
-      throw error;
-    }
-    own(fd);
-    settings.deadlines.open(this, settings);
-  }
-
-  /** The loop that does the work. */
-  get loop(): EventLoop {
-    return this.settings.loop;
-  }
-
-  /** The peer's address; undefined for a unix socket, or if never asked for before the close. */
-  get remoteAddress(): string | undefined {
-    return this.#peerAddress()?.address;
-  }
-
-  /** The peer's port; see {@link remoteAddress}. */
-  get remotePort(): number | undefined {
-    return this.#peerAddress()?.port;
-  }
-
-  /** Our own address and port; null for a unix socket, or once closed. */
-  get localAddress(): SocketAddress | null {
-    return this.closed ? null : localAddressOf(this.fd);
-  }
-
-  /** Cut the connection when no bytes move for so long, from now on; 0 for never. */
-  setIdleTimeout(timeoutMs: number): void {
-    if (this.closed) return;
-    this.lastActivity = Math.floor(performance.now());
-    this.settings.deadlines.setIdle(this, timeoutMs);
-  }
-
-  /** Cut the connection when its peer takes nothing of what is queued for so long; 0 for never. */
-  setWriteTimeout(timeoutMs: number): void {
-    if (!this.closed) this.settings.deadlines.setWrite(this, timeoutMs);
-  }
-
-  /** Cut the connection so long from now, whatever happens on it; 0 for never. */
-  setLifetime(lifetimeMs: number): void {
-    if (!this.closed) this.settings.deadlines.setLifetime(this, lifetimeMs);
-  }
-
-  /** Cut the connection when its peer owes bytes and sends fewer; null for never. */
-  setMinReadRate(rate: ReadRate | null): void {
-    const checked = rate === null ? null : parseReadRate(rate);
-    if (!this.closed) this.settings.deadlines.setReadRate(this, checked);
-  }
 
   /**
-   * For protocols, if there is a `minReadRate`: whether the peer owes bytes. It does from the
-   * opening on. `false`, when a whole message has come: nothing is owed until the first byte of the
-   * next one. `true`: bytes are owed from now on.
+   * Takes over `fd`: connected and non-blocking. If the loop does not take it: {@link closeRefused}.
+   * @internal
    */
-  expectBytes(expected: boolean): void {
-    if (!this.closed) this.settings.deadlines.expectBytes(this, expected);
+  constructor(fd: number, settings: ConnectionSettings<StreamConnection>) {
+    super(fd, settings);
+    this.#handler = settings.handler;
+    this.allowHalfOpen = settings.allowHalfOpen;
+    this.watch(this);
   }
 
-  /** TCP_NODELAY: send small writes at once. Has been done already, unless `noDelay` was false. */
-  setNoDelay(enabled = true): void {
-    if (!this.closed) setSocketOption(this.fd, 'noDelay', enabled);
+  // What the user asks for. The methods that send are documented in WriteSide.
+
+  write(data: string | Uint8Array, extra?: WriteExtra, last?: WriteCallback): boolean {
+    const callback = callbackOf(extra, last);
+    let bytes = checkedData(data, extra);
+    if (this.gathering) {
+      if (callback === undefined && this.settings.buffers.gather.add(bytes)) return true;
+      this.#flushGathered();
+    }
+    if (!this.writable) return refuseWrite(callback);
+    if (typeof bytes === 'string') bytes = Buffer.from(bytes);
+    if (!this.sendsDirectly) return this.#enqueue(bytes, callback);
+    return this.#send(bytes, bytes.byteLength, callback);
   }
 
-  /** SO_KEEPALIVE: have the kernel find out that an idle peer has vanished. See tcp(7). */
-  setKeepAlive(enabled = true): void {
-    if (!this.closed) setSocketOption(this.fd, 'keepAlive', enabled);
+  writePair(head: Uint8Array, body: Uint8Array, callback?: WriteCallback): boolean {
+    const { gather } = this.settings.buffers;
+    if (callback === undefined && this.gathering && gather.addPair(head, body)) return true;
+    if (body.byteLength <= COPY_LIMIT) return this.write(Buffer.concat([head, body]), callback);
+    this.cork();
+    this.write(Buffer.from(head));
+    const flowing = this.write(body, callback);
+    this.uncork();
+    return flowing || !this.wantsWritable;
+  }
+
+  /** @internal */
+  writeLent(bytes: Uint8Array, length: number, callback: WriteCallback): void {
+    this.#flushGathered();
+    this.#send(bytes, length, callback);
+  }
+
+  sendFile(fd: number, range: FileRange, callback?: WriteCallback): boolean {
+    const held = holdRange(fd, range);
+    this.#flushGathered();
+    if (!this.writable) return refuseWrite(callback);
+    const queue = this.openQueue();
+    const returned = queue.addRange(held, callback);
+    const error = queue.excessError(this.maxQueuedBytes, this.fd);
+    if (error !== null) this.#afterWrite(error);
+    else if (queue.count === 1) this.#flush(this.settings.sendsFirst);
+    returned();
+    queue.drainOwed = !queue.empty;
+    return queue.empty;
+  }
+
+  cork(): void {
+    this.#flushGathered();
+    this.openQueue().corks += 1;
+  }
+
+  uncork(): void {
+    const { queue } = this;
+    if (queue === null || queue.corks === 0) return;
+    queue.corks -= 1;
+    if (queue.wantsWritable) this.#flush(this.settings.sendsFirst);
+  }
+
+  end(data?: string | Uint8Array, extra?: WriteExtra, last?: WriteCallback): void {
+    const isWrite = data !== undefined || extra !== undefined || last !== undefined;
+    if (isWrite) this.write(data ?? '', extra, last);
+    this.#flushGathered();
+    if (!this.writable) return;
+    this.enter(this.state.endAsked());
+    if (this.queue !== null) this.queue.corks = 0;
+    if (this.wantsWritable) this.#flush(this.settings.sendsFirst);
+    else this.#sendFin();
   }
 
   /**
    * Call `handler` from now on, and not the listeners: for a protocol that takes over. A FIN or close
    * that came before is reported at the next tick. Throws a TypeError for what has no `onData`.
    */
-  handOverTo(handler: ConnectionHandler): void {
+  setHandler(handler: ConnectionHandler): void {
     checkHandler(handler);
     this.#handler = handler;
     const { closed } = this;
-    if (!this.flowing && !this.paused) process.nextTick(() => this.#catchUp(handler, closed));
+    if (this.state.reading === 'ended') process.nextTick(() => this.#catchUp(handler, closed));
   }
 
   /**
-   * Ask whoever handles this connection to finish and end it, as {@link StreamServer.shutdown} does
-   * with all of a server. What has arrived already is delivered first, as it is under way; but not
-   * while events of a connection are being handled, whose view it would overwrite.
+   * Have the handler finish and end this connection, as {@link StreamServer.shutdown} does with all of
+   * a server. What has arrived already is delivered first, as it is under way; but not while events of
+   * a connection are being handled, whose view it would overwrite.
    */
-  shutdown(): void {
+  requestEnd(): void {
     const isFree = this.settings.buffers.gather.free;
-    if (isFree && this.#reading === 'flowing' && !this.closed) this.onEvents(EPOLLIN);
+    if (isFree && this.state.reading === 'flowing') this.onEvents(EPOLLIN);
     if (this.closed) return;
-    this.#tell(() => {
+    guarded(this.loop, () => {
       if (this.#handler.onShutdown === undefined) this.end();
       else this.#handler.onShutdown(this);
     });
   }
 
-  /**
-   * Leave what comes in the kernel, whose window then stops the peer. Its FIN waits too; a reset
-   * closes the connection all the same, and what was not read is lost.
-   */
-  pause(): void {
-    if (!this.flowing || this.#fate !== null || this.closed) return;
-    this.#reading = 'paused';
-    this.#applyInterest();
-  }
-
-  /** Deliver again, from the next turn of the loop on. */
-  resume(): void {
-    if (this.#reading !== 'paused' || this.closed) return;
-    this.#reading = 'flowing';
-    this.#registration.modify(this.#interest());
-    this.settings.deadlines.onResume(this);
-  }
-
   /** Close now. What is queued is lost; its callbacks get an error. */
   destroy(error?: Error): void {
     if (this.closed) return;
-    if (error === undefined) this.flushGathered();
-    const { fd } = this;
-    this.#leave(error);
-    unwrap(closeOwned(fd), 'close', { fd });
+    if (error === undefined) this.#flushGathered();
+    this.#close(error);
   }
 
   [Symbol.dispose](): void {
     this.destroy();
   }
 
-  /** Hold the process open; the default. */
-  ref(): void {
-    this.#registration.ref();
-  }
+  // What the loop calls.
 
-  /** Do not hold the process open. */
-  unref(): void {
-    this.#registration.unref();
-  }
-
-  /** For the loop: writing first, to make room, then reading; an error after what came before it. */
+  /** @internal Writing first, to make room, then reading; an error after what came before it. */
   onEvents(events: number): void {
     const { gather } = this.settings.buffers;
     gather.begin(this);
@@ -225,175 +183,214 @@ export class TcpConnection extends ConnectionWriter implements EventHandler, Dea
     }
   }
 
-  #handle(events: number): void {
-    if (events === 0) return this.#deliverEnd();
-    if ((events & EPOLLOUT) !== 0 && (events & EPOLLERR) === 0) this.flush();
-    if ((events & EPOLLPRI) !== 0 && this.settings.urgentData) this.#readUrgent();
-    if ((events & READABLE) !== 0 && this.#reading === 'flowing') this.#read(events);
-    this.flushGathered();
-    // A write that failed has taken the error out of the socket, and tells of it.
-    const isUntold = !this.closed && !this.failed && this.#fate === null;
-    if ((events & EPOLLERR) === 0 || !isUntold) return;
-    const error = pendingError(this.fd);
-    if (this.#reading === 'ending') this.#fate = error;
-    else this.destroy(error);
-  }
-
-  /** For the loop. */
+  /** @internal */
   onRevoked(reason: Error): void {
-    if (!isFdGone(reason) || this.closed) return this.destroy(reason);
-    disown(this.fd);
-    this.#leave(reason);
+    if (this.closed) return;
+    if (isFdGone(reason)) disown(this.fd);
+    this.#close(reason, isFdGone(reason));
   }
 
-  /** Its number in the loop. */
-  get slot(): number {
-    return this.#registration.low;
-  }
-
-  /** Whether {@link pause} was called last, and not {@link resume}. */
-  get paused(): boolean {
-    return this.#reading === 'paused';
-  }
-
-  /** Whether what comes is delivered: false when paused, after the peer's FIN, and once closed. */
-  get flowing(): boolean {
-    return this.#reading !== 'paused' && this.#reading !== 'ended';
-  }
-
-  /** Whether bytes or the FIN will be delivered next: this thread may be late. */
-  hasUnread(): boolean {
-    return this.flowing && isReadyNow(this.fd, POLLIN);
-  }
-
-  /** As {@link hasUnread}: whether some of what is queued will be sent next. */
-  willSend(): boolean {
-    return this.wantsWritable && isReadyNow(this.fd, POLLOUT);
-  }
-
-  /** For the timer wheel: look which deadline has passed, if any. */
+  /** @internal For the timer wheel: look which deadline has passed, if any. */
   onTimer(): void {
     const error = this.settings.deadlines.judge(this);
     if (error !== null) this.destroy(error);
   }
 
-  protected onQueueChange(): void {
-    this.#applyInterest();
-    this.settings.deadlines.arm(this);
+  #handle(events: number): void {
+    if (events === 0) return this.#deliverEnd();
+    if ((events & EPOLLOUT) !== 0 && (events & EPOLLERR) === 0) this.#flush(true);
+    if ((events & EPOLLPRI) !== 0 && this.settings.urgentData) this.#readUrgent();
+    if ((events & READABLE) !== 0 && this.state.reading === 'flowing') {
+      this.#afterRead(receive(this, events, this.settings), events);
+    }
+    this.#flushGathered();
+    if ((events & EPOLLERR) !== 0) this.#onSocketError();
   }
 
-  protected onTurnSpent(): void {
+  // Reading.
+
+  /** @internal For {@link receive}. */
+  onReceived(count: number): boolean {
+    this.countRead(count);
+    try {
+      this.#handler.onData(this, this.settings.buffers.views.view(0, count));
+    } catch (error) {
+      this.loop.uncaught(error);
+    }
+    // Now: the answer may stand in the buffer that is read into next.
+    this.#flushGathered();
+    return this.state.reading === 'flowing';
+  }
+
+  /** What was found instead of bytes, the FIN or an error, has the next turn. */
+  #afterRead(outcome: ReadOutcome, events: number): void {
     // A level-triggered socket is reported again by the kernel.
-    if ((this.#registration.events & EPOLLET) !== 0) this.#registration.requeue(EPOLLOUT);
+    if (outcome === 'turn-spent' && this.isEdge) this.registration.requeue(events);
+    // Nor the end of a connection that was cut, whose error a write has got already.
+    if (outcome === 'empty' || outcome === 'turn-spent' || !this.state.sends) return;
+    if (outcome !== 'end') this.#error = outcome;
+    this.enter(outcome === 'end' ? this.state.endFound() : this.state.errorFound());
+    this.registration.nextTurn();
   }
 
-  protected onDrained(): void {
-    this.#tell(() => this.#handler.onDrain?.(this));
+  /** The urgent byte overtakes the others, and is delivered also while these are left in the kernel. */
+  #readUrgent(): void {
+    const byte = this.closed ? -1 : receiveUrgent(this.fd);
+    if (byte < 0) return;
+    this.countRead(0);
+    guarded(this.loop, () => this.#handler.onUrgent?.(this, byte));
   }
 
-  protected onFinished(): void {
-    if (this.#reading === 'ended') this.destroy();
+  /** EPOLLERR, after what came before it. Not if a read or a write has taken the error already. */
+  #onSocketError(): void {
+    const { closed, reading, writing } = this.state;
+    if (closed || writing === 'failed' || reading === 'failing' || reading === 'breaking') return;
+    const error = pendingError(this.fd);
+    if (reading !== 'ending') return this.destroy(error);
+    this.#error = error;
+    this.enter(this.state.errorFound());
+  }
+
+  #deliverEnd(): void {
+    if (this.state.reading === 'failing') return this.destroy(this.#error);
+    // Not if it was paused meanwhile: the FIN is found again when it is resumed.
+    if (this.enter(this.state.endDelivered())) this.#reportEnd();
+  }
+
+  #reportEnd(): void {
+    guarded(this.loop, () => this.#handler.onEnd?.(this));
+    if (this.closed) return;
+    if (this.#error !== undefined) return this.destroy(this.#error);
+    if (!this.allowHalfOpen) this.end();
+    // Mostly it is closed by now, and needs no mask any more.
+    if (this.state.writing === 'finished') this.destroy();
+    else this.applyInterest();
   }
 
   /** Report to `handler` what came before it: the close if it `wasClosed`, else the FIN. */
   #catchUp(handler: ConnectionHandler, wasClosed: boolean): void {
     if (this.#handler !== handler) return;
-    if (wasClosed) this.#tell(() => handler.onClose?.(this, this.#failure));
+    if (wasClosed) guarded(this.loop, () => handler.onClose?.(this, this.#error));
     else if (!this.closed) this.#reportEnd();
   }
 
-  #leave(error: Error | undefined): void {
-    this.#reading = 'ended';
-    this.#failure = error;
-    this.#registration.remove();
-    this.settings.deadlines.close(this);
-    this.abandon(error ?? closedError());
-    this.#tell(() => this.#handler.onClose?.(this, error));
-    this.#owner.onConnectionClose(this);
+  // Writing.
+
+  /** Send what the handling of this connection's events has gathered. */
+  #flushGathered(): void {
+    const { gather } = this.settings.buffers;
+    const length = gather.bytes;
+    if (length === 0 || !gather.isOf(this)) return;
+    const bytes = gather.take();
+    if (bytes.byteLength < length) this.#afterWrite(bytesAreLost(this.fd));
+    else this.#send(bytes, length, undefined);
   }
 
-  #read(events: number): void {
-    const { buffers, readQuantumBytes, urgentData, loop } = this.settings;
-    let taken = 0;
-    while (this.#reading === 'flowing') {
-      const count = recv(this.fd, buffers.read, READ_BYTES, 0);
-      // A signal: under EPOLLET nobody would say again that there is something.
-      if (count === -EINTR) continue;
-      if (count <= 0) return this.#onReadEnd(count);
-      taken += count;
-      this.bytesRead += count;
-      this.lastActivity = loop.now;
-      try {
-        this.#handler.onData(this, buffers.views.view(0, count));
-      } catch (error) {
-        loop.uncaught(error);
-      }
-      // A stream socket that gave less than was asked for is empty: see the last question in
-      // epoll(7). Not so at urgent data, of which the mark stays when the byte was taken, and not if a
-      // FIN or an error waits behind the bytes.
-      if (count < READ_BYTES && (events & READ_ON) === 0 && !urgentData) return;
-      if (taken >= readQuantumBytes) break;
-      // The answer may stand in the buffer that is read into next.
-      this.flushGathered();
+  /** Nothing is queued: try at once, and queue what the kernel does not take. */
+  #send(bytes: Uint8Array, length: number, callback: WriteCallback | undefined): boolean {
+    const count = this.settings.sendsFirst ? sendBytes(this.fd, bytes, length) : 0;
+    if (count > 0) this.countWritten(count);
+    if (count === length) {
+      if (callback !== undefined) process.nextTick(callback);
+      return true;
     }
-    if (this.#reading === 'flowing' && this.settings.trigger === 'edge')
-      this.#registration.requeue(events);
+    if (count >= 0) return this.#enqueue(bytes.subarray(count, length), callback);
+    if (count === FULL) return this.#enqueue(bytes.subarray(0, length), callback);
+    const error = new SystemError('send', count, { fd: this.fd });
+    if (callback !== undefined) process.nextTick(callback, error);
+    this.#afterWrite(error);
+    return false;
   }
 
-  /** EPOLLPRI: the byte overtakes the others, and is told also while these are left in the kernel. */
-  #readUrgent(): void {
-    if (this.closed || recv(this.fd, urgent, 1, MSG_OOB) !== 1) return;
-    this.lastActivity = this.settings.loop.now;
-    this.#tell(() => this.#handler.onUrgent?.(this, urgent[0] as number));
+  #enqueue(bytes: Uint8Array, callback: WriteCallback | undefined): boolean {
+    const queue = this.openQueue();
+    queue.add(bytes, callback);
+    const error = queue.excessError(this.maxQueuedBytes, this.fd);
+    if (error !== null) this.#afterWrite(error);
+    else if (queue.count === 1) this.#afterWrite('full');
+    if (error === null && queue.bytes < this.settings.highWaterMark) return true;
+    queue.drainOwed = true;
+    return false;
   }
 
-  /** recv(2) gave no bytes: nothing more now, the FIN, or an error. Either has the next turn. */
-  #onReadEnd(outcome: number): void {
-    // The end of a connection that was cut, whose error a write has got already.
-    if (outcome === -EAGAIN || this.failed) return;
-    if (outcome < 0) this.#fate = new SystemError('recv', outcome, { fd: this.fd });
-    this.#reading = outcome < 0 ? 'failing' : 'ending';
-    this.#registration.nextTurn();
-  }
-
-  #deliverEnd(): void {
-    const fate = this.#fate ?? undefined;
-    if (this.#reading === 'failing') return this.destroy(fate);
-    // Paused meanwhile: the FIN is found again when it is resumed.
-    if (this.#reading !== 'ending') return;
-    this.#reading = 'ended';
-    this.#reportEnd(fate);
-  }
-
-  #reportEnd(fate?: Error): void {
-    this.#tell(() => this.#handler.onEnd?.(this));
-    if (fate !== undefined) return this.destroy(fate);
-    if (!this.allowHalfOpen && !this.closed) this.end();
-    // Mostly it is closed by now, and needs no mask any more.
-    if (this.finished) this.destroy();
-    else if (!this.closed) this.#applyInterest();
-  }
-
-  /** A handler that throws must not leave the connection half closed. */
-  #tell(call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      this.settings.loop.uncaught(error);
+  /**
+   * Send from the queue `now`, or when EPOLLOUT says so. The callbacks of what is sent are called, and
+   * may do anything; one that comes here leaves the rest to the flush that has called it.
+   */
+  #flush(now: boolean): void {
+    const { queue, settings } = this;
+    let left = settings.writeQuantumBytes;
+    let outcome: WriteOutcome = now ? 'empty' : 'full';
+    if (queue === null || queue.isSettling) return;
+    while (outcome === 'empty' && queue.wantsWritable && this.state.sends) {
+      outcome = queue.flush(this.fd, left, settings.loop.now);
+      if (queue.taken > 0 || outcome === 'empty') this.countWritten(queue.taken);
+      left -= queue.taken;
+      queue.settle();
     }
+    this.#afterWrite(outcome);
   }
 
-  #interest(): number {
-    return interestOf(this.settings, this.#reading, this.wantsWritable);
+  /** The one place that acts on a write: the epoll mask, deadline, next turn, FIN, `drain`, close. */
+  #afterWrite(outcome: WriteOutcome): void {
+    const { queue, state } = this;
+    if (!state.sends) return;
+    if (outcome instanceof Error) {
+      this.enter(state.writeFailed());
+      // Not at once: the caller is in the middle of a write, and expects no event yet.
+      process.nextTick(() => this.destroy(outcome));
+      return;
+    }
+    if (queue?.idle === true) this.queue = null;
+    this.applyInterest();
+    this.settings.deadlines.arm(this);
+    if (outcome === 'turn-spent' && this.isEdge) this.registration.requeue(EPOLLOUT);
+    if (queue === null || !queue.empty) return;
+    if (state.writing === 'finishing') return this.#sendFin();
+    if (!queue.drainOwed || !state.writable) return;
+    queue.drainOwed = false;
+    guarded(this.loop, () => this.#handler.onDrain?.(this));
   }
 
-  #applyInterest(): void {
-    const mask = this.#interest();
-    if (this.#registration.events !== mask) this.#registration.modify(mask);
+  /** Everything is sent: our FIN. ENOTCONN means that the peer reset the connection meanwhile. */
+  #sendFin(): void {
+    this.enter(this.state.endSent());
+    const outcome = shutdown(this.fd, SHUT_WR);
+    if (outcome !== -ENOTCONN) unwrap(outcome, 'shutdown', { fd: this.fd });
+    if (this.state.reading === 'ended') this.destroy();
   }
 
-  #peerAddress(): SocketAddress | null {
-    if (this.#peer === null && !this.closed) this.#peer = peerAddressOf(this.fd);
-    return this.#peer;
+  // Closing, in three steps.
+
+  /** The one way to the state CLOSED. The fd is left alone if it `isGone`. */
+  #close(error: Error | undefined, isGone = false): void {
+    const { fd, queue } = this;
+    this.#stopWatching(error);
+    this.#settle(queue, error);
+    // Last, so that the number cannot be used again while any code takes it for this connection's.
+    if (!isGone) unwrap(closeOwned(fd), 'close', { fd });
+  }
+
+  /** Step 1: no event, no deadline and no write reaches this connection any more. */
+  #stopWatching(error: Error | undefined): void {
+    const { buffers, deadlines } = this.settings;
+    this.enter(CLOSED);
+    this.#error = error;
+    this.queue = null;
+    if (buffers.gather.isOf(this)) buffers.gather.drop();
+    this.registration.remove();
+    deadlines.close(this);
+  }
+
+  /** Step 2: every write that waits gets its callback, then the handler hears of it, then the owner. */
+  #settle(queue: SendQueue | null, error: Error | undefined): void {
+    queue?.fail(error ?? closedError());
+    guarded(this.loop, () => this.#handler.onClose?.(this, error));
+    this.settings.owner.onConnectionClose(this);
   }
 }
+
+/** The name from before there were unix sockets. */
+export const TcpConnection = StreamConnection;
+/** See {@link StreamConnection}. */
+export type TcpConnection = StreamConnection;

@@ -70,7 +70,7 @@ export interface DeadlineSubject extends Timed {
   /** Whether bytes wait in the kernel that are about to be read. */
   hasUnread(): boolean;
   /** Whether the kernel has room for what is queued, which is about to be sent. */
-  willSend(): boolean;
+  canFlushNow(): boolean;
 }
 
 // A row, which is one cache line: the limits, then what is measured.
@@ -145,7 +145,7 @@ export class ConnectionDeadlines {
     this.arm(connection);
   }
 
-  /** Whether the peer owes bytes; see {@link TcpConnection.expectBytes}. */
+  /** Whether the peer owes bytes; see {@link StreamConnection.expectBytes}. */
   expectBytes(connection: DeadlineSubject, expected: boolean): void {
     if (!this.#hasRate(connection)) return;
     const row = connection.slot * COLUMNS;
@@ -222,7 +222,7 @@ export class ConnectionDeadlines {
     const since = writeMs > 0 ? this.#loop.latestOf(connection.waitingSince) : Infinity;
     const isToLook = now >= since + writeMs / LOOKS_PER_LIMIT;
     const isLate = isToLook && now >= Math.max(since, this.#look(connection, now)) + writeMs;
-    if (isLate && !connection.willSend()) {
+    if (isLate && !connection.canFlushNow()) {
       const reason = `a write has waited for ${writeMs} ms, the peer does not read (writeTimeoutMs)`;
       return timeoutError('write', reason);
     }

@@ -1,9 +1,9 @@
 /**
- * Who is told what happens on a connection.
+ * Handlers: the methods that are called when something happens on a connection.
  *
  * A handler is one object for any number of connections, so a connection needs no listeners and no
- * closures of its own. Events are the other face of the same thing: {@link emitEvents} is the
- * handler of a connection that was given none.
+ * closures of its own. A connection that was given none has {@link emitEvents}, which emits an event
+ * for each call.
  */
 import { invalidType } from '../../base/check';
 
@@ -29,8 +29,8 @@ export interface Handler<C> {
   onClose?(connection: C, error: Error | undefined): void;
 }
 
-/** Events of a {@link TcpConnection}. */
-export interface TcpConnectionEvents {
+/** Events of a {@link StreamConnection}. */
+export interface StreamConnectionEvents {
   /** Bytes came. The view is overwritten after the call: copy what you keep. */
   data: [chunk: Buffer];
   /** The peer will send no more (FIN). Our half is then ended too, unless `allowHalfOpen`. */
@@ -48,7 +48,7 @@ export interface TcpConnectionEvents {
    */
   shutdown: [];
   /**
-   * Why the connection is about to close. Need not be listened to: `close` has it too. A reset by the
+   * Why the connection is about to close. No listener is needed: `close` has the error too. A reset by the
    * peer is ECONNRESET, but EPIPE if its FIN came first: it closed, and what we sent then was refused.
    */
   error: [error: Error];
@@ -63,7 +63,7 @@ interface Emitter {
   end(): void;
 }
 
-/** The handler that makes events of it all. */
+/** The handler that emits events. */
 export const emitEvents: Required<Handler<Emitter>> = {
   onData(connection, chunk) {
     connection.emit('data', chunk);
@@ -95,9 +95,18 @@ export const emitEvents: Required<Handler<Emitter>> = {
   },
 };
 
+/** Call a handler: what it throws must not leave a connection half closed. */
+export function guarded(loop: { uncaught(error: unknown): void }, call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    loop.uncaught(error);
+  }
+}
+
 const EXPECTED = 'an object with an onData method';
 
-/** Whether `value` can be told what happens on a connection. */
+/** Whether `value` can handle connections. */
 export function isHandler(value: unknown): value is Handler<never> {
   return typeof (value as Partial<Handler<never>> | null | undefined)?.onData === 'function';
 }

@@ -43,13 +43,13 @@ export interface ConnectionOptions<C> {
   /**
    * Cut a connection whose peer sends fewer bytes while it owes some; no minimum if not given. It
    * owes bytes from the opening on, unless the protocol says otherwise: see
-   * {@link TcpConnection.expectBytes}, which {@link serveHttp} calls. While the connection is paused
+   * {@link StreamConnection.expectBytes}, which {@link serveHttp} calls. While the connection is paused
    * nothing is owed. Null is no minimum also where `serveHttp` would set one.
    */
   minReadRate?: ReadRate | null;
   /**
-   * Tell of urgent data, a byte that overtakes the others (MSG_OOB in send(2)), also while paused; see
-   * the event `urgent`. False if not given: then the byte is left out without a word.
+   * Report urgent data, a byte that overtakes the others (MSG_OOB in send(2)), also while paused; see
+   * the event `urgent`. False if not given: then the byte is silently left out.
    */
   urgentData?: boolean;
   /**
@@ -63,11 +63,11 @@ export interface ConnectionOptions<C> {
    * When a write is tried, and when EPOLLOUT is watched for. `'send-first'`, the default: a write is
    * tried at once, and EPOLLOUT watched for while something is queued. `'on-demand'`: a write is
    * queued, and sent when EPOLLOUT says so, which is watched for meanwhile. `'always'`: EPOLLOUT is
-   * always watched for, and reported without end; to show why nobody should. Under `'edge'` only the
+   * always watched for, and reported without end: a demonstration of the busy loop. Under `'edge'` only the
    * first is allowed, and EPOLLOUT is registered once, with the connection.
    */
   writeStrategy?: WriteStrategy;
-  /** One object that is told everything, instead of events on each connection. */
+  /** One object whose methods are called for all connections, instead of events on each one. */
   handler?: Handler<C>;
 }
 
@@ -114,7 +114,7 @@ export const connectionOptionsSchema = z.object(connectionOptionFields);
 
 type CheckedOptions = z.output<typeof connectionOptionsSchema>;
 
-/** Who is told last of a closed connection, after its own listeners. */
+/** What hears last of a closed connection, after its handler. */
 export interface ConnectionOwner<C> {
   onConnectionClose(connection: C): void;
 }
@@ -130,7 +130,7 @@ export interface ConnectionSettings<C> extends Omit<CheckedOptions, 'handler'> {
   readonly sendsFirst: boolean;
 }
 
-/** The owner of a connection that belongs to nobody but its user: a client's, a stream's. */
+/** The owner of a connection without a server: a client's, a stream's. */
 const nobody: ConnectionOwner<unknown> = { onConnectionClose: () => {} };
 
 /** The settings for connections on `loop`, out of checked options; of `owner`, if they have one. */
@@ -146,10 +146,10 @@ export function connectionSettings<C>(
   return { ...checked, ...shared, highWaterMark, sendsFirst };
 }
 
-/** Options that are right each by itself, and not together. */
+/** Reject combinations of individually valid options. */
 function checkTogether(options: CheckedOptions): void {
   const { trigger, writeStrategy, highWaterMark, maxQueuedBytes } = options;
-  // No edge would tell of a socket that has room, and has had it all the time.
+  // A socket that has room, and has had it all the time, gives no edge.
   if (trigger === 'edge' && writeStrategy !== 'send-first') {
     const expected = "with the trigger 'edge' only 'send-first' works";
     throw wrongOption('writeStrategy', expected, `'${writeStrategy}'`);

@@ -1,7 +1,7 @@
 /** Opens datagram sockets: made, set, bound and connected, or nothing left behind. */
 import * as constants from '../../sys/constants';
 import { unwrap } from '../../sys/errno';
-import { orClose, own as ownFd } from '../../sys/ownership';
+import { closeOnThrow, own as ownFd } from '../../sys/ownership';
 import { bind, connect, socket } from '../../sys/socket';
 import {
   type AddressFamily,
@@ -33,7 +33,7 @@ export function openDatagramSocket(settings: DatagramSettings): OpenSocket {
   const peerBytes = peer === undefined ? null : encodeEndpoint(peer);
   const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = ownFd(unwrap(socket(FAMILIES[family], type, 0), 'socket'));
-  return orClose(fd, () => {
+  return closeOnThrow(fd, () => {
     setOptions(fd, family, settings);
     const bindHere = (): void => {
       if (own !== undefined) unwrapAt(bind(fd, ownBytes as Uint8Array), 'bind', own);

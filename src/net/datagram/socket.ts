@@ -29,8 +29,8 @@ import { getpeername, getsockname } from '../../sys/socket';
 import type { UnixAddress } from '../../sys/unix-address';
 import { decodeEndpoint, type Endpoint, encodeEndpoint } from '../socket/endpoint';
 import { getSocketOption } from '../socket/options';
-import { Exhaustion } from '../socket/shortage';
-import { isReadingShut } from '../socket/shut-reading';
+import { isReadingShut } from '../socket/readiness';
+import { ShortageBackoff } from '../socket/shortage';
 import type { SocketFile } from '../socket/socket-file';
 import { joinGroup, leaveGroup, setMulticastInterface } from './groups';
 import { DatagramInfo } from './info';
@@ -105,7 +105,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   #state: SocketState = 'open';
   /** Scheduled while there is no memory to receive. */
   readonly #rest = new WheelTimer({ onTimer: () => this.#watchReading(EPOLLIN) });
-  readonly #exhaustion = new Exhaustion();
+  readonly #backoff = new ShortageBackoff();
   /**
    * Nothing but the edges once the reading half was shut down, and during a rest: it would be
    * reported readable without end.
@@ -304,7 +304,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     const batch = this.#received;
     const count = recvmmsg(this.#fd, batch, batch.count, MSG_DONTWAIT);
     if (count < 0) return this.#onReceiveError(count);
-    this.#exhaustion.end();
+    this.#backoff.end();
     for (let index = 0; index < count && !this.closed; index += 1) {
       try {
         this.emit('message', batch.received(index), this.#info.turnTo(index));
@@ -332,8 +332,8 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   /** What came waits in the kernel. */
   #onShortage(outcome: number): void {
     this.#watchReading(EPOLLET);
-    this.#loop.timers.schedule(this.#rest, this.#exhaustion.nextRestMs());
-    const error = this.#exhaustion.report('recvmmsg', outcome, this.#fd);
+    this.#loop.timers.schedule(this.#rest, this.#backoff.nextRestMs());
+    const error = this.#backoff.report('recvmmsg', outcome, this.#fd);
     if (error !== null) this.#tellError(error);
   }
 

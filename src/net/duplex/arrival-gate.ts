@@ -1,5 +1,5 @@
 /**
- * Holds back what arrives on a stream until those who wrote to it know that their write is done.
+ * Holds back what arrives on a stream until the writers of the stream know that their writes are done.
  *
  * Node's TLS runs on a stream through a wrapper, which finishes each write in an immediate after the
  * write's callback. Bytes that reach TLS before that find a write in progress: an alert or an answer
@@ -31,7 +31,7 @@ export function beginsHandshake(chunk: Buffer): boolean {
 export interface ArrivalTarget {
   /** Bytes of writes that are not done. */
   readonly writableLength: number;
-  /** A chunk, or null for the end: it is time for it. */
+  /** A chunk, or null for the end: its time has come. */
   onArrival(chunk: Buffer | null): void;
   /** A listener of it has thrown. */
   onThrown(error: unknown): void;
@@ -40,7 +40,7 @@ export interface ArrivalTarget {
 /** The gate of one stream. */
 export class ArrivalGate {
   readonly #target: ArrivalTarget;
-  /** Whether there was a write of which nobody may know yet that it is done. */
+  /** Whether there was a write whose writer may not know yet that it is done. */
   #isUnsettled = true;
   #held: (Buffer | null)[] = [];
   /** Whether {@link ArrivalGate.#onImmediate} is on its way. */
@@ -81,7 +81,7 @@ export class ArrivalGate {
     this.#schedule();
   }
 
-  /** Hand everything on now, for what cannot wait. */
+  /** Hand everything on now: for an end or a release, which cannot wait. */
   open(): void {
     while (this.#held.length > 0) this.#hand(this.#held.shift() as Buffer | null);
   }

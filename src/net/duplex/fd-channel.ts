@@ -1,7 +1,6 @@
 /**
- * The bytes of plain fds (a pipe, a terminal, a character device), with the face of a connection as
- * far as {@link FdDuplex} needs one: made of an FdReader and an FdWriter. What can be a connection,
- * a stream socket, is not for this class.
+ * The channel of plain fds (a pipe, a terminal, a character device): made of an FdReader and an
+ * FdWriter. A stream socket makes a connection, and is not for this class.
  */
 import { outsideCallers } from '../../base/context';
 import type { WriteCallback } from '../../bytes/write-queue';
@@ -14,20 +13,21 @@ import { closeOwned, mayClose } from '../../sys/ownership';
 import { shutdown } from '../../sys/socket';
 import { FdReader } from '../../watch/stream/fd-reader';
 import { FdWriter } from '../../watch/stream/fd-writer';
-import { isReadyNow } from '../socket/ready-now';
+import { isReadyNow } from '../socket/readiness';
+import type { ByteChannel } from './byte-channel';
 import type { FdEnds } from './options';
 
-/** Who is told what happens. */
+/** What is called when something happens. */
 export interface FdChannelHandler {
   /** Bytes came; the Buffer is the handler's own. */
   onOwnBytes(chunk: Buffer): void;
   /** Nothing more will come. */
   onEnd(): void;
-  /** The fds are closed after `error`; nothing follows. Not told after `destroy`. */
+  /** The fds are closed after `error`; nothing follows. Not called after `destroy`. */
   onClose(channel: FdChannel, error: Error): void;
 }
 
-/** What the fds are, and whose. */
+/** What the fds are, and whether they are ours. */
 export interface FdChannelSetup {
   ends: FdEnds;
   /** Close the fds at the end; else duplicates are worked with, and closed. */
@@ -40,11 +40,12 @@ export interface FdChannelSetup {
 const MAX_QUEUED_BYTES = 1024 * 1024;
 
 /** Bytes from one fd, and to another or the same. */
-export class FdChannel {
+export class FdChannel implements ByteChannel {
   readonly loop: EventLoop;
   readonly maxQueuedBytes = MAX_QUEUED_BYTES;
-  /** Bytes read and delivered. */
-  bytesRead = 0;
+  /** No: each chunk is a write(2) of its own, and kept by reference. */
+  readonly canSendNow = false;
+  #bytesRead = 0;
   /** When bytes were last read, or the opening. */
   #lastRead = performance.now();
   readonly #handler: FdChannelHandler;
@@ -53,7 +54,7 @@ export class FdChannel {
   #state: 'open' | 'closed' = 'open';
   #reading: 'paused' | 'flowing' = 'paused';
   readonly #onData = (chunk: Buffer): void => {
-    this.bytesRead += chunk.byteLength;
+    this.#bytesRead += chunk.byteLength;
     this.#lastRead = performance.now();
     this.#handler.onOwnBytes(chunk);
   };
@@ -75,6 +76,11 @@ export class FdChannel {
       this.destroy();
       throw error;
     }
+  }
+
+  /** Bytes read and delivered. */
+  get bytesRead(): number {
+    return this.#bytesRead;
   }
 
   /** Bytes the kernel has taken. */
@@ -112,7 +118,7 @@ export class FdChannel {
   }
 
   /** Whether some of what waits will be written with the next turn. */
-  willSend(): boolean {
+  canFlushNow(): boolean {
     const writer = this.#writer;
     return writer !== null && writer.queuedBytes > 0 && isReadyNow(writer.fd, POLLOUT);
   }
@@ -120,6 +126,11 @@ export class FdChannel {
   /** Write `data`, which must not change before `callback` is called: once, later. */
   write(data: Uint8Array, callback: WriteCallback = () => {}): void {
     this.#writer?.write(data, callback);
+  }
+
+  /** As {@link write}, of a copy. */
+  writeLent(bytes: Uint8Array, length: number, callback: WriteCallback): void {
+    this.write(Uint8Array.prototype.slice.call(bytes, 0, length), callback);
   }
 
   /** Nothing: each chunk stays a write(2) of its own, for the fds that keep bounds. */

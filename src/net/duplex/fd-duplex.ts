@@ -1,6 +1,6 @@
 /**
  * A `stream.Duplex` on a connection or on any fd, so that protocol libraries of Node's world run on
- * our loop. It has what they look for in a `net.Socket`.
+ * our loop. It has the members that they use of a `net.Socket`.
  *
  * Back-pressure goes both ways: a full readable buffer leaves the rest in the kernel, whose window
  * then stops the peer, and a write is done when the kernel has its bytes. What is pushed is a copy,
@@ -11,20 +11,21 @@ import { type FileRange, holdRange } from '../../bytes/file-range';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
 import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
-import { ipVersion, type SocketAddress } from '../../sys/address';
+import type { SocketAddress } from '../../sys/address';
 import { F_DUPFD_CLOEXEC } from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { fcntl, setNonBlocking } from '../../sys/io';
-import { mayClose, orClose } from '../../sys/ownership';
+import { closeOnThrow, mayClose } from '../../sys/ownership';
 import type { ConnectionHandler } from '../connection/connection';
-import { TcpConnection } from '../connection/connection';
+import { StreamConnection } from '../connection/connection';
 import { deadlinesOf } from '../connection/deadlines';
+import { closedError } from '../connection/errors';
 import { connectionOptionsSchema, connectionSettings } from '../connection/options';
-import { closedError } from '../connection/writer';
 import { dropUnread } from '../socket/drop-unread';
 import { setSocketOption } from '../socket/options';
 import { resetOnClose } from '../socket/reset-on-close';
 import { ArrivalGate, beginsHandshake } from './arrival-gate';
+import type { ByteChannel } from './byte-channel';
 import { bytesOf, type Chunk, placeFor } from './chunks';
 import { FdChannel, type FdChannelHandler } from './fd-channel';
 import {
@@ -34,47 +35,47 @@ import {
   type FdDuplexOptions,
   type FdEnds,
 } from './options';
-import { type Callback, type Channel, sendPortion, sendShort } from './send';
+import { type Callback, sendPortion, sendShort } from './send';
 
 const { ENOTSOCK } = errno;
 
 /** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
 
-/** Looks like a `net.Socket` to those who take one. */
+/** Stands in for a `net.Socket`. */
 export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, Timed {
   /** As of `net.Socket`; what a stream is made of is connected. */
   readonly connecting = false;
   /** As of `net.Socket`: what {@link setTimeout} has set; undefined before. */
   timeout: number | undefined = undefined;
   /** Null once released. */
-  #channel: Channel | null = null;
+  #channel: ByteChannel | null = null;
   /** What was released: it goes on, and so do its addresses. */
-  #released: TcpConnection | null = null;
+  #released: StreamConnection | null = null;
   readonly #loop: EventLoop;
   /** 2 while both sides may send; 0 when both FINs, or what stands for them, are through. */
   #openHalves = 2;
   /** Null before there was a handshake of TLS. */
   #gate: ArrivalGate | null = null;
-  /** For the timer wheel, which maintains it. */
+  /** @internal For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
-  /** The activity after which `timeout` was told: it is told once for each silence. */
-  #silenceTold = -1;
+  /** The activity after which `timeout` was emitted: it is emitted once for each silence. */
+  #silenceEmitted = -1;
 
   /**
    * Takes `source` over: a connection, whose events go to this stream from now on; an fd; or two,
    * one to read from and one to write to. A stream socket is made a connection of, other fds are
    * read and written as they are; an fd that was opened for one direction gives a stream with that
-   * one. O_NONBLOCK is set on fds, also for others who share them.
+   * one. O_NONBLOCK is set on fds, also for other processes that share them.
    *
    * Throws a TypeError that names a wrong option, and a {@link SystemError}: EBADF, EPERM for a
    * regular file or directory, which is always ready and cannot be watched, EINVAL for a socket that
    * listens, EEXIST for an fd that the loop watches for somebody else. Fds are left open then. They
    * are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
    */
-  constructor(connection: TcpConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
+  constructor(connection: StreamConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
   constructor(fds: number | FdEnds, options?: FdDuplexOptions);
-  constructor(source: TcpConnection | number | FdEnds, options: FdDuplexOptions = {}) {
+  constructor(source: StreamConnection | number | FdEnds, options: FdDuplexOptions = {}) {
     const { base, stream, signal } = duplexPlan(source, options);
     super(stream);
     this.#channel = this.#open(base);
@@ -84,8 +85,8 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   }
 
   /** The connection below; null on fds that are no stream socket, and once released. */
-  get connection(): TcpConnection | null {
-    return this.#channel instanceof TcpConnection ? this.#channel : null;
+  get connection(): StreamConnection | null {
+    return this.#channel instanceof StreamConnection ? this.#channel : null;
   }
 
   /** As of `net.Socket`: there is nothing to talk to any more. */
@@ -111,42 +112,41 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /** Of a TCP connection, as the others of these; undefined for everything else. */
   get remoteAddress(): string | undefined {
-    return (this.connection ?? this.#released)?.remoteAddress;
+    return this.#addressed?.remoteAddress;
   }
 
   get remotePort(): number | undefined {
-    return (this.connection ?? this.#released)?.remotePort;
+    return this.#addressed?.remotePort;
   }
 
-  get remoteFamily(): string | undefined {
-    const version = ipVersion(this.remoteAddress ?? '');
-    return version === 0 ? undefined : `IPv${version}`;
+  get remoteFamily(): SocketAddress['family'] | undefined {
+    return this.#addressed?.remoteFamily;
   }
 
   get localAddress(): string | undefined {
-    return this.#local?.address;
+    return this.#addressed?.localAddress;
   }
 
   get localPort(): number | undefined {
-    return this.#local?.port;
+    return this.#addressed?.localPort;
   }
 
-  get localFamily(): string | undefined {
-    return this.#local?.family;
+  get localFamily(): SocketAddress['family'] | undefined {
+    return this.#addressed?.localFamily;
   }
 
   /** As of `net.Socket`: our own address, or an empty object. */
   address(): SocketAddress | Record<string, never> {
-    return this.#local ?? {};
+    return this.#addressed?.address() ?? {};
   }
 
   /**
    * Part with the connection, which stays open: for a protocol that takes it over (an upgrade).
    * Returns it paused, with the bytes that were received but not read; null if it is closed, or if
    * there is none. Its addresses stay known here. If the peer's FIN has come, the next handler gets it
-   * from {@link TcpConnection.handOverTo}.
+   * from {@link StreamConnection.setHandler}.
    */
-  release(): { connection: TcpConnection; rest: Buffer } | null {
+  release(): { connection: StreamConnection; rest: Buffer } | null {
     const { connection } = this;
     if (connection === null || connection.closed) return null;
     this.setTimeout(0);
@@ -159,7 +159,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return { connection, rest: (this.read() as Buffer | null) ?? Buffer.alloc(0) };
   }
 
-  /** As of any emitter. `close` is told with whether there was an error, as of `net.Socket`. */
+  /** As of any emitter. `close` is emitted with whether there was an error, as of `net.Socket`. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (event === 'close' && args.length === 0) return super.emit('close', this.errored !== null);
     return super.emit(event, ...args);
@@ -177,7 +177,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
       if (timeoutMs > 0) this.once('timeout', callback);
       else this.removeListener('timeout', callback);
     }
-    this.#silenceTold = -1;
+    this.#silenceEmitted = -1;
     if (timeoutMs > 0) this.#loop.timers.schedule(this, timeoutMs);
     else this.#loop.timers.cancel(this);
     return this;
@@ -212,12 +212,12 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
 
   /**
    * Send a range of the regular file `fd` behind all that was written, by sendfile(2): see
-   * {@link TcpConnection.sendFile}. The fd is borrowed until `callback`, which is called once, also
+   * {@link StreamConnection.sendFile}. The fd is borrowed until `callback`, which is called once, also
    * when the stream is destroyed. Returns what `write` returns. Throws a {@link SystemError}: EBADF,
    * EINVAL (not a regular file), ENOTSOCK (the stream is on no connection).
    */
   sendFile(fd: number, range: FileRange, callback?: Callback): boolean {
-    if (this.#channel instanceof FdChannel) {
+    if (this.#channel !== null && this.#channel.sendFile === undefined) {
       throw new SystemError('sendfile', ENOTSOCK, { reason: 'the stream is on no connection' });
     }
     return this.write(placeFor(holdRange(fd, range)), callback);
@@ -237,39 +237,39 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return this.destroy();
   }
 
-  /** For the connection. */
-  onData(_connection: TcpConnection, chunk: Buffer): void {
+  /** @internal For the connection. */
+  onData(_connection: StreamConnection, chunk: Buffer): void {
     this.onOwnBytes(Buffer.from(chunk));
   }
 
-  /** For the fds. */
+  /** @internal For the fds. */
   onOwnBytes(chunk: Buffer): void {
     if (this.#gate === null && beginsHandshake(chunk)) this.#gate = new ArrivalGate(this);
     if (this.#gate === null) this.onArrival(chunk);
     else this.#gate.pass(chunk);
   }
 
-  /** For the gate. */
+  /** @internal For the gate. */
   onThrown(error: unknown): void {
     this.#loop.uncaught(error);
   }
 
-  /** For the gate. If nothing waits to be read, the end is told without a reader, as of `net.Socket`. */
+  /** @internal For the gate. If nothing waits to be read, `end` needs no reader, as of `net.Socket`. */
   onArrival(chunk: Buffer | null): void {
     if (!this.destroyed && !this.push(chunk)) this.#channel?.pause();
     if (chunk === null) this.read(0);
   }
 
-  /** For the channel. */
+  /** @internal For the channel. */
   onEnd(): void {
     this.#openHalves -= 1;
     if (this.#gate === null) this.onArrival(null);
     else this.#gate.pass(null);
   }
 
-  /** For the channel. */
-  onClose(channel: Channel, error: Error | undefined): void {
-    // Not if it was released and closes before somebody else has taken it over.
+  /** @internal For the channel. */
+  onClose(channel: ByteChannel, error: Error | undefined): void {
+    // Not if it was released, and closes before another handler has taken it over.
     if (this.#channel !== channel) return;
     // After both ends it closes in order, maybe before the last bytes are read here: the stream
     // closes by itself when they are.
@@ -278,26 +278,26 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     this.destroy(error);
   }
 
-  /** For the connection: the server shuts down. Told as `shutdown`; the stream ends if nobody listens. */
+  /** @internal The server shuts down: emits `shutdown`; without a listener the stream ends. */
   onShutdown(): void {
     this.deliverArrivals();
     if (!this.emit('shutdown')) this.end();
   }
 
-  /** For the timer wheel. After a silence that was told, look again for the next one. */
+  /** @internal For the timer wheel. After a silence that was reported, look for the next one. */
   onTimer(): void {
     const { timeout = 0 } = this;
     if (this.#channel === null || this.#channel.closed || timeout === 0) return;
     const { lastActivity } = this.#channel;
     const leftMs = this.#loop.latestOf(lastActivity) + timeout - performance.now();
-    const isTold = this.#silenceTold === lastActivity;
-    if (leftMs <= 0 && !isTold) {
+    const isEmitted = this.#silenceEmitted === lastActivity;
+    if (leftMs <= 0 && !isEmitted) {
       if (this.#isMoving) return this.#loop.timers.schedule(this, 0);
       if (!this.#isSilent(timeout)) return this.#loop.timers.schedule(this, timeout / 4);
     }
     this.#loop.timers.schedule(this, leftMs > 0 ? leftMs : timeout);
-    if (leftMs > 0 || isTold) return;
-    this.#silenceTold = lastActivity;
+    if (leftMs > 0 || isEmitted) return;
+    this.#silenceEmitted = lastActivity;
     this.emit('timeout');
   }
 
@@ -340,7 +340,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
   /** Whether bytes move with the next turn: then it is this thread that is late, and no silence. */
   get #isMoving(): boolean {
     if (this.#gate?.isHolding === true) return true;
-    return this.#channel !== null && (this.#channel.hasUnread() || this.#channel.willSend());
+    return this.#channel !== null && (this.#channel.hasUnread() || this.#channel.canFlushNow());
   }
 
   /** Whether a peer that is slow has got nothing of what the kernel holds, either. */
@@ -350,38 +350,39 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     return connection === null || deadlinesOf(this.#loop).isIdle(connection, { idleMs, now });
   }
 
-  get #local(): SocketAddress | null {
-    return (this.connection ?? this.#released)?.localAddress ?? null;
+  /** What has the addresses. */
+  get #addressed(): StreamConnection | null {
+    return this.connection ?? this.#released;
   }
 
   /** The connection, if it is open and TCP: a unix socket has no IP address. */
-  get #tcp(): TcpConnection | null {
-    return this.connection?.localAddress == null ? null : this.connection;
+  get #tcp(): StreamConnection | null {
+    return this.connection?.localAddress === undefined ? null : this.connection;
   }
 
-  #open(base: DuplexBase): Channel {
+  #open(base: DuplexBase): ByteChannel {
     if (base.kind === 'fds') return new FdChannel({ ...base, handler: this });
     const connection = base.kind === 'socket' ? this.#connect(base) : base.connection;
     // The stream itself ends our half, after what it still has to write.
     connection.allowHalfOpen = true;
-    connection.handOverTo(this);
+    connection.setHandler(this);
     return connection;
   }
 
   /** What has happened on a connection before it was given to us. */
   #catchUp(): void {
-    // The peer's FIN, and why it was closed, come from the connection: see handOverTo.
+    // The peer's FIN, and why it was closed, come from the connection: see setHandler.
     const { connection } = this;
     if (connection !== null && !connection.closed && !connection.writable) this.end();
   }
 
-  #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): TcpConnection {
+  #connect({ fd: given, ownsFd, loop }: DuplexBase & { kind: 'socket' }): StreamConnection {
     const isOurs = ownsFd && mayClose(given);
     const fd = isOurs ? given : unwrap(fcntl(given, F_DUPFD_CLOEXEC), 'fcntl', { fd: given });
-    orClose(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
+    closeOnThrow(fd, () => unwrap(setNonBlocking(fd), 'fcntl', { fd }));
     const options = connectionOptionsSchema.parse({ handler: this });
-    const settings = connectionSettings<TcpConnection>(options, { loop: loop ?? defaultLoop() });
-    return new TcpConnection(fd, settings);
+    const settings = connectionSettings<StreamConnection>(options, { loop: loop ?? defaultLoop() });
+    return new StreamConnection(fd, settings);
   }
 
   /** Write `chunks`, the last one first, in portions: see {@link sendPortion}. */

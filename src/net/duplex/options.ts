@@ -10,7 +10,7 @@ import { F_GETFL, SO_ACCEPTCONN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../../
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { fcntl } from '../../sys/io';
 import { getsockopt } from '../../sys/socket';
-import { TcpConnection } from '../connection/connection';
+import { StreamConnection } from '../connection/connection';
 
 const { O_RDONLY, O_RDWR, O_WRONLY } = fsConstants;
 const ACCESS_MODE = O_RDONLY | O_WRONLY | O_RDWR;
@@ -73,7 +73,7 @@ const endsSchema = z
 
 /** What the bytes go over. */
 export type DuplexBase =
-  | { kind: 'connection'; connection: TcpConnection }
+  | { kind: 'connection'; connection: StreamConnection }
   /** A stream socket, which makes a connection. */
   | { kind: 'socket'; fd: number; ownsFd: boolean; loop: EventLoop | undefined }
   | { kind: 'fds'; ends: FdEnds; ownsFd: boolean; loop: EventLoop | undefined };
@@ -92,10 +92,10 @@ export interface DuplexPlan {
  * listener. Takes nothing over.
  */
 export function duplexPlan(
-  source: TcpConnection | number | FdEnds,
+  source: StreamConnection | number | FdEnds,
   options: FdDuplexOptions,
 ): DuplexPlan {
-  if (source instanceof TcpConnection) {
+  if (source instanceof StreamConnection) {
     const { signal, ...stream } = parseOptions('FdDuplex', connectionSchema, options);
     return {
       base: { kind: 'connection', connection: source },
@@ -150,7 +150,7 @@ function endsOf(source: number | FdEnds): FdEnds {
 }
 
 /** An object that was written down as one: a server, or a socket of Node's, is no pair of fds. */
-function isPlain(source: TcpConnection | number | FdEnds): source is FdEnds {
+function isPlain(source: StreamConnection | number | FdEnds): source is FdEnds {
   if (typeof source !== 'object' || source === null) return false;
   const prototype: unknown = Object.getPrototypeOf(source);
   return prototype === Object.prototype || prototype === null;

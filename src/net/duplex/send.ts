@@ -1,19 +1,19 @@
-/** How the chunks of a stream get into its channel: a connection, or fds of another kind. */
+/** How the chunks of a stream get into its channel. */
 
 import type { HeldRange } from '../../bytes/file-range';
-import { TcpConnection } from '../connection/connection';
+import type { ByteChannel } from './byte-channel';
 import { type Chunk, gather, scratch, takePortion, takeRange } from './chunks';
-import type { FdChannel } from './fd-channel';
-
-/** What a stream's bytes go over. */
-export type Channel = TcpConnection | FdChannel;
 
 /** Called by a stream for a write that is done, or has failed. */
 export type Callback = (error?: Error | null) => void;
 
 /** Send chunks that are short together with one send(2), now. Returns false, with nothing sent, for others. */
-export function sendShort(channel: Channel, chunks: readonly Chunk[], callback: Callback): boolean {
-  if (!(channel instanceof TcpConnection) || !channel.canSendNow) return false;
+export function sendShort(
+  channel: ByteChannel,
+  chunks: readonly Chunk[],
+  callback: Callback,
+): boolean {
+  if (!channel.canSendNow) return false;
   const length = gather(chunks);
   if (length > 0) channel.writeLent(scratch, length, callback);
   return length > 0;
@@ -21,10 +21,10 @@ export function sendShort(channel: Channel, chunks: readonly Chunk[], callback: 
 
 /**
  * Write the first of `chunks`, the last one first, and take them out: a range of a file, or as many
- * bytes as may wait in the channel, whose limit is for those who write regardless. `callback` is
+ * bytes as may wait in the channel, whose limit is for code that ignores back-pressure. `callback` is
  * called when the kernel has them.
  */
-export function sendPortion(channel: Channel, chunks: Buffer[], callback: Callback): void {
+export function sendPortion(channel: ByteChannel, chunks: Buffer[], callback: Callback): void {
   const range = takeRange(chunks);
   if (range !== null) return sendRange(channel, range, callback);
   const portion = takePortion(chunks, channel.maxQueuedBytes);
@@ -36,9 +36,9 @@ export function sendPortion(channel: Channel, chunks: Buffer[], callback: Callba
   channel.uncork();
 }
 
-function sendRange(channel: Channel, range: HeldRange, callback: Callback): void {
+function sendRange(channel: ByteChannel, range: HeldRange, callback: Callback): void {
   try {
-    (channel as TcpConnection).sendFile(range.fd, range, callback);
+    channel.sendFile?.(range.fd, range, callback);
   } catch (error) {
     // The file was closed too early: what follows must not take its place.
     channel.destroy(error as Error);

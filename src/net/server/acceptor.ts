@@ -18,8 +18,8 @@ import { WheelTimer } from '../../loop/timer-wheel';
 import * as constants from '../../sys/constants';
 import { errno, SystemError } from '../../sys/errno';
 import { accept4 } from '../../sys/socket';
-import { Exhaustion } from '../socket/shortage';
-import { isReadingShut } from '../socket/shut-reading';
+import { isReadingShut } from '../socket/readiness';
+import { ShortageBackoff } from '../socket/shortage';
 import { SpareFd } from './spare-fd';
 
 const {
@@ -117,7 +117,7 @@ export class Acceptor implements EventHandler {
   readonly #address: Uint8Array | null;
   readonly #registration: Registration;
   readonly #spare: SpareFd;
-  readonly #exhaustion = new Exhaustion();
+  readonly #backoff = new ShortageBackoff();
   #emptyRounds = 0;
   /** Scheduled while the listener rests. */
   readonly #rest = new WheelTimer({ onTimer: () => this.#goOn() });
@@ -141,7 +141,7 @@ export class Acceptor implements EventHandler {
       if (!this.#registration.active || this.#rest.scheduled) return;
       const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
       if (fd >= 0) {
-        this.#exhaustion.end();
+        this.#backoff.end();
         this.#deliver(fd);
       } else if (fd === -EAGAIN) {
         if (shortage !== 0) return this.rest('accept4', shortage);
@@ -200,8 +200,8 @@ export class Acceptor implements EventHandler {
   rest(syscall: string, outcome: number): void {
     if (!this.#registration.active || this.#rest.scheduled) return;
     this.#registration.modify(0);
-    this.#loop.timers.schedule(this.#rest, this.#exhaustion.nextRestMs());
-    const error = this.#exhaustion.report(syscall, outcome, this.#fd);
+    this.#loop.timers.schedule(this.#rest, this.#backoff.nextRestMs());
+    const error = this.#backoff.report(syscall, outcome, this.#fd);
     if (error !== null) this.#handler.onAcceptError(error);
   }
 
@@ -245,7 +245,7 @@ export class Acceptor implements EventHandler {
     if (!this.#spare.give()) return false;
     const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
     if (fd >= 0) {
-      this.#exhaustion.turnAway();
+      this.#backoff.turnAway();
       try {
         this.#handler.onNoFds(fd);
       } catch (error) {

@@ -5,7 +5,7 @@
 import { decodeAddress, encodeAddress, type SocketAddress } from '../../sys/address';
 import * as constants from '../../sys/constants';
 import { unwrap } from '../../sys/errno';
-import { orClose, own } from '../../sys/ownership';
+import { closeOnThrow, own } from '../../sys/ownership';
 import { bind, listen, socket } from '../../sys/socket';
 import { LOCALHOST, unwrapAt } from '../socket/endpoint';
 import { setSocketOption } from '../socket/options';
@@ -40,7 +40,7 @@ export function listenSocket(settings: ListenSettings): number {
   const where = { address: host, port: settings.port };
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(family, type, 0), 'socket', where));
-  orClose(fd, () => {
+  closeOnThrow(fd, () => {
     setOptions(fd, family, settings);
     unwrapAt(bind(fd, address), 'bind', where);
     unwrapAt(listen(fd, settings.backlog), 'listen', where);

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { EventLoop } from '../../loop/event-loop';
 import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
-import type { TcpConnection } from '../connection/connection';
+import type { StreamConnection } from '../connection/connection';
 
 /** Options of {@link StreamServer.shutdown}. */
 export interface ShutdownOptions {
@@ -40,7 +40,7 @@ export class ServerShutdown implements Timed {
   /** Resolved by {@link finish}. */
   readonly result: Promise<ShutdownResult>;
   readonly #loop: EventLoop;
-  readonly #connections: ReadonlySet<TcpConnection>;
+  readonly #connections: ReadonlySet<StreamConnection>;
   #resolve: (result: ShutdownResult) => void = () => {};
   /** In the time of `performance.now()`. */
   #due = Infinity;
@@ -48,7 +48,7 @@ export class ServerShutdown implements Timed {
   #gone = 0;
   #cut = 0;
 
-  constructor(loop: EventLoop, connections: ReadonlySet<TcpConnection>) {
+  constructor(loop: EventLoop, connections: ReadonlySet<StreamConnection>) {
     this.#loop = loop;
     this.#connections = connections;
     this.result = new Promise((resolve) => {
@@ -62,7 +62,7 @@ export class ServerShutdown implements Timed {
    */
   begin(): void {
     process.nextTick(() => {
-      for (const connection of [...this.#connections]) connection.shutdown();
+      for (const connection of [...this.#connections]) connection.requestEnd();
     });
   }
 
@@ -86,7 +86,7 @@ export class ServerShutdown implements Timed {
   }
 
   /** `connection` is about to be cut, unless the close of another has ended it. */
-  onCut(connection: TcpConnection): void {
+  onCut(connection: StreamConnection): void {
     if (!connection.closed) this.#cut += 1;
   }
 

@@ -11,8 +11,8 @@ import type { EventLoop } from '../../loop/event-loop';
 import { closeRefused, isFdGone } from '../../loop/registration';
 import { SystemError, unwrap } from '../../sys/errno';
 import { close } from '../../sys/io';
-import { disown, own, vacate } from '../../sys/ownership';
-import { TcpConnection } from '../connection/connection';
+import { closeOrRedirectToNull, disown, own } from '../../sys/ownership';
+import { StreamConnection } from '../connection/connection';
 import { checkLimit, deadlinesOf, idleError, type ReadRate } from '../connection/deadlines';
 import {
   type ConnectionOwner,
@@ -36,7 +36,7 @@ import {
 /** Events of every server. */
 export interface StreamServerEvents {
   /** A connection was accepted. Attach listeners now: its data comes with the next turn. */
-  connection: [connection: TcpConnection];
+  connection: [connection: StreamConnection];
   /**
    * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
    * however many clients there are. Or the listener was shut down by somebody who shares it (EINVAL),
@@ -71,18 +71,18 @@ const shutdownSchema = z.strictObject(shutdownOptionFields);
 /** A listening socket with its connections. */
 export abstract class StreamServer
   extends EventEmitter<StreamServerEvents>
-  implements AcceptHandler, ConnectionOwner<TcpConnection>
+  implements AcceptHandler, ConnectionOwner<StreamConnection>
 {
   readonly #fd: number;
   readonly #file: SocketFile | null;
   readonly #acceptor: Acceptor;
-  readonly #settings: ConnectionSettings<TcpConnection>;
-  readonly #connections = new Set<TcpConnection>();
+  readonly #settings: ConnectionSettings<StreamConnection>;
+  readonly #connections = new Set<StreamConnection>();
   #maxConnections: number;
   readonly #given: ReadonlySet<string>;
   readonly #peerLimit: PeerLimit | null;
   /** Null without a limit for each peer. */
-  readonly #peers: PeerCounts<TcpConnection> | null;
+  readonly #peers: PeerCounts<StreamConnection> | null;
   #dropped = 0;
   #state: ServerState = 'listening';
   #shutdown: ServerShutdown | null = null;
@@ -128,7 +128,7 @@ export abstract class StreamServer
   }
 
   /** The connections that are open. */
-  get connections(): ReadonlySet<TcpConnection> {
+  get connections(): ReadonlySet<StreamConnection> {
     return this.#connections;
   }
 
@@ -192,7 +192,7 @@ export abstract class StreamServer
     refuseExtra('close', noCallback, 'listen to "close"');
     if (this.#state !== 'listening') return;
     this.#stopListening();
-    unwrap(vacate(this.#fd), 'close', { fd: this.#fd });
+    unwrap(closeOrRedirectToNull(this.#fd), 'close', { fd: this.#fd });
   }
 
   /** As {@link close}, and cut every connection. */
@@ -252,7 +252,7 @@ export abstract class StreamServer
   }
 
   /** For a connection. */
-  onConnectionClose(connection: TcpConnection): void {
+  onConnectionClose(connection: StreamConnection): void {
     this.#connections.delete(connection);
     this.#peers?.remove(connection);
     this.#shutdown?.onConnectionClose();
@@ -299,9 +299,9 @@ export abstract class StreamServer
   }
 
   /** Null if the kernel has no memory, or no watch, for one more: as much a shortage as of fds. */
-  #connect(fd: number): TcpConnection | null {
+  #connect(fd: number): StreamConnection | null {
     try {
-      return new TcpConnection(fd, this.#settings);
+      return new StreamConnection(fd, this.#settings);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#acceptor.rest(error.syscall, error.errno);

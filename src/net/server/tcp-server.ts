@@ -8,7 +8,7 @@ import { parseOptions } from '../../base/options';
 import { EventLoop } from '../../loop/event-loop';
 import { ipVersion, type SocketAddress } from '../../sys/address';
 import * as constants from '../../sys/constants';
-import type { TcpConnection } from '../connection/connection';
+import type { StreamConnection } from '../connection/connection';
 import { type ConnectionOptions, connectionOptionFields } from '../connection/options';
 import { LOCALHOST } from '../socket/endpoint';
 import type { AcceptTrigger } from './acceptor';
@@ -19,7 +19,7 @@ import { limitByAddress } from './peer-limit';
 import { StreamServer, type StreamServerEvents } from './stream-server';
 
 /** Options of {@link TcpServer}. */
-export interface TcpServerOptions extends ConnectionOptions<TcpConnection> {
+export interface TcpServerOptions extends ConnectionOptions<StreamConnection> {
   /** The port, 0 for one that is free; see {@link TcpServer.port}. Must be given, or `fd`. */
   port?: number;
   /**

@@ -9,10 +9,10 @@ import { parseOptions } from '../../base/options';
 import { EventLoop } from '../../loop/event-loop';
 import * as constants from '../../sys/constants';
 import { unwrap } from '../../sys/errno';
-import { orClose, own } from '../../sys/ownership';
+import { closeOnThrow, own } from '../../sys/ownership';
 import { bind, listen, socket } from '../../sys/socket';
 import { decodeUnixAddress, encodeUnixAddress } from '../../sys/unix-address';
-import type { TcpConnection } from '../connection/connection';
+import type { StreamConnection } from '../connection/connection';
 import { type ConnectionOptions, connectionOptionFields } from '../connection/options';
 import { unwrapAt } from '../socket/endpoint';
 import { SocketFile } from '../socket/socket-file';
@@ -25,7 +25,7 @@ import { StreamServer } from './stream-server';
 const { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 
 /** Options of {@link UnixServer}. */
-export interface UnixServerOptions extends ConnectionOptions<TcpConnection> {
+export interface UnixServerOptions extends ConnectionOptions<StreamConnection> {
   /**
    * A path, of which the file is made now and removed when the listening ends; or, beginning with
    * NUL, an abstract name. Who may connect to a path, the rights of its file and folder say. Must be
@@ -139,7 +139,7 @@ function listenAt({ path, backlog }: { path: string; backlog: number }): Listene
   const address = encodeUnixAddress({ path });
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(AF_UNIX, type, 0), 'socket'));
-  return orClose(fd, () => {
+  return closeOnThrow(fd, () => {
     const file = SocketFile.make(path, () => unwrapAt(bind(fd, address), 'bind', { path }));
     const listenHere = (): void => unwrapAt(listen(fd, backlog), 'listen', { path });
     if (file === null) listenHere();

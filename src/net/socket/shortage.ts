@@ -1,10 +1,10 @@
 /**
- * What a socket keeps count of that cannot accept or receive, because the machine is out of fds or
- * memory: how long to rest, and when to say so.
+ * The back-off of a socket that cannot accept or receive, because the machine is short of fds or of
+ * memory: how long to rest, and when to report the shortage.
  *
- * The rests grow from one to the next, so that the kernel is not asked without end, and begin anew
- * with the first success. Of all the failures in between one is told, with the
- * number of clients that were turned away: a storm must not fill a log.
+ * Each rest is twice as long as the one before, so that the kernel is not asked without end; the first
+ * success makes the next rest short again. Of all the failures in one interval one is reported, with
+ * the number of clients that were turned away: a storm must not fill a log.
  */
 import { errnoText, SystemError } from '../../sys/errno';
 
@@ -12,11 +12,11 @@ import { errnoText, SystemError } from '../../sys/errno';
 export const FIRST_REST_MS = 10;
 /** The longest rest, which is also how long a client may wait until it is turned away. */
 export const MAX_REST_MS = 1_000;
-/** How long nothing more is told after an error was. */
+/** For so long after a report there is no other one. */
 export const REPORT_INTERVAL_MS = 10_000;
 
-/** The state of one socket. */
-export class Exhaustion {
+/** The back-off of one socket. */
+export class ShortageBackoff {
   #restMs = FIRST_REST_MS;
   #turnedAway = 0;
   #reportedAt = -Infinity;
@@ -38,7 +38,7 @@ export class Exhaustion {
     this.#turnedAway += 1;
   }
 
-  /** The error to tell of the failed call, or null if one was told not long ago. */
+  /** The error to report for the failed call, or null within {@link REPORT_INTERVAL_MS} of the last one. */
   report(syscall: string, outcome: number, fd: number): SystemError | null {
     const now = performance.now();
     if (now - this.#reportedAt < REPORT_INTERVAL_MS) return null;

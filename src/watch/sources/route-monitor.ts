@@ -15,7 +15,7 @@ import {
   encodeNetlinkAddress,
   type RouteMessage,
 } from '../../sys/netlink';
-import { closeOwned, orClose, own } from '../../sys/ownership';
+import { closeOnThrow, closeOwned, own } from '../../sys/ownership';
 import { bind, recv, send, socket } from '../../sys/socket';
 import { FdSource, type FdSourceOptions, fdSourceOptionFields } from '../fd-source';
 
@@ -119,7 +119,7 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
     const groups =
       (links ? RTMGRP_LINK : 0) | (addresses ? RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR : 0);
     const netlink = openNetlink(groups);
-    const set = orClose(netlink, () => setOf(netlink));
+    const set = closeOnThrow(netlink, () => setOf(netlink));
     super(set, { ...settings, event: 'change', release: () => closeOwned(netlink) });
     this.#netlink = netlink;
     this.#requests = [...(links ? [RTM_GETLINK] : []), ...(addresses ? [RTM_GETADDR] : [])];
@@ -201,7 +201,7 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
 function openNetlink(groups: number): number {
   const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(AF_NETLINK, type, NETLINK_ROUTE), 'socket'));
-  orClose(fd, () => unwrap(bind(fd, encodeNetlinkAddress(groups)), 'bind'));
+  closeOnThrow(fd, () => unwrap(bind(fd, encodeNetlinkAddress(groups)), 'bind'));
   return fd;
 }
 
@@ -213,6 +213,6 @@ function setOf(netlink: number): number {
   const set = unwrap(epollCreate1(EPOLL_CLOEXEC), 'epoll_create1');
   const event = createEventBuffer(1);
   event[EVENT_MASK_WORD] = EPOLLIN;
-  orClose(set, () => unwrap(epollCtl(set, EPOLL_CTL_ADD, netlink, event), 'epoll_ctl'));
+  closeOnThrow(set, () => unwrap(epollCtl(set, EPOLL_CTL_ADD, netlink, event), 'epoll_ctl'));
   return set;
 }

@@ -12,7 +12,7 @@ import { parseOptions } from '../../base/options';
 import * as constants from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { read } from '../../sys/io';
-import { orClose } from '../../sys/ownership';
+import { closeOnThrow } from '../../sys/ownership';
 import {
   clockGettime,
   type TimerSpec,
@@ -181,7 +181,7 @@ function createTimer(clock: TimerClock, schedule: Schedule): number {
     throw new SystemError('timerfd_create', fd, { reason });
   }
   unwrap(fd, 'timerfd_create');
-  if (isScheduled(schedule)) orClose(fd, () => arm(fd, clock, schedule));
+  if (isScheduled(schedule)) closeOnThrow(fd, () => arm(fd, clock, schedule));
   return fd;
 }
 

@@ -7,7 +7,7 @@ import { checkFd } from '../../base/check';
 import { parseOptions } from '../../base/options';
 import { unwrap } from '../../sys/errno';
 import { read, setNonBlocking } from '../../sys/io';
-import { orClose } from '../../sys/ownership';
+import { closeOnThrow } from '../../sys/ownership';
 import { FdSource, type FdSourceOptions, fdSourceOptionFields } from '../fd-source';
 import { streamOutcome } from './stream-end';
 
@@ -31,7 +31,7 @@ export class FdReader extends FdSource<'data', Buffer> {
    */
   constructor(fd: number, options: FdSourceOptions = {}) {
     checkFd(fd);
-    super(fd, { ...orClose(fd, () => prepare(fd, options)), event: 'data' });
+    super(fd, { ...closeOnThrow(fd, () => prepare(fd, options)), event: 'data' });
   }
 
   protected override readOnce(fd: number): number {

@@ -1,24 +1,26 @@
 /**
  * Writes bytes to an fd that is a stream: a pipe, a FIFO, a terminal. It writes at once; what the
- * kernel does not take is kept, in order, and the fd is watched for room only while something waits.
+ * kernel does not take is kept in a {@link WriteQueue}, by the rules of connections, and the fd is
+ * watched for room only while something waits.
  *
  * Each chunk is a write(2) of its own, never put together with others: a pipe in packet mode keeps
  * the bounds.
  */
-import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
-import { checkCallback, checkFd, invalidType, refuseExtra } from '../../base/check';
+import { checkFd, refuseExtra } from '../../base/check';
 import { parseOptions } from '../../base/options';
 import { isLent } from '../../bytes/lent-memory';
+import { callbackOf, checkedData, type WriteExtra } from '../../bytes/write-arguments';
+import { LOST, lostBytesError, type WriteCallback, WriteQueue } from '../../bytes/write-queue';
 import { defaultLoop } from '../../loop/default-loop';
 import { EventLoop } from '../../loop/event-loop';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { setNonBlocking, write } from '../../sys/io';
-import { closeOwned, orClose, own } from '../../sys/ownership';
+import { closeOnThrow, closeOwned, own } from '../../sys/ownership';
 import { FdWatcher } from '../fd-watcher';
 
-const { EAGAIN, EFAULT, EINTR, EIO, ENOBUFS } = errno;
+const { EAGAIN, EINTR, EIO, ENOBUFS } = errno;
 
 /** Options of {@link FdWriter}. */
 export interface FdWriterOptions {
@@ -55,34 +57,24 @@ export interface FdWriterEvents {
   close: [];
 }
 
-/** Called once for a write, later: with nothing when the kernel has all its bytes, or the error. */
-export type FdWriteCallback = (error?: Error) => void;
+/** See {@link FdWriter.write}. */
+export type FdWriteCallback = WriteCallback;
 
-interface Waiting {
-  bytes: Uint8Array;
-  /** Of `bytes`, as they were when they had to wait. */
-  length: number;
-  readonly callback: FdWriteCallback | undefined;
-}
-
-/** Writes that may wait, however short: what each takes beside its bytes counts for no other limit. */
-const MAX_QUEUED_WRITES = 64 * 1024;
-const LOST_BYTES = 'bytes that were queued have been detached or resized before they were written';
+/**
+ * `open`: writes are taken. `ending`: `end` was called, the queue is being written. `failed`: a write
+ * failed, the writer closes at the next tick. `closed`: the fd is closed, or about to be.
+ */
+type WriterState = 'open' | 'ending' | 'failed' | 'closed';
 
 /** Writes to one fd. */
 export class FdWriter extends EventEmitter<FdWriterEvents> {
   readonly #settings: z.output<typeof optionsSchema>;
   #fd: number;
-  /** `ending`: `end` was called, the queue is being written. `failed`: closes at the next tick. */
-  #state: 'open' | 'ending' | 'failed' | 'closed' = 'open';
-  #queue: Waiting[] = [];
-  #head = 0;
-  #queuedBytes = 0;
-  #drainWanted = false;
-  /** Bytes the kernel has taken. */
-  bytesWritten = 0;
-  /** When it last took some, in milliseconds of `performance.now()`; 0 for never. */
-  lastWrite = 0;
+  #state: WriterState = 'open';
+  #queue = new WriteQueue();
+  #drainOwed = false;
+  #bytesWritten = 0;
+  #lastWrite = 0;
   /** Only while something waits. */
   #watcher: FdWatcher | null = null;
   #held = true;
@@ -97,7 +89,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     super();
     checkFd(fd);
     this.#fd = own(fd);
-    this.#settings = orClose(fd, () => prepare(fd, options));
+    this.#settings = closeOnThrow(fd, () => prepare(fd, options));
   }
 
   /** The fd, which stays ours; -1 once closed. */
@@ -116,7 +108,17 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   /** Bytes that wait for the kernel to take them. */
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#queue.bytes;
+  }
+
+  /** Bytes the kernel has taken. */
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  /** When it last took some, in milliseconds of `performance.now()`; 0 for never. */
+  get lastWrite(): number {
+    return this.#lastWrite;
   }
 
   /** Hold the process open while something waits; the default. */
@@ -134,25 +136,29 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   }
 
   /**
-   * Write `data`; a string as UTF-8. Bytes that must wait are kept by reference: do not change them
-   * before `callback`. Views that are given out for the time of a call are copied. Does not block.
+   * Write `data`; a string as the encoding says, UTF-8 if none is given: `write(data)`,
+   * `write(data, callback)`, `write(data, encoding)` or `write(data, encoding, callback)`. Bytes that
+   * must wait are kept by reference: do not change them before `callback`. Views that are given out for
+   * the time of a call are copied. Does not block. A wrong argument throws before anything is written.
    *
    * Returns false when `highWaterMark` is reached (then wait for `drain`), and when the writer takes
-   * nothing any more, which the callback is told.
+   * nothing any more. `callback` is called once, later: with nothing when the kernel has all bytes, or
+   * with the error.
    */
-  write(data: string | Uint8Array, callback?: FdWriteCallback, noMore?: never): boolean {
-    checkCallback(callback, noMore);
-    if (typeof data !== 'string' && !types.isUint8Array(data)) {
-      throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
-    }
+  write(data: string | Uint8Array, extra?: WriteExtra, last?: WriteCallback): boolean {
+    const callback = callbackOf(extra, last);
+    const checked = checkedData(data, extra);
     if (!this.writable) {
-      settle(callback, closedError());
+      if (callback !== undefined) process.nextTick(callback, closedError());
       return false;
     }
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-    const entry = { bytes, length: bytes.byteLength, callback };
-    if (this.#isEmpty && this.#writeOut(entry)) return true;
-    return this.#enqueue(entry);
+    const bytes = typeof checked === 'string' ? Buffer.from(checked) : checked;
+    if (!this.#queue.empty) return this.#enqueue(bytes, callback);
+    const count = this.#writeOut(bytes);
+    const isDone = count === bytes.byteLength && this.writable;
+    if (!isDone) return this.#enqueue(bytes.subarray(count), callback);
+    if (callback !== undefined) process.nextTick(callback);
+    return true;
   }
 
   /** Write `data` if given, then close when all is written. */
@@ -161,7 +167,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     if (data !== undefined) this.write(data);
     if (!this.writable) return;
     this.#state = 'ending';
-    if (this.#isEmpty) this.close();
+    if (this.#queue.empty) this.close();
   }
 
   /** Close now. What waits is not written; its callbacks get an error. */
@@ -173,52 +179,40 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     this.close();
   }
 
-  get #isEmpty(): boolean {
-    return this.#head === this.#queue.length;
-  }
-
-  /** Returns whether all of `entry` is written; what is not, stays in it. */
-  #writeOut(entry: Waiting): boolean {
+  /** Returns how many of `bytes` the kernel has taken: not all, if it is full or has failed. */
+  #writeOut(bytes: Uint8Array): number {
+    let taken = 0;
     for (;;) {
-      const count = write(this.#fd, entry.bytes);
+      const count = write(this.#fd, taken === 0 ? bytes : bytes.subarray(taken));
       if (count === -EINTR) continue;
-      if (count === -EAGAIN) return false;
       if (count < 0) {
-        this.#failSoon(count);
-        return false;
+        if (count !== -EAGAIN) this.#failSoon(new SystemError('write', count, { fd: this.#fd }));
+        return taken;
       }
+      taken += count;
       if (count > 0) {
-        this.bytesWritten += count;
-        this.lastWrite = performance.now();
+        this.#bytesWritten += count;
+        this.#lastWrite = performance.now();
       }
-      if (count === entry.bytes.byteLength) {
-        settle(entry.callback);
-        return true;
-      }
-      entry.bytes = entry.bytes.subarray(count);
+      if (taken >= bytes.byteLength) return taken;
     }
   }
 
-  #enqueue(entry: Waiting): boolean {
-    if (isLent(entry.bytes)) entry.bytes = Buffer.from(entry.bytes);
-    entry.length = entry.bytes.byteLength;
-    this.#queue.push(entry);
-    this.#queuedBytes += entry.length;
-    // Its write has failed: it is told when the writer closes, with the others.
+  /** If its write has failed already, its callback is called when the writer closes, as the others. */
+  #enqueue(bytes: Uint8Array, callback: WriteCallback | undefined): boolean {
+    const since = performance.now();
+    this.#queue.push(isLent(bytes) ? Buffer.from(bytes) : bytes, { since, callback });
     if (!this.writable) return false;
     const { highWaterMark, maxQueuedBytes } = this.#settings;
-    if (this.#queuedBytes > maxQueuedBytes) {
-      const reason = `more than ${maxQueuedBytes} bytes are queued, nobody reads`;
-      this.#failSoon(-ENOBUFS, reason);
-      return false;
-    }
-    if (this.#queue.length - this.#head > MAX_QUEUED_WRITES) {
-      this.#failSoon(-ENOBUFS, `more than ${MAX_QUEUED_WRITES} writes are queued, nobody reads`);
+    const excess = this.#queue.excess(maxQueuedBytes);
+    if (excess !== null) {
+      const reason = `${excess}, nobody reads`;
+      this.#failSoon(new SystemError('write', ENOBUFS, { reason, fd: this.#fd }));
       return false;
     }
     this.#watch();
-    if (this.#queuedBytes < highWaterMark) return true;
-    this.#drainWanted = true;
+    if (this.#queue.bytes < highWaterMark) return true;
+    this.#drainOwed = true;
     return false;
   }
 
@@ -227,9 +221,11 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     const loop = this.#settings.loop ?? defaultLoop();
     this.#watcher = new FdWatcher(this.#fd, { writable: true, loop });
     this.#watcher.on('events', () => this.#flush());
-    // The write in `events` has not told of it: else the watcher would be closed by now.
-    this.#watcher.on('hangup', () => this.#failSoon(-EIO, 'the other end is gone'));
-    this.#watcher.on('error', () => this.#failSoon(-EIO, 'the other end is gone or failed'));
+    // The write in `events` has not reported it: else the watcher would be closed by now.
+    const fail = (reason: string): void =>
+      this.#failSoon(new SystemError('write', EIO, { reason, fd: this.#fd }));
+    this.#watcher.on('hangup', () => fail('the other end is gone'));
+    this.#watcher.on('error', () => fail('the other end is gone or failed'));
     if (!this.#held) this.#watcher.unref();
   }
 
@@ -239,35 +235,34 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   }
 
   #flush(): void {
-    for (let first = this.#queue[this.#head]; first; first = this.#queue[this.#head]) {
-      if (first.bytes.byteLength !== first.length) return this.#failSoon(-EFAULT, LOST_BYTES);
-      const isWritten = this.#writeOut(first);
-      if (this.#state === 'failed') return;
-      const left = isWritten ? 0 : first.bytes.byteLength;
-      this.#queuedBytes -= first.length - left;
-      first.length = left;
-      if (!isWritten) return;
-      this.#shift();
+    const queue = this.#queue;
+    for (let bytes = queue.firstBytes; bytes !== null; bytes = queue.firstBytes) {
+      if (bytes === LOST) {
+        this.#failSoon(lostBytesError(this.#fd));
+        break;
+      }
+      const count = this.#writeOut(bytes);
+      if (this.#state === 'failed') break;
+      queue.sent(count, this.#lastWrite);
+      if (count < bytes.byteLength) break;
     }
+    queue.settle();
+    this.#afterWrite();
+  }
+
+  /** What is to be done when the queue is empty, unless a callback has closed the writer. */
+  #afterWrite(): void {
+    if (!this.#queue.empty || this.#state === 'failed' || this.#state === 'closed') return;
     this.#unwatch();
     if (this.#state === 'ending') return this.close();
-    if (!this.#drainWanted) return;
-    this.#drainWanted = false;
+    if (!this.#drainOwed) return;
+    this.#drainOwed = false;
     this.emit('drain');
   }
 
-  #shift(): void {
-    this.#head += 1;
-    if (this.#head < 1_024 && this.#head < this.#queue.length) return;
-    this.#queue.splice(0, this.#head);
-    this.#head = 0;
-  }
-
   /** Not at once: the caller is in the middle of a write, and expects no event yet. */
-  #failSoon(outcome: number, reason?: string): void {
+  #failSoon(error: Error): void {
     if (this.#state === 'failed' || this.#state === 'closed') return;
-    const detail = reason === undefined ? {} : { reason };
-    const error = new SystemError('write', outcome, { ...detail, fd: this.#fd });
     this.#state = 'failed';
     this.#failure = error;
     this.#unwatch();
@@ -291,11 +286,10 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     this.#unwatch();
     const fd = this.#fd;
     this.#fd = -1;
-    const waiting = this.#queue.splice(this.#head);
-    this.#queue = [];
-    this.#head = 0;
-    this.#queuedBytes = 0;
-    for (const { callback } of waiting) settle(callback, reason);
+    const queue = this.#queue;
+    this.#queue = new WriteQueue();
+    // Behind the callbacks of writes that were done at once, which wait for the next tick too.
+    if (!queue.empty) process.nextTick(() => queue.fail(reason));
     try {
       this.emit('close');
     } finally {
@@ -308,13 +302,6 @@ function prepare(fd: number, options: FdWriterOptions): z.output<typeof optionsS
   const settings = parseOptions('FdWriter', optionsSchema, options);
   unwrap(setNonBlocking(fd), 'fcntl', { fd });
   return settings;
-}
-
-/** Later, and in order: what a callback throws cannot upset the queue. */
-function settle(callback: FdWriteCallback | undefined, error?: Error): void {
-  if (callback === undefined) return;
-  if (error === undefined) process.nextTick(callback);
-  else process.nextTick(callback, error);
 }
 
 function closedError(): Error {

@@ -18,6 +18,7 @@
 import { constants as fsConstants, openSync } from 'node:fs';
 import { z } from 'zod';
 import { parseOptions } from '../../base/options';
+import type { WriteExtra } from '../../bytes/write-arguments';
 import { F_DUPFD_CLOEXEC, O_CLOEXEC } from '../../sys/constants';
 import { errno, unwrap } from '../../sys/errno';
 import { fcntl, read } from '../../sys/io';
@@ -100,8 +101,8 @@ export class Pty extends FdSource<'data', Buffer> {
   }
 
   /** Type `data` on the terminal; see {@link FdWriter.write}. */
-  write(data: string | Uint8Array, callback?: FdWriteCallback): boolean {
-    return this.writer.write(data, callback);
+  write(data: string | Uint8Array, extra?: WriteExtra, last?: FdWriteCallback): boolean {
+    return this.writer.write(data, extra, last);
   }
 
   /** How many characters the terminal shows. */

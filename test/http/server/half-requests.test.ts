@@ -145,7 +145,7 @@ describe.each(['http', 'https'] as const)('%s', (scheme) => {
       await until(() => client.text.endsWith('fine'));
     }
     const [first, second] = tcp.connections;
-    first?.shutdown();
+    first?.requestEnd();
     await until(() => first?.closed === true);
     await turns();
     expect(second?.closed).toBe(false);

@@ -141,7 +141,7 @@ withOpenssl('the shutdown of one connection leaves the others alone', async () =
   for (const { socket } of visitors) socket.write(get('/'));
   await until(() => visitors.every(({ text }) => text.endsWith('fine')));
   const [first, second] = tcp.connections;
-  first?.shutdown();
+  first?.requestEnd();
   await until(() => first?.closed === true);
   const other = visitors.find(({ isEnded }) => !isEnded);
   other?.socket.write(get('/'));

@@ -43,7 +43,7 @@ function clogged(kind: string, limits: Partial<DeadlineLimits>) {
     ...{ slot: 1, fd, timerIndex: 0, bytesRead: 0, bytesWritten: 0, flowing: true },
     ...{ lastActivity: now, waitingSince: now },
     hasUnread: () => false,
-    willSend: () => false,
+    canFlushNow: () => false,
     onTimer: () => {},
   };
   for (let count = 1; count > 0; count = write(fd, Buffer.alloc(4_096))) {

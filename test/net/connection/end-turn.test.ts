@@ -79,7 +79,7 @@ describe.each(['level', 'edge'] as const)('%s-triggered', (trigger) => {
       onData: () => {},
       onEnd: () => log.push('the new one'),
     };
-    connection.on('data', () => process.nextTick(() => connection.handOverTo(handler)));
+    connection.on('data', () => process.nextTick(() => connection.setHandler(handler)));
     connection.on('end', () => log.push('the old one'));
     say(fd);
     await until(() => connection.closed);

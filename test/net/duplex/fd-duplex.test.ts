@@ -204,7 +204,7 @@ test('release gives the connection back, with what was not read', async () => {
   expect(released?.connection).toBe(connection);
   expect(released?.rest.toString()).toBe('unread');
   let text = '';
-  connection.handOverTo({
+  connection.setHandler({
     onData: (_connection, chunk) => {
       text += chunk;
     },

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { EventLoop } from '../../../src/loop/event-loop';
 import { TcpServer } from '../../../src/net/server/tcp-server';
-import { Exhaustion, FIRST_REST_MS, MAX_REST_MS } from '../../../src/net/socket/shortage';
+import { FIRST_REST_MS, MAX_REST_MS, ShortageBackoff } from '../../../src/net/socket/shortage';
 import { errno, SystemError } from '../../../src/sys/errno';
 import { type Child, runTs } from '../../support/child';
 import { client, receive } from '../../support/client';
@@ -237,11 +237,11 @@ test('a connection that cannot be watched is an error of the server, and the nex
 });
 
 test('rests double up to a limit, and begin anew with a connection', () => {
-  const exhaustion = new Exhaustion();
-  const rests = Array.from({ length: 9 }, () => exhaustion.nextRestMs());
+  const backoff = new ShortageBackoff();
+  const rests = Array.from({ length: 9 }, () => backoff.nextRestMs());
   expect(rests).toEqual([10, 20, 40, 80, 160, 320, 640, MAX_REST_MS, MAX_REST_MS]);
-  exhaustion.end();
-  expect(exhaustion.nextRestMs()).toBe(FIRST_REST_MS);
+  backoff.end();
+  expect(backoff.nextRestMs()).toBe(FIRST_REST_MS);
 });
 
 test('clients that are taken and lost again: each time a short rest, and one error in all', async () => {

@@ -16,7 +16,7 @@ export function checkServer(server: unknown): void {
  * Have `http` run as long as `server` does: each of the two is closed with the other. `closeIdle` is
  * called when it is `http` that is closed.
  */
-export function runWith(
+export function closeTogether(
   server: StreamServer,
   http: Server | SecureServer | Http2SecureServer,
   closeIdle: () => void,
