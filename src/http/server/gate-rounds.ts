@@ -74,13 +74,15 @@ function serveRound(): void {
   const end = queue.length;
   const share = Math.max(Math.floor(quota / (end - head)), 1);
   let left = quota;
-  while (head < end && left > 0 && begun.length < MAX_BEGUN) {
+  while (head < end && left > 0) {
     const served = queue[head] as Served;
     head += 1;
     left -= served.goOn(share);
-    if (performance.now() - start >= ROUND_MS) break;
+    const now = performance.now();
+    // Answers that were made at once are not under way any more.
+    forgetMade(now);
+    if (begun.length >= MAX_BEGUN || now - start >= ROUND_MS) break;
   }
-  forgetMade(start);
   if (head === queue.length || head >= COMPACT_AT) {
     queue.splice(0, head);
     head = 0;

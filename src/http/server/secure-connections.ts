@@ -43,7 +43,7 @@ export class SecureConnections {
 
   constructor(https: Server | Http2SecureServer) {
     this.#idle = new IdleConnections(https, (socket) => this.#below.get(socket) ?? null);
-    interceptEvents(https, (emit, event, args) => this.#tell(emit, event, args));
+    interceptEvents(https, null, (emit, event, args) => this.#tell(emit, event, args));
     watchRequests(https, {
       onRequest: (request, response) => {
         const below = this.#below.get(request.socket);
