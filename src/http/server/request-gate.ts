@@ -83,7 +83,7 @@ export class RequestGate implements Served {
   /** When it has failed: called after the answers to what came before. */
   #afterAnswers: (() => void) | null = null;
   readonly #onAnswered = (): void => {
-    if (this.#state === 'closed') return;
+    if (this.#state === 'closed' || this.#waiting === 0) return;
     this.#count(-1);
     if (this.#state === 'failed') return this.#finish();
     if (this.#waiting <= RESUME_AT) this.#proceed();
@@ -109,8 +109,8 @@ export class RequestGate implements Served {
     }
     if (this.#state !== 'http') return this.#stream.pass(chunk);
     const flows = this.#isFree(chunk) ? this.#giveOne(chunk) : this.#queue(chunk);
-    if (this.isHolding && this.#mayRead) this.#enqueue();
-    if (flows && !this.isHolding && this.#mayRead) return true;
+    if (this.isHolding && this.#mayRead()) this.#enqueue();
+    if (flows && !this.isHolding && this.#mayRead()) return true;
     this.#stream.hold();
     return false;
   }
@@ -157,7 +157,8 @@ export class RequestGate implements Served {
     this.#isUnheard = false;
     this.#bodyLeft = Number(request.headers['content-length'] ?? 0);
     this.#count(1);
-    response.once('close', this.#onAnswered);
+    // Emitted once by node:http: `once` would make two objects of each.
+    response.on('close', this.#onAnswered);
   }
 
   /** HTTP is over. Returns what came behind it; what comes now is let through. */
@@ -174,7 +175,7 @@ export class RequestGate implements Served {
    */
   fail(callback: () => void): boolean {
     if (this.#state === 'failed') return true;
-    if (this.#state !== 'http' || this.#owed <= 0) return false;
+    if (this.#state !== 'http' || this.#owed() <= 0) return false;
     this.#state = 'failed';
     this.#kept = NOTHING;
     this.#afterAnswers = callback;
@@ -191,36 +192,37 @@ export class RequestGate implements Served {
     this.#state = 'closed';
   }
 
-  get #isInBody(): boolean {
+  // Methods, because V8 calls its runtime for each read of a private getter.
+  #isInBody(): boolean {
     return this.#latest !== null && !this.#latest.complete;
   }
 
   /** Answers to what came whole: the rest of a request that did not will never come. */
-  get #owed(): number {
-    return this.#isInBody ? this.#waiting - 1 : this.#waiting;
+  #owed(): number {
+    return this.#isInBody() ? this.#waiting - 1 : this.#waiting;
   }
 
   #finish(): void {
-    if (this.#owed > 0) return;
+    if (this.#owed() > 0) return;
     const callback = this.#afterAnswers;
     this.#afterAnswers = null;
     callback?.();
   }
 
   /** Whether the answer before is still to be made; not if only its last bytes are on their way. */
-  get #isBehind(): boolean {
+  #isBehind(): boolean {
     return this.#waiting > 1 || (this.#waiting === 1 && this.#response?.writableEnded !== true);
   }
 
   /** Whether what is kept may be more than one request: it has two empty lines. */
-  get #isPipeline(): boolean {
+  #isPipeline(): boolean {
     const first = endOfEmptyLine(this.#kept, 0);
     return first > 0 && endOfEmptyLine(this.#kept, first) > 0;
   }
 
   /** Whether there is room for one more request, or the latest has not come whole. */
-  get #mayRead(): boolean {
-    if (this.#isInBody) return true;
+  #mayRead(): boolean {
+    if (this.#isInBody()) return true;
     if (this.#waiting === 0) return true;
     return !this.#isUnheard && this.#waiting < MAX_WAITING && ahead < MAX_AHEAD;
   }
@@ -235,7 +237,7 @@ export class RequestGate implements Served {
   /** Whether `chunk` can be given on as it is: it is short, and nothing waits before it. */
   #isFree(chunk: Buffer): boolean {
     if (this.#waiting > 0 || this.isHolding || chunk.length > SHORT_BYTES) return false;
-    return !this.#isInBody && !this.#isGiving && !this.#stream.isClogged();
+    return !this.#isInBody() && !this.#isGiving && !this.#stream.isClogged();
   }
 
   /** Give `chunk` on, unless it may be more than one request. Returns what `pass` does. */
@@ -250,7 +252,7 @@ export class RequestGate implements Served {
       return this.#stream.pass(chunk);
     } finally {
       this.#isGiving = false;
-      if (this.#isInBody) {
+      if (this.#isInBody()) {
         this.#bodyLeft = Math.max(this.#bodyLeft - rest, 0);
         this.#matched = 0;
       }
@@ -261,7 +263,7 @@ export class RequestGate implements Served {
   #queue(chunk: Buffer): boolean {
     const wasHolding = this.isHolding;
     this.#kept = wasHolding ? Buffer.concat([this.#kept, chunk]) : chunk;
-    const isAhead = wasHolding || (!this.#isInBody && (this.#isBehind || this.#isPipeline));
+    const isAhead = wasHolding || (!this.#isInBody() && (this.#isBehind() || this.#isPipeline()));
     return isAhead || this.#give(1);
   }
 
@@ -269,11 +271,11 @@ export class RequestGate implements Served {
   #proceed(): void {
     if (this.#state === 'closed' || this.#state === 'failed') return;
     if (this.isHolding) {
-      if (this.#mayRead && !this.#stream.isClogged()) this.#enqueue();
+      if (this.#mayRead() && !this.#stream.isClogged()) this.#enqueue();
     } else if (this.#isEnded) {
       this.#isEnded = false;
       this.#stream.end();
-    } else if (this.#isWanted && this.#mayRead) {
+    } else if (this.#isWanted && this.#mayRead()) {
       this.#isWanted = false;
       this.#stream.resume();
     }
@@ -287,10 +289,10 @@ export class RequestGate implements Served {
     let flows = true;
     let left = heads;
     try {
-      while (this.isHolding && this.#state === 'http' && this.#mayRead) {
+      while (this.isHolding && this.#state === 'http' && this.#mayRead()) {
         if (this.#stream.isClogged()) return false;
-        if (left === 0 && !this.#isInBody) break;
-        const body = this.#isInBody ? this.#bodyLeft : 0;
+        if (left === 0 && !this.#isInBody()) break;
+        const body = this.#isInBody() ? this.#bodyLeft : 0;
         if (body > 0) {
           flows = this.#giveBody(body);
         } else {
@@ -320,9 +322,11 @@ export class RequestGate implements Served {
       this.#matched = matchedAfter(kept, this.#matched);
       return this.#stream.pass(this.#takeOff(kept.length));
     }
-    const end = this.#isInBody ? first : endOfHeads(kept, first, Math.min(most, MAX_AHEAD - ahead));
+    const end = this.#isInBody()
+      ? first
+      : endOfHeads(kept, first, Math.min(most, MAX_AHEAD - ahead));
     this.#matched = 0;
-    this.#isUnheard = !this.#isInBody;
+    this.#isUnheard = !this.#isInBody();
     const flows = this.#stream.pass(this.#takeOff(end));
     // Of several empty lines, it is not known which one ended the latest head: the others are in its body.
     if (end > first) this.#bodyLeft = 0;

@@ -19,6 +19,8 @@ import { FULL, lostBytesError, sendBytes, sendQueued } from './send';
 
 const { isUint8Array } = types;
 const { ENOBUFS, ENOTCONN } = errno;
+// The global `process` is a getter, and this is called for each write.
+const { nextTick } = process;
 
 /**
  * `open`: writes are taken. `finishing`: `end` was called, the queue is being sent. `finished`: our
@@ -101,7 +103,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     if (typeof data !== 'string' && !isUint8Array(data)) {
       throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
     }
-    if (this.#gathering) {
+    if (this.#isGathering()) {
       if (callback === undefined && this.settings.buffers.gather.add(data)) return true;
       this.flushGathered();
     }
@@ -117,7 +119,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
    */
   writePair(head: Uint8Array, body: Uint8Array, callback?: WriteCallback): boolean {
     const { gather } = this.settings.buffers;
-    if (callback === undefined && this.#gathering && gather.addPair(head, body)) return true;
+    if (callback === undefined && this.#isGathering() && gather.addPair(head, body)) return true;
     if (body.byteLength <= COPY_LIMIT) return this.write(Buffer.concat([head, body]), callback);
     this.cork();
     this.write(Buffer.from(head));
@@ -285,7 +287,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
   }
 
   /** Whether this connection's events are being handled, and its small writes put together. */
-  get #gathering(): boolean {
+  #isGathering(): boolean {
     const { gather } = this.settings.buffers;
     return gather.isOf(this) && this.writable && this.#corks === 0 && !this.hasQueued;
   }
@@ -315,7 +317,7 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
     this.bytesWritten += taken;
     if (count !== FULL) this.lastActivity = this.settings.loop.now;
     if (taken < length) return this.#enqueue(bytes.subarray(taken, length), callback);
-    if (callback !== undefined) process.nextTick(callback);
+    if (callback !== undefined) nextTick(callback);
     return true;
   }
 

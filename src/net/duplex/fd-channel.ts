@@ -43,6 +43,8 @@ const MAX_QUEUED_BYTES = 1024 * 1024;
 export class FdChannel {
   readonly loop: EventLoop;
   readonly maxQueuedBytes = MAX_QUEUED_BYTES;
+  /** Bytes are not lent to it; see {@link TcpConnection.writeLent}. */
+  readonly canSendNow = false;
   /** Bytes read and delivered. */
   bytesRead = 0;
   /** When bytes were last read, or the opening. */
