@@ -135,6 +135,10 @@ class ReadableSide implements GateStream {
   onAhead(): void {
     this.#connection.onAhead();
   }
+
+  onAnswered(): void {
+    this.#connection.onAnswered();
+  }
 }
 
 /** What a socket of node:http runs on; null if it is none of ours, or closed. */

@@ -46,6 +46,8 @@ export interface GateStream {
   end(): void;
   /** The client asks ahead of its answers: called before each round that this has to wait for. */
   onAhead(): void;
+  /** All that was asked is answered: an idle connection should hold no request and no answer. */
+  onAnswered?(): void;
 }
 
 /** Requests that wait behind others, on all connections of this thread. */
@@ -85,6 +87,7 @@ export class RequestGate implements Served {
   readonly #onAnswered = (): void => {
     if (this.#state === 'closed' || this.#waiting === 0) return;
     this.#count(-1);
+    if (this.#waiting === 0) this.#forget();
     if (this.#state === 'failed') return this.#finish();
     if (this.#waiting <= RESUME_AT) this.#proceed();
   };
@@ -207,6 +210,12 @@ export class RequestGate implements Served {
     const callback = this.#afterAnswers;
     this.#afterAnswers = null;
     callback?.();
+  }
+
+  #forget(): void {
+    this.#response = null;
+    if (!this.#isInBody()) this.#latest = null;
+    this.#stream.onAnswered?.();
   }
 
   /** Whether the answer before is still to be made; not if only its last bytes are on their way. */
