@@ -212,9 +212,11 @@ export class RequestGate implements Served {
     callback?.();
   }
 
+  /** Hold what was answered no longer, unless more of its request is to come. */
   #forget(): void {
+    if (this.#isInBody()) return;
+    this.#latest = null;
     this.#response = null;
-    if (!this.#isInBody()) this.#latest = null;
     this.#stream.onAnswered?.();
   }
 
