@@ -17,8 +17,15 @@ const PER_CPU_SECOND: RatioFields = { '': 'perCpuSecond' };
 /** Connections under way at a time while connections are counted. */
 const DIALLED = 64;
 const PINGERS = 99;
-const REQUESTERS = 64;
 const PING_BYTES = 64;
+/** Small requests: over so many connections, so many under way on each, with so long a body. */
+const REQUESTS = {
+  'small requests, 64 connections': [64, 1, 0],
+  'small requests, 1 connection': [1, 1, 0],
+  'small requests, 1000 connections': [1_000, 1, 0],
+  'small requests, pipelined by tens': [64, 10, 0],
+  'small requests, with bodies of 100 B': [64, 1, 100],
+};
 
 /** One measurement: its name, and what it gives. */
 interface Case {
@@ -51,7 +58,7 @@ function cases(): Case[] {
     ...files(),
     fairnessCase(),
     ...idle(),
-    requestCase(),
+    ...Object.entries(REQUESTS).map(([name, load]) => requestCase(name, load)),
     ...strangers(),
   ];
 }
@@ -77,8 +84,7 @@ function acceptCase(name: string, bytes: number): Case {
   return { name, measure };
 }
 
-function requestCase(): Case {
-  const name = `small requests, ${REQUESTERS} connections`;
+function requestCase(name: string, args: number[]): Case {
   const measure = (effort: Effort) => {
     const program = compile('loads/requests.c');
     if (program === null) return withoutCompiler();
@@ -86,7 +92,7 @@ function requestCase(): Case {
       ours: script('servers/http-ours.ts'),
       'node:http': script('servers/http-node.ts'),
     };
-    const load = { program, args: [REQUESTERS] };
+    const load = { program, args };
     return hold({ name, unit: 'requests', load, contenders, ratios: PER_CPU_SECOND }, effort);
   };
   return { name, measure };

@@ -25,6 +25,8 @@ const ROUND_MS = 2;
 const LONG_TURN_MS = 3;
 /** Requests of one round; never fewer than 1, so that those who ask ahead are slow, and not starved. */
 const MAX_REQUESTS = 1_024;
+/** So many of one connection are read together, if a round may read them: that costs less than one by one. */
+const TOGETHER = 8;
 /** Rounds begin with so many. */
 const FIRST_REQUESTS = 16;
 /** Requests read in rounds whose answers are being made: of that many, the next round waits a moment. */
@@ -72,15 +74,17 @@ function serveRound(): void {
   if (latestRound > 0) adapt(start - latestRound);
   forgetMade(start);
   const end = queue.length;
-  const share = Math.max(Math.floor(quota / (end - head)), 1);
+  const share = Math.max(Math.floor(quota / (end - head)), Math.min(quota, TOGETHER));
   let left = quota;
-  while (head < end && left > 0 && begun.length < MAX_BEGUN) {
+  while (head < end && left > 0) {
     const served = queue[head] as Served;
     head += 1;
-    left -= served.goOn(share);
-    if (performance.now() - start >= ROUND_MS) break;
+    left -= served.goOn(Math.min(share, left));
+    const now = performance.now();
+    // Answers that were made at once are not under way any more.
+    forgetMade(now);
+    if (begun.length >= MAX_BEGUN || now - start >= ROUND_MS) break;
   }
-  forgetMade(start);
   if (head === queue.length || head >= COMPACT_AT) {
     queue.splice(0, head);
     head = 0;

@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream';
 import type { StreamConnection } from '../../net/connection/connection';
 import { IdleConnections, isCollected } from './idle-connections';
 import { delayParseErrors } from './parse-errors';
-import { RequestGate } from './request-gate';
+import { type GateStream, RequestGate } from './request-gate';
 import { watchRequests } from './server-events';
 import { ServerStream } from './server-stream';
 
@@ -54,14 +54,7 @@ export class HttpConnection extends ServerStream {
 
   constructor(connection: StreamConnection, idle: IdleConnections) {
     super(connection, idle);
-    this.gate = new RequestGate({
-      pass: (chunk) => this.push(chunk),
-      isClogged: () => this.readableFlowing !== true || this.readableLength > 0,
-      hold: () => this.connection?.pause(),
-      resume: () => super._read(),
-      end: () => {},
-      onAhead: () => this.sendLittle(),
-    });
+    this.gate = new RequestGate(new ReadableSide(this));
   }
 
   override onOwnBytes(chunk: Buffer): void {
@@ -70,6 +63,16 @@ export class HttpConnection extends ServerStream {
 
   override _read(): void {
     this.gate?.onWanted();
+  }
+
+  /** For the gate. */
+  readOn(): void {
+    super._read();
+  }
+
+  /** For the gate: see {@link GateStream}. */
+  onAhead(): void {
+    this.sendLittle();
   }
 
   override resume(): this {
@@ -98,6 +101,43 @@ export class HttpConnection extends ServerStream {
 
   override destroy(error?: Error): this {
     return isCollected(this) ? this : super.destroy(error);
+  }
+}
+
+/** The readable side of a connection, as its gate sees it: an object without a closure for each method. */
+class ReadableSide implements GateStream {
+  readonly #connection: HttpConnection;
+
+  constructor(connection: HttpConnection) {
+    this.#connection = connection;
+  }
+
+  pass(chunk: Buffer): boolean {
+    return this.#connection.push(chunk);
+  }
+
+  isClogged(): boolean {
+    const connection = this.#connection;
+    return connection.readableFlowing !== true || connection.readableLength > 0;
+  }
+
+  hold(): void {
+    this.#connection.connection?.pause();
+  }
+
+  resume(): void {
+    this.#connection.readOn();
+  }
+
+  /** The connection has an end of its own. */
+  end(): void {}
+
+  onAhead(): void {
+    this.#connection.onAhead();
+  }
+
+  onAnswered(): void {
+    this.#connection.onAnswered();
   }
 }
 

@@ -101,10 +101,8 @@ export class HttpFront {
     } as ServerOptions);
     answerHalfClosed(http);
     if (this.#routes.size > 0) http.on('upgrade', caught);
-    // First, so that those who watch requests see an upgrade before it is caught.
-    interceptEvents(http, (emit, event, args) => {
-      if (event === 'upgrade' && this.#catch(http, args)) return true;
-      return emit(event, ...args);
+    interceptEvents(http, 'upgrade', (emit, event, args) => {
+      return this.#catch(http, args) || emit(event, ...args);
     });
     const connections = new HttpConnections(http);
     followRequests(http, connectionOf);

@@ -21,8 +21,7 @@ export function delayParseErrors(
   http: Server | SecureServer | Http2SecureServer,
   gateOf: (socket: Duplex) => RequestGate | null | undefined,
 ): void {
-  interceptEvents(http, (emit, event, args) => {
-    if (event !== 'clientError') return emit(event, ...args);
+  interceptEvents(http, 'clientError', (emit, event, args) => {
     const [error, socket] = args as [NodeJS.ErrnoException, Duplex];
     const gate = error.code?.startsWith('HPE_') === true ? gateOf(socket) : null;
     const isDelayed = gate?.fail(() => {

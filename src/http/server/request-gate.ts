@@ -6,11 +6,15 @@
  * portions, each of one head at most, and none while enough answers wait: what is left stays here, at
  * most one read(2) or one TLS record's worth, and behind it in the kernel, whose window stops the client.
  *
- * Nothing is parsed here. A head ends with an empty line, so a portion that ends with the first empty
- * line holds no two heads; an empty line in a body makes one portion more, and no difference. The
- * length of a body is what its request says, and is given on as it comes.
+ * Nothing is parsed here. A head ends with an empty line, so bytes with so many empty lines hold no
+ * more heads than that; an empty line in a body makes one portion more, and no difference. The length
+ * of a body is what its request says, and is given on as it comes.
+ *
+ * Mostly a chunk is one small request of a client that waits for its answer: it has one empty line, and
+ * is given on as it is.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { endOfEmptyLine, endOfStarted, matchedAfter } from './empty-line';
 import { followAnswer, type Served, serveSoon } from './gate-rounds';
 
 /** Requests of one connection that may wait for their answers; then no more are read. */
@@ -23,12 +27,9 @@ export const MAX_AHEAD = 4_096;
 /** With so many left, more are read: not for each answer. */
 const RESUME_AT = MAX_WAITING / 2;
 
-/** With the end of the line before it. */
-const EMPTY_LINE = Buffer.from('\n\r\n');
-/** As the parser takes it with `insecureHTTPParser`. */
-const BARE_EMPTY_LINE = Buffer.from('\n\n');
-const LINE_FEED = 10;
-const CARRIAGE_RETURN = 13;
+/** A chunk that is longer may be given on in parts: looking through its body would cost more. */
+const SHORT_BYTES = 4 * 1024;
+
 const NOTHING = Buffer.alloc(0);
 
 /** The stream whose bytes are let through. */
@@ -45,6 +46,8 @@ export interface GateStream {
   end(): void;
   /** The client asks ahead of its answers: called before each round that this has to wait for. */
   onAhead(): void;
+  /** All that was asked is answered: an idle connection should hold no request and no answer. */
+  onAnswered?(): void;
 }
 
 /** Requests that wait behind others, on all connections of this thread. */
@@ -82,8 +85,9 @@ export class RequestGate implements Served {
   /** When it has failed: called after the answers to what came before. */
   #afterAnswers: (() => void) | null = null;
   readonly #onAnswered = (): void => {
-    if (this.#state === 'closed') return;
+    if (this.#state === 'closed' || this.#waiting === 0) return;
     this.#count(-1);
+    if (this.#waiting === 0) this.#forget();
     if (this.#state === 'failed') return this.#finish();
     if (this.#waiting <= RESUME_AT) this.#proceed();
   };
@@ -94,7 +98,7 @@ export class RequestGate implements Served {
 
   /** Whether bytes wait here. */
   get isHolding(): boolean {
-    return this.#kept.byteLength > 0;
+    return this.#kept.length > 0;
   }
 
   /**
@@ -107,12 +111,9 @@ export class RequestGate implements Served {
       return false;
     }
     if (this.#state !== 'http') return this.#stream.pass(chunk);
-    const wasHolding = this.isHolding;
-    this.#kept = wasHolding ? Buffer.concat([this.#kept, chunk]) : chunk;
-    const isAhead = wasHolding || (!this.#isInBody && (this.#isBehind || this.#isPipeline));
-    const flows = isAhead || this.#give(1);
-    if (this.isHolding && this.#mayRead) this.#enqueue();
-    if (flows && !this.isHolding && this.#mayRead) return true;
+    const flows = this.#isFree(chunk) ? this.#giveOne(chunk) : this.#queue(chunk);
+    if (this.isHolding && this.#mayRead()) this.#enqueue();
+    if (flows && !this.isHolding && this.#mayRead()) return true;
     this.#stream.hold();
     return false;
   }
@@ -159,7 +160,8 @@ export class RequestGate implements Served {
     this.#isUnheard = false;
     this.#bodyLeft = Number(request.headers['content-length'] ?? 0);
     this.#count(1);
-    response.once('close', this.#onAnswered);
+    // Emitted once by node:http: `once` would make two objects of each.
+    response.on('close', this.#onAnswered);
   }
 
   /** HTTP is over. Returns what came behind it; what comes now is let through. */
@@ -176,7 +178,7 @@ export class RequestGate implements Served {
    */
   fail(callback: () => void): boolean {
     if (this.#state === 'failed') return true;
-    if (this.#state !== 'http' || this.#owed <= 0) return false;
+    if (this.#state !== 'http' || this.#owed() <= 0) return false;
     this.#state = 'failed';
     this.#kept = NOTHING;
     this.#afterAnswers = callback;
@@ -193,36 +195,45 @@ export class RequestGate implements Served {
     this.#state = 'closed';
   }
 
-  get #isInBody(): boolean {
+  // Methods, because V8 calls its runtime for each read of a private getter.
+  #isInBody(): boolean {
     return this.#latest !== null && !this.#latest.complete;
   }
 
   /** Answers to what came whole: the rest of a request that did not will never come. */
-  get #owed(): number {
-    return this.#isInBody ? this.#waiting - 1 : this.#waiting;
+  #owed(): number {
+    return this.#isInBody() ? this.#waiting - 1 : this.#waiting;
   }
 
   #finish(): void {
-    if (this.#owed > 0) return;
+    if (this.#owed() > 0) return;
     const callback = this.#afterAnswers;
     this.#afterAnswers = null;
     callback?.();
   }
 
+  /** Hold what was answered no longer, unless more of its request is to come. */
+  #forget(): void {
+    if (this.#isInBody()) return;
+    this.#latest = null;
+    this.#response = null;
+    this.#stream.onAnswered?.();
+  }
+
   /** Whether the answer before is still to be made; not if only its last bytes are on their way. */
-  get #isBehind(): boolean {
+  #isBehind(): boolean {
     return this.#waiting > 1 || (this.#waiting === 1 && this.#response?.writableEnded !== true);
   }
 
   /** Whether what is kept may be more than one request: it has two empty lines. */
-  get #isPipeline(): boolean {
+  #isPipeline(): boolean {
     const first = endOfEmptyLine(this.#kept, 0);
     return first > 0 && endOfEmptyLine(this.#kept, first) > 0;
   }
 
   /** Whether there is room for one more request, or the latest has not come whole. */
-  get #mayRead(): boolean {
-    if (this.#isInBody) return true;
+  #mayRead(): boolean {
+    if (this.#isInBody()) return true;
     if (this.#waiting === 0) return true;
     return !this.#isUnheard && this.#waiting < MAX_WAITING && ahead < MAX_AHEAD;
   }
@@ -234,15 +245,48 @@ export class RequestGate implements Served {
     serveSoon(this);
   }
 
+  /** Whether `chunk` can be given on as it is: it is short, and nothing waits before it. */
+  #isFree(chunk: Buffer): boolean {
+    if (this.#waiting > 0 || this.isHolding || chunk.length > SHORT_BYTES) return false;
+    return !this.#isInBody() && !this.#isGiving && !this.#stream.isClogged();
+  }
+
+  /** Give `chunk` on, unless it may be more than one request. Returns what `pass` does. */
+  #giveOne(chunk: Buffer): boolean {
+    const head = endOfStarted(chunk, this.#matched);
+    const rest = chunk.length - head;
+    if (head > 0 && rest > 0 && endOfEmptyLine(chunk, head) > 0) return this.#queue(chunk);
+    this.#matched = rest === 0 ? 0 : matchedAfter(chunk, this.#matched);
+    this.#isUnheard = head > 0;
+    this.#isGiving = true;
+    try {
+      return this.#stream.pass(chunk);
+    } finally {
+      this.#isGiving = false;
+      if (this.#isInBody()) {
+        this.#bodyLeft = Math.max(this.#bodyLeft - rest, 0);
+        this.#matched = 0;
+      }
+    }
+  }
+
+  /** Put `chunk` behind what is kept, and give on what may be. Returns whether to read on. */
+  #queue(chunk: Buffer): boolean {
+    const wasHolding = this.isHolding;
+    this.#kept = wasHolding ? Buffer.concat([this.#kept, chunk]) : chunk;
+    const isAhead = wasHolding || (!this.#isInBody() && (this.#isBehind() || this.#isPipeline()));
+    return isAhead || this.#give(1);
+  }
+
   /** What is kept goes on in a round; then it is the turn of what is in the kernel. */
   #proceed(): void {
     if (this.#state === 'closed' || this.#state === 'failed') return;
     if (this.isHolding) {
-      if (this.#mayRead && !this.#stream.isClogged()) this.#enqueue();
+      if (this.#mayRead() && !this.#stream.isClogged()) this.#enqueue();
     } else if (this.#isEnded) {
       this.#isEnded = false;
       this.#stream.end();
-    } else if (this.#isWanted && this.#mayRead) {
+    } else if (this.#isWanted && this.#mayRead()) {
       this.#isWanted = false;
       this.#stream.resume();
     }
@@ -256,14 +300,17 @@ export class RequestGate implements Served {
     let flows = true;
     let left = heads;
     try {
-      while (this.isHolding && this.#state === 'http' && this.#mayRead) {
+      while (this.isHolding && this.#state === 'http' && this.#mayRead()) {
         if (this.#stream.isClogged()) return false;
-        if (left === 0 && !this.#isInBody) break;
-        const length = this.#nextLength();
-        const portion = this.#kept.subarray(0, length);
-        this.#kept = this.#kept.subarray(length);
-        flows = this.#stream.pass(portion);
-        if (this.#matched === 0) left = Math.max(left - 1, 0);
+        if (left === 0 && !this.#isInBody()) break;
+        const body = this.#isInBody() ? this.#bodyLeft : 0;
+        if (body > 0) {
+          flows = this.#giveBody(body);
+        } else {
+          const heard = this.#heard;
+          flows = this.#giveHeads(this.#waiting === 0 ? left : 1);
+          if (this.#matched === 0) left = Math.max(left - Math.max(this.#heard - heard, 1), 0);
+        }
       }
     } finally {
       this.#isGiving = false;
@@ -271,29 +318,37 @@ export class RequestGate implements Served {
     return flows;
   }
 
-  /** The length of the next portion. */
-  #nextLength(): number {
-    const kept = this.#kept;
-    if (this.#isInBody && this.#bodyLeft > 0) {
-      const length = Math.min(this.#bodyLeft, kept.byteLength);
-      this.#bodyLeft -= length;
-      return length;
-    }
-    const end = this.#endOfLine(kept);
-    if (end === 0) {
-      this.#matched = matchedAfter(kept, this.#matched);
-      return kept.byteLength;
-    }
-    this.#matched = 0;
-    this.#isUnheard = !this.#isInBody;
-    return end;
+  /** Give on what has come of the next `bytes`, which are those of a body. */
+  #giveBody(bytes: number): boolean {
+    const length = Math.min(bytes, this.#kept.length);
+    this.#bodyLeft -= length;
+    return this.#stream.pass(this.#takeOff(length));
   }
 
-  /** Where the first empty line of `kept` ends, which may have begun before; 0 if there is none. */
-  #endOfLine(kept: Buffer): number {
-    if (this.#matched > 0 && kept[0] === LINE_FEED) return 1;
-    if (this.#matched === 1 && kept[0] === CARRIAGE_RETURN && kept[1] === LINE_FEED) return 2;
-    return endOfEmptyLine(kept, 0);
+  /** Give on up to the end of as many heads as `most` and the limits allow, or all if there is none. */
+  #giveHeads(most: number): boolean {
+    const kept = this.#kept;
+    const first = endOfStarted(kept, this.#matched);
+    if (first === 0) {
+      this.#matched = matchedAfter(kept, this.#matched);
+      return this.#stream.pass(this.#takeOff(kept.length));
+    }
+    const end = this.#isInBody()
+      ? first
+      : endOfHeads(kept, first, Math.min(most, MAX_AHEAD - ahead));
+    this.#matched = 0;
+    this.#isUnheard = !this.#isInBody();
+    const flows = this.#stream.pass(this.#takeOff(end));
+    // Of several empty lines, it is not known which one ended the latest head: the others are in its body.
+    if (end > first) this.#bodyLeft = 0;
+    return flows;
+  }
+
+  /** Take the first `length` bytes of what is kept. */
+  #takeOff(length: number): Buffer {
+    const kept = this.#kept;
+    this.#kept = length === kept.length ? NOTHING : kept.subarray(length);
+    return length === kept.length ? kept : kept.subarray(0, length);
   }
 
   #count(change: number): void {
@@ -305,19 +360,13 @@ export class RequestGate implements Served {
   }
 }
 
-/** Where the first empty line of `bytes` behind `start` ends; 0 if there is none. */
-function endOfEmptyLine(bytes: Buffer, start: number): number {
-  const strict = bytes.indexOf(EMPTY_LINE, start);
-  const end = strict < 0 ? 0 : strict + EMPTY_LINE.length;
-  const lenient = (end > 0 ? bytes.subarray(0, end) : bytes).indexOf(BARE_EMPTY_LINE, start);
-  return lenient < 0 ? end : lenient + BARE_EMPTY_LINE.length;
-}
-
-/** How much of an empty line stands at the end of `bytes`, before which `matched` of one stood. */
-function matchedAfter(bytes: Buffer, matched: number): number {
-  const last = bytes.at(-1);
-  if (last === LINE_FEED) return 1;
-  if (last !== CARRIAGE_RETURN) return 0;
-  const isBehindLine = bytes.byteLength > 1 ? bytes.at(-2) === LINE_FEED : matched === 1;
-  return isBehindLine ? 2 : 0;
+/** Where the last of `most` empty lines of `bytes` ends, or of as many as there are; the first one ends at `first`. */
+function endOfHeads(bytes: Buffer, first: number, most: number): number {
+  let end = first;
+  for (let count = 1; count < most; count += 1) {
+    const next = endOfEmptyLine(bytes, end);
+    if (next === 0) break;
+    end = next;
+  }
+  return end;
 }

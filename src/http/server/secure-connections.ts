@@ -43,7 +43,7 @@ export class SecureConnections {
 
   constructor(https: Server | Http2SecureServer) {
     this.#idle = new IdleConnections(https, (socket) => this.#below.get(socket) ?? null);
-    interceptEvents(https, (emit, event, args) => this.#tell(emit, event, args));
+    interceptEvents(https, null, (emit, event, args) => this.#tell(emit, event, args));
     watchRequests(https, {
       onRequest: (request, response) => {
         const below = this.#below.get(request.socket);
@@ -142,7 +142,10 @@ export class SecureConnection extends ServerStream {
   onSecure(socket: TLSSocket): void {
     this.#state = 'http';
     this.#socket = socket;
-    if (socket.alpnProtocol !== 'h2') this.gate = gateOf(socket, () => this.sendLittle());
+    if (socket.alpnProtocol !== 'h2') {
+      const [onAhead, onAnswered] = [() => this.sendLittle(), () => this.onAnswered()];
+      this.gate = gateOf(socket, { onAhead, onAnswered });
+    }
     const { destroy } = socket;
     socket.destroy = (error) => (isCollected(socket) ? socket : destroy.call(socket, error));
     // Node asks the handle below a TLS socket, and ours, a stream, has no such thing.

@@ -4,10 +4,13 @@
  * deciphered at once, so holding back what TLS is given would bound nothing.
  */
 import type { TLSSocket } from 'node:tls';
-import { RequestGate } from './request-gate';
+import { type GateStream, RequestGate } from './request-gate';
 
-/** Put a gate before what `socket` reads; see {@link GateStream} for `onAhead`. */
-export function gateOf(socket: TLSSocket, onAhead: () => void): RequestGate {
+/** Put a gate before what `socket` reads; see {@link GateStream} for the methods that are given. */
+export function gateOf(
+  socket: TLSSocket,
+  { onAhead, onAnswered }: Pick<Required<GateStream>, 'onAhead' | 'onAnswered'>,
+): RequestGate {
   const { push, _read, resume } = socket;
   const gate = new RequestGate({
     pass: (chunk) => push.call(socket, chunk),
@@ -20,6 +23,7 @@ export function gateOf(socket: TLSSocket, onAhead: () => void): RequestGate {
       socket.read(0);
     },
     onAhead,
+    onAnswered,
   });
   socket.push = (chunk: Buffer | null) => {
     if (chunk !== null) return gate.take(chunk);

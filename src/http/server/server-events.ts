@@ -1,6 +1,9 @@
 /**
- * Seeing what node:http and node:https tell of requests. Not as a listener: to listen to `upgrade`,
+ * Seeing the events of node:http and node:https. Not as a listener: to listen to `upgrade`,
  * `checkContinue` or `newSession` changes what they do.
+ *
+ * One `emit` of our own serves everything that looks at one server. Every request goes through it, so
+ * it does for `request` no more than to call the watchers.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Http2SecureServer } from 'node:http2';
@@ -20,33 +23,102 @@ export interface RequestWatcher {
 /** An emit of events by name. */
 export type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
 
-/** Have `through` called for each event of `http`, with what the emitter itself would do. */
+/** Called for an event; `emit` does what the emitter itself would do. */
+export type Interceptor = (emit: Emit, event: string | symbol, args: unknown[]) => boolean;
+
+type HttpServer = Server | SecureServer | Http2SecureServer;
+
+const interceptions = new WeakMap<HttpServer, Interception>();
+
+/**
+ * Have `through` called for `event` of `http`, or for every one if it is null. What was given last is
+ * called first, and all of it after the watchers.
+ */
 export function interceptEvents(
-  http: Server | SecureServer | Http2SecureServer,
-  through: (emit: Emit, event: string | symbol, args: unknown[]) => boolean,
+  http: HttpServer,
+  event: string | null,
+  through: Interceptor,
 ): void {
-  const emit = http.emit.bind(http) as Emit;
-  http.emit = (event: string | symbol, ...args: unknown[]): boolean => through(emit, event, args);
+  interceptionOf(http).add(event, through);
 }
 
 /** Have `watcher` told of each request of `http` before all listeners. */
-export function watchRequests(
-  http: Server | SecureServer | Http2SecureServer,
-  watcher: RequestWatcher,
-): void {
-  // A listener of these mostly goes on by an event `request` of its own.
-  const expecting = new WeakSet<object>();
-  interceptEvents(http, (emit, event, args) => {
-    const [request, response] = args as [IncomingMessage, ServerResponse];
-    if (event === 'upgrade' || event === 'connect') {
-      const rest = watcher.onTakeOver(request);
-      if (rest !== null && rest.length > 0) args[2] = Buffer.concat([args[2] as Buffer, rest]);
-    } else if (event === 'checkContinue' || event === 'checkExpectation') {
-      expecting.add(response);
-      watcher.onRequest(request, response);
-    } else if (event === 'request' && !expecting.has(response)) {
-      watcher.onRequest(request, response);
+export function watchRequests(http: HttpServer, watcher: RequestWatcher): void {
+  interceptionOf(http).watch(watcher);
+}
+
+function interceptionOf(http: HttpServer): Interception {
+  let interception = interceptions.get(http);
+  if (interception === undefined) {
+    interception = new Interception(http);
+    interceptions.set(http, interception);
+  }
+  return interception;
+}
+
+/** What has been put before the events of one server. */
+class Interception {
+  readonly #emit: Emit;
+  /** The latest one first, as the next ones. */
+  readonly #watchers: RequestWatcher[] = [];
+  readonly #layers: { event: string | null; through: Interceptor }[] = [];
+  /** Whether one of them takes `request`. */
+  #takesRequests = false;
+  /** Responses whose request came by another event, whose listener mostly emits `request` then. */
+  #expecting: WeakSet<object> | null = null;
+
+  constructor(http: HttpServer) {
+    const { emit } = http as { emit: Emit };
+    this.#emit = emit.bind(http);
+    http.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+      if (event === 'request') this.#onRequest(args);
+      else this.#onOther(event, args);
+      if (event !== 'request' || this.#takesRequests) return this.#through(0, event, args);
+      // Without a spread for what comes with every request.
+      if (args.length === 2) return emit.call(http, event, args[0], args[1]);
+      return emit.call(http, event, ...args);
+    };
+  }
+
+  add(event: string | null, through: Interceptor): void {
+    this.#layers.unshift({ event, through });
+    this.#takesRequests ||= event === null || event === 'request';
+  }
+
+  watch(watcher: RequestWatcher): void {
+    this.#watchers.unshift(watcher);
+  }
+
+  #onRequest(args: unknown[]): void {
+    const request = args[0] as IncomingMessage;
+    const response = args[1] as ServerResponse;
+    if (this.#expecting?.has(response)) return;
+    for (let index = 0; index < this.#watchers.length; index += 1) {
+      (this.#watchers[index] as RequestWatcher).onRequest(request, response);
     }
-    return emit(event, ...args);
-  });
+  }
+
+  #onOther(event: string | symbol, args: unknown[]): void {
+    if (event === 'checkContinue' || event === 'checkExpectation') {
+      this.#onRequest(args);
+      this.#expecting ??= new WeakSet();
+      this.#expecting.add(args[1] as ServerResponse);
+    } else if (event === 'upgrade' || event === 'connect') {
+      for (const watcher of this.#watchers) {
+        const rest = watcher.onTakeOver(args[0] as IncomingMessage);
+        if (rest !== null && rest.length > 0) args[2] = Buffer.concat([args[2] as Buffer, rest]);
+      }
+    }
+  }
+
+  /** What comes from the layer `index` on, and behind the last one what the emitter does. */
+  #through(index: number, event: string | symbol, args: unknown[]): boolean {
+    for (let next = index; next < this.#layers.length; next += 1) {
+      const layer = this.#layers[next];
+      if (layer === undefined || (layer.event !== null && layer.event !== event)) continue;
+      const emit: Emit = (name, ...rest) => this.#through(next + 1, name, rest);
+      return layer.through(emit, event, args);
+    }
+    return this.#emit(event, ...args);
+  }
 }

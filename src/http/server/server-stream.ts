@@ -12,7 +12,7 @@ const UNSENT_BYTES = Int32Array.of(16 * 1024);
 /** One connection. It knows what is being answered. */
 export abstract class ServerStream extends FdDuplex implements Leaver {
   readonly #idle: IdleConnections;
-  /** The response to the latest request, which is finished last; null before the first. */
+  /** The response to the latest request, which is finished last; null if there is none to be made. */
   #response: ServerResponse | null = null;
   #isLeaving = false;
   #sendsLittle = false;
@@ -31,6 +31,11 @@ export abstract class ServerStream extends FdDuplex implements Leaver {
   onRequest(response: ServerResponse): void {
     this.#response = response;
     if (this.#isLeaving && !this.hasUnasked) this.#makeLast(response);
+  }
+
+  /** All that was asked is answered. */
+  onAnswered(): void {
+    this.#response = null;
   }
 
   /** Closes later than it is destroyed, as a `net.Socket` does: after what had come whole was told. */

@@ -31,6 +31,8 @@ import { CLOSED } from './state';
 import type { WriteSide } from './write-side';
 
 const { ENOTCONN } = errno;
+// The global `process` is a getter, and this is called for each write.
+const { nextTick } = process;
 const { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, SHUT_WR } = constants;
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR; // Data may stand before these.
 
@@ -141,7 +143,7 @@ export class StreamConnection
     checkHandler(handler);
     this.#handler = handler;
     const { closed } = this;
-    if (this.state.reading === 'ended') process.nextTick(() => this.#catchUp(handler, closed));
+    if (this.state.reading === 'ended') nextTick(() => this.#catchUp(handler, closed));
   }
 
   /**
@@ -291,13 +293,13 @@ export class StreamConnection
     const count = this.settings.sendsFirst ? sendBytes(this.fd, bytes, length) : 0;
     if (count > 0) this.countWritten(count);
     if (count === length) {
-      if (callback !== undefined) process.nextTick(callback);
+      if (callback !== undefined) nextTick(callback);
       return true;
     }
     if (count >= 0) return this.#enqueue(bytes.subarray(count, length), callback);
     if (count === FULL) return this.#enqueue(bytes.subarray(0, length), callback);
     const error = new SystemError('send', count, { fd: this.fd });
-    if (callback !== undefined) process.nextTick(callback, error);
+    if (callback !== undefined) nextTick(callback, error);
     this.#afterWrite(error);
     return false;
   }
@@ -338,7 +340,7 @@ export class StreamConnection
     if (outcome instanceof Error) {
       this.enter(state.writeFailed());
       // Not at once: the caller is in the middle of a write, and expects no event yet.
-      process.nextTick(() => this.destroy(outcome));
+      nextTick(() => this.destroy(outcome));
       return;
     }
     if (queue?.idle === true) this.queue = null;

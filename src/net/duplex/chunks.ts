@@ -54,6 +54,7 @@ export function takePortion(chunks: Buffer[], limit: number): Buffer[] {
 
 /** Where short writes are put together; lent, so that a queue copies what it keeps of it. */
 export const scratch: Buffer = allocateLent(16 * 1024);
+const SCRATCH_BYTES = scratch.byteLength;
 
 /** A chunk as a stream keeps it. */
 export interface Chunk {
@@ -71,12 +72,12 @@ export function gather(chunks: readonly Chunk[]): number {
     const { chunk, encoding } = chunks[index] as Chunk;
     if (typeof chunk === 'string') {
       // UTF-8 takes at most three bytes for a UTF-16 unit; the others take fewer.
-      if (end + chunk.length * 3 > scratch.byteLength) return -1;
+      if (end + chunk.length * 3 > SCRATCH_BYTES) return -1;
       end += scratch.write(chunk, end, encoding);
     } else {
-      if (chunk.buffer === zeros.buffer || end + chunk.byteLength > scratch.byteLength) return -1;
+      if (end + chunk.length > SCRATCH_BYTES || chunk.buffer === zeros.buffer) return -1;
       scratch.set(chunk, end);
-      end += chunk.byteLength;
+      end += chunk.length;
     }
   }
   return end;

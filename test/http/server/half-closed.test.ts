@@ -71,11 +71,18 @@ async function ask(
   socket.on('data', (chunk) => {
     text += chunk.toString('latin1');
   });
+  // Where everything is answered at once, the server may have closed before anybody looks.
+  let isOver = false;
+  socket.once('end', () => {
+    isOver = true;
+  });
   await next(socket, isSecure ? 'secureConnect' : 'connect');
   if (whenToEnd === 'at once') socket.end(bytes);
   else {
     socket.write(bytes);
-    await until(() => [...tcp.connections].some(({ bytesRead }) => bytesRead >= bytes.length));
+    const isRead = (): boolean =>
+      [...tcp.connections].some(({ bytesRead }) => bytesRead >= bytes.length);
+    await until(() => isOver || isRead());
     socket.end();
   }
   await next(base, 'close');

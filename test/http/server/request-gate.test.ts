@@ -107,6 +107,28 @@ test.each([1, 2, 3, 5, 26, 27, 100, 10_000])(
   },
 );
 
+test('requests and bodies that are cut at any place are given on whole, each once', async () => {
+  const all = GET + post('a\r\n\r\nb\n\n') + GET + post('x') + post('\r\n') + GET;
+  for (let cut = 0; cut <= all.length; cut += 1) {
+    const bench = new Bench();
+    let answered = 0;
+    const answer = (): void => {
+      answered += bench.answers.length;
+      while (bench.answers.length > 0) bench.answer();
+    };
+    for (const part of [all.slice(0, cut), all.slice(cut)]) {
+      if (part !== '') bench.gate.take(Buffer.from(part));
+      answer();
+    }
+    await until(() => {
+      answer();
+      return bench.text === all;
+    });
+    expect([cut, answered, bench.gate.isHolding]).toEqual([cut, 6, false]);
+    bench.gate.close();
+  }
+});
+
 test('a body at the limit comes whole, and what is behind it waits', async () => {
   const bench = new Bench();
   const body = 'two\r\n\r\nparts\r\n\r\n'.repeat(100);
@@ -150,12 +172,13 @@ test('heads that node:http refuses by itself are not given on behind an answer t
     { complete: true, headers: {} } as unknown as IncomingMessage,
     response as unknown as ServerResponse,
   );
-  gate.take(Buffer.from('GET / HTTP/1.1\r\n\r\n'.repeat(10)));
+  const heads = 'GET / HTTP/1.1\r\n\r\n'.repeat(10);
+  gate.take(Buffer.from(heads));
   await until(() => bench.portions.length > 0);
   await rounds();
   expect(bench.portions).toHaveLength(1);
   response.emit('close');
-  await until(() => bench.portions.length === 10);
+  await until(() => bench.text === heads);
   gate.close();
 });
 
