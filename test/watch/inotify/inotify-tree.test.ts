@@ -8,9 +8,9 @@ import { expectNoFdLeaks } from '../../support/fd-leaks';
 import { makeFolder } from '../../support/folder';
 import { findProgram } from '../../support/programs';
 import { testIf, testWith } from '../../support/requires';
+import { random, setSeed } from '../../support/storm-random';
 import { until } from '../../support/until';
 import { runInWorker } from '../../support/worker';
-import { random, setSeed } from '../../sys/programs/storm-units';
 
 expectNoFdLeaks();
 
