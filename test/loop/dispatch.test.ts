@@ -1,9 +1,11 @@
 /** Who gets which event: fds that are closed and used again, and the ready list. */
+
 import type { Registration } from '../../src/loop/registration';
 import * as c from '../../src/sys/constants';
 import { fcntl } from '../../src/sys/io';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, put, replace, take } from '../support/fds';
+import { marker } from '../support/marker';
 import { until } from '../support/until';
 import { handler, newLoop, ONE, turns } from './rig';
 
@@ -30,7 +32,7 @@ describe('events belong to who registered', () => {
     );
     secondRegistration = loop.add(second, c.EPOLLIN, stale);
     await until(() => reused >= 0);
-    await turns();
+    await marker(loop);
     expect(stale.calls).toEqual([]);
     expect(fresh.calls).toEqual([]);
     expect(loop.stats().staleEvents).toBe(1);
@@ -72,11 +74,11 @@ describe('events belong to who registered', () => {
     closeNow(fd);
     registration.remove();
     await until(() => loop.stats().rebuilds === 1);
-    await turns();
+    await marker(loop);
     const { staleEvents } = loop.stats();
     put(other, ONE);
     await until(() => alive.calls.length === 1);
-    await turns();
+    await marker(loop);
     expect(loop.stats()).toMatchObject({ rebuilds: 1, staleEvents });
     expect(spent.calls).toHaveLength(1);
     spentRegistration.rearm();
@@ -172,7 +174,7 @@ describe('the ready list', () => {
     registration.requeue(c.EPOLLIN);
     registration.remove();
     registration.requeue(c.EPOLLIN);
-    await turns();
+    await marker(loop);
     expect(told.calls).toEqual([]);
   });
 

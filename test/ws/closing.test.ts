@@ -68,9 +68,11 @@ describe('control frames and closing', () => {
     socket.close(4_000);
     const late = [clientFrame(TEXT, 'late'), clientFrame(PING, 'late'), closeFrame(4_000)];
     peer.write(Buffer.concat(late));
+    // The peer reads, and ends with us; otherwise it would be cut, after seconds.
+    const received = receiveAll(peer);
     expect(await next(socket, 'close')).toEqual([4_000, '']);
     expect(told).toEqual([]);
-    expect(parseServerFrames(await receiveAll(peer)).map(({ opcode }) => opcode)).toEqual([CLOSE]);
+    expect(parseServerFrames(await received).map(({ opcode }) => opcode)).toEqual([CLOSE]);
   });
 
   test('a peer that says goodbye and keeps its half open is cut after closeTimeoutMs', async () => {

@@ -1,10 +1,12 @@
 /** The upgrade: what is refused, paths, subprotocols, authorize. */
+
 import { request as httpRequest } from 'node:http';
 import WebSocket from 'ws';
 import { EventLoop } from '../../src/loop/event-loop';
 import type { WebSocketConnection } from '../../src/ws/web-socket';
 import { client, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { marker } from '../support/marker';
 import { next, until } from '../support/until';
 import { asRequest, connected, dial, serve, sockets, UPGRADE } from './rig';
 
@@ -111,7 +113,8 @@ describe('the handshake', () => {
     peer.write(asRequest(UPGRADE));
     await until(() => asked.mock.calls.length === 1);
     peer.resetAndDestroy();
-    await new Promise((done) => setTimeout(done, 20));
+    await next(peer, 'close');
+    await marker();
     decide(true);
     await connected(serve());
     expect(opened).not.toHaveBeenCalled();

@@ -1,4 +1,5 @@
 /** Messages of every size, both ways, and clients that never read them. */
+
 import { randomBytes } from 'node:crypto';
 import WebSocket from 'ws';
 import { EventLoop } from '../../src/loop/event-loop';
@@ -6,6 +7,7 @@ import { encodeFrame } from '../../src/ws/frame-encoder';
 import type { WebSocketConnection } from '../../src/ws/web-socket';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { marker } from '../support/marker';
 import { sha } from '../support/sha';
 import { next, until } from '../support/until';
 import { clientFrame, parseServerFrames, TEXT } from '../support/ws-frames';
@@ -181,7 +183,7 @@ describe('clients that never read', () => {
     socket.pause();
     peer.send('later');
     await new Promise((done) => peer.ping('', true, done));
-    await new Promise((done) => setTimeout(done, 20));
+    await marker();
     expect(seen).toEqual([]);
     socket.resume();
     await until(() => seen.length === 1);

@@ -1,6 +1,8 @@
 /** As as-node.test.ts: requests and responses that do not come to their end, deadlines, closing. */
+
 import { expectNoFdLeaks } from '../../support/fd-leaks';
 import type { Rig } from '../../support/http-rig';
+import { nodeTurns } from '../../support/marker';
 import { until } from '../../support/until';
 import { answering, expectAsNode, get, holding, LONG, post } from './as-node';
 
@@ -63,7 +65,7 @@ expectAsNode({
       });
       client.socket.write(post(LONG.length) + LONG + get('/next'));
       await until(() => rig.log['/body'] !== undefined);
-      await new Promise((done) => setTimeout(done, 20));
+      await nodeTurns();
       resume();
       await client.got('</next 0>');
       await client.leave();

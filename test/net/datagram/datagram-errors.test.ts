@@ -1,9 +1,11 @@
 /** What fails, where it is reported, and that it is reported once. */
+
 import { EventLoop } from '../../../src/loop/event-loop';
 import type { DatagramSocket } from '../../../src/net/datagram/socket';
 import { getSocketOption } from '../../../src/net/socket/options';
 import { errno, type SystemError } from '../../../src/sys/errno';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
+import { marker } from '../../support/marker';
 import { next, until } from '../../support/until';
 import { abstract, collect, here, LOCAL, open } from './rig';
 
@@ -106,7 +108,7 @@ describe('errors', () => {
       one.send('x');
     }
     await until(() => codes.length > 0);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await marker();
     expect(codes).toEqual(['ECONNREFUSED']);
   });
 

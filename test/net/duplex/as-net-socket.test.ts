@@ -1,10 +1,12 @@
 /** What a stream on a connection has of a net.Socket. */
+
 import { connect } from '../../../src/net/client/connect';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { UnixServer } from '../../../src/net/server/unix-server';
 import { getSocketOption } from '../../../src/net/socket/options';
 import { receive } from '../../support/client';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
+import { markerOnWheel } from '../../support/marker';
 import { next, until } from '../../support/until';
 import { connected, server } from './rig';
 
@@ -92,7 +94,7 @@ describe('as a net.Socket', () => {
     expect(stream.timeout).toBe(40);
     await until(() => timeout.mock.calls.length === 1);
     // Four times as long without a byte: it was told, and that is all.
-    await new Promise((done) => setTimeout(done, 160));
+    await markerOnWheel(160);
     expect(timeout).toHaveBeenCalledTimes(1);
     peer.write('x');
     await until(() => timeout.mock.calls.length === 2);

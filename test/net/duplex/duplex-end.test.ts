@@ -1,10 +1,12 @@
 /** How a stream on a connection ends, and how it fails. */
+
 import type { Socket } from 'node:net';
 import { finished } from 'node:stream/promises';
 import type { TcpConnection } from '../../../src/net/connection/connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { client, receiveAll } from '../../support/client';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
+import { marker } from '../../support/marker';
 import { next, until } from '../../support/until';
 import { connected, server } from './rig';
 
@@ -98,9 +100,9 @@ describe('the end', () => {
   test('bytes that nobody has read come before it', async () => {
     const { stream, peer } = await connected();
     const heard = endings(stream);
-    peer.end('unread');
+    await new Promise<void>((sent) => peer.end('unread', sent));
     await until(() => stream.readableLength === 6);
-    await new Promise((done) => setTimeout(done, 20));
+    await marker();
     expect(heard).toEqual([]);
     let text = '';
     for await (const chunk of stream.iterator({ destroyOnReturn: false })) text += chunk;
