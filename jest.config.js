@@ -8,5 +8,6 @@ module.exports = {
   setupFiles: ['<rootDir>/test/support/jest-setup.js'],
   // Much of a test's time is waiting: one worker for each core, not one fewer.
   maxWorkers: '100%',
-  testTimeout: 240_000,
+  // A hang shows within seconds. What needs more asks for it: see CONTRIBUTING.md.
+  testTimeout: 10_000,
 };

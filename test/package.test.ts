@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -17,6 +18,9 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from './support/child';
 import { findProgram } from './support/programs';
+
+// The package is built, packed and installed.
+jest.setTimeout(240_000);
 
 const run = promisify(execFile);
 
@@ -47,6 +51,18 @@ async function node(name: string, text: string): Promise<string> {
   return stdout.trim();
 }
 
+/** Whether `dist` is younger than all it is made of, as after `npm ci`: then nothing is built again. */
+function isBuilt(): boolean {
+  const built = statSync(join(ROOT, 'dist/index.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const names = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
+  const sources = [
+    'package.json',
+    'tsconfig.build.json',
+    ...names.map((name) => join('src', name)),
+  ];
+  return sources.every((name) => statSync(join(ROOT, name)).mtimeMs < built);
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'epoll-ffi-package-'));
   path = join(folder, '.bin');
@@ -54,7 +70,9 @@ beforeAll(async () => {
   symlinkSync(process.execPath, join(path, 'node'));
   symlinkSync(findProgram('sh') as string, join(path, 'sh'));
   const pack = [npmScript(), 'pack', '--json', '--pack-destination', folder];
-  const { stdout } = await run(process.execPath, pack, { cwd: ROOT });
+  const { stdout } = await run(process.execPath, isBuilt() ? [...pack, '--ignore-scripts'] : pack, {
+    cwd: ROOT,
+  });
   const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('[\n')));
   tarball = join(folder, filename);
   packed = files.map(({ path: name }: { path: string }) => name);

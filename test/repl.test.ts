@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { Pty } from '../src/watch/stream/pty';
 import { Child, ROOT } from './support/child';
 import { expectNoFdLeaks } from './support/fd-leaks';
+import { RUNS_TYPESCRIPT } from './support/runs-typescript';
 import { next, until } from './support/until';
 
 expectNoFdLeaks();
 
-const NODE_OPTIONS = '-r ts-node/register/transpile-only';
+const NODE_OPTIONS = RUNS_TYPESCRIPT.join(' ');
 const PACKAGE = JSON.stringify(join(ROOT, 'src'));
 
 test('a line in a REPL: keys are told, and the REPL goes on', async () => {

@@ -1,29 +1,15 @@
 /** The programs of a benchmark: compiled, pinned to a core, started, and their CPU time. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { findProgram } from '../support/programs';
+import { transpileInto } from '../support/transpile';
 
 const ROOT = join(__dirname, '../..');
 const BUILD = join(__dirname, 'build');
-const compilerOptions = {
-  module: ModuleKind.CommonJS,
-  target: ScriptTarget.ES2022,
-  esModuleInterop: true,
-};
 const compiler = findProgram('cc', 'gcc', 'clang');
 const taskset = cpus().length > 1 ? findProgram('taskset') : null;
 
@@ -73,33 +59,13 @@ function missing(name: string, reason: string): null {
  * would take seconds to start and be part of the memory that is measured.
  */
 export function script(file: string): Command {
-  scripts ??= transpile(join(BUILD, 'js'));
+  const scripts = join(BUILD, 'js');
+  if (!isTranspiled) transpileInto(scripts, ['src', 'test/bench']);
+  isTranspiled = true;
   return [process.execPath, join(scripts, relative(ROOT, __dirname), file.replace(/ts$/, 'js'))];
 }
 
-let scripts: string | undefined;
-
-/** What the scripts consist of, in the same folders under `folder`. Only what has changed is made. */
-function transpile(folder: string): string {
-  for (const root of ['src', 'test/bench']) {
-    for (const name of readdirSync(join(ROOT, root), { encoding: 'utf8', recursive: true })) {
-      const source = join(ROOT, root, name);
-      const target = join(folder, root, name.replace(/ts$/, 'js'));
-      if (!name.endsWith('.ts') || source.startsWith(BUILD) || isNewer(target, source)) continue;
-      const { outputText } = transpileModule(readFileSync(source, 'utf8'), { compilerOptions });
-      mkdirSync(dirname(target), { recursive: true });
-      // In one step: somebody else may be starting the same script.
-      writeFileSync(`${target}.${process.pid}`, outputText);
-      renameSync(`${target}.${process.pid}`, target);
-    }
-  }
-  return folder;
-}
-
-function isNewer(target: string, source: string): boolean {
-  const { mtimeMs = 0 } = statSync(target, { throwIfNoEntry: false }) ?? {};
-  return mtimeMs > statSync(source).mtimeMs;
-}
+let isTranspiled = false;
 
 /** How to start a {@link Program}. */
 export interface ProgramOptions {

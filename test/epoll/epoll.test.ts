@@ -8,19 +8,9 @@ import { close, fcntl } from '../../src/sys/io';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take } from '../support/fds';
 import { next } from '../support/until';
+import { epoll, ready } from './rig';
 
 expectNoFdLeaks();
-
-let epoll: Epoll;
-beforeEach(() => {
-  epoll = new Epoll();
-});
-afterEach(() => epoll.close());
-
-/** What is ready now, as plain objects. */
-function ready(set = epoll): { fd: number; events: number }[] {
-  return [...set.wait({ timeoutMs: 0 })];
-}
 
 describe('add, modify, remove, wait', () => {
   test('a readable fd is reported with its mask, again and again', () => {

@@ -11,6 +11,8 @@ import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 
 expectNoFdLeaks();
+// Processes and workers start within a second, on a busy machine within many.
+jest.setTimeout(60_000);
 
 /** A thread of exclusive.ts, and what it has said. */
 interface Waiting {

@@ -7,6 +7,8 @@ import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
+// Processes and workers start within a second, on a busy machine within many.
+jest.setTimeout(60_000);
 
 function busyPollHere(): unknown {
   using epoll = new Epoll();

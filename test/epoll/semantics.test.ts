@@ -14,20 +14,11 @@ import { send, shutdown } from '../../src/sys/socket';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../support/fds';
 import { pipe } from '../support/files';
+import { epoll, ready } from './rig';
 
 expectNoFdLeaks();
 
 const ET = c.EPOLLET;
-let epoll: Epoll;
-beforeEach(() => {
-  epoll = new Epoll();
-});
-afterEach(() => epoll.close());
-
-function ready(set = epoll): { fd: number; events: number }[] {
-  return [...set.wait({ timeoutMs: 0 })];
-}
-
 /** Another fd for the same open file description. */
 function duplicate(fd: number): number {
   return closeLater(fcntl(fd, c.F_DUPFD_CLOEXEC, 0));

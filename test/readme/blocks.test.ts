@@ -28,6 +28,8 @@ import { testIf } from '../support/requires';
 import { type Block, freeNames, installInto, readBlocks, transpile, writeScript } from './blocks';
 
 expectNoFdLeaks();
+// All blocks are started at once, and each has a minute.
+jest.setTimeout(240_000);
 
 const blocks = readBlocks(readFileSync(join(ROOT, 'README.md'), 'utf8'));
 const scripts = blocks.filter(({ language }) => language !== 'sh');

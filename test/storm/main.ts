@@ -9,10 +9,11 @@
  * times. A process that ends in another way than it should is printed; then this ends with 1.
  */
 import { spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { transpiled } from '../support/transpiled';
+import { transpileInto } from '../support/transpile';
 
 const LONGEST_MS = 400;
 const PROCESSES = 4;
@@ -123,8 +124,10 @@ function matrix(times: number): Job[] {
 }
 
 async function main(): Promise<void> {
-  const folder = transpiled('storm');
+  const folder = mkdtempSync(join(tmpdir(), 'epoll-ffi-'));
   try {
+    transpileInto(folder, ['src', 'test/storm']);
+    symlinkSync(join(__dirname, '../../node_modules'), join(folder, 'node_modules'));
     const bad =
       (await runAll(folder, 'scripts', scripts(count('scripts')))) +
       (await runAll(folder, 'terminations', terminations(count('terminations')))) +

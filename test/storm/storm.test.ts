@@ -5,7 +5,7 @@ import { expectNoFdLeaks } from '../support/fd-leaks';
 expectNoFdLeaks();
 
 test('processes and workers that end at random moments never abort', async () => {
-  const args = ['--scripts', '16', '--terminations', '20', '--matrix', '0'];
+  const args = ['--scripts', '12', '--terminations', '10', '--matrix', '0'];
   const child = runTs('test/storm/main.ts', { args });
   const { code } = await child.exit();
   expect([child.stdout + child.stderr, code]).toEqual([expect.stringContaining('0 of them'), 0]);

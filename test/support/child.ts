@@ -5,6 +5,9 @@ import { RUNS_TYPESCRIPT } from './runs-typescript';
 import { until } from './until';
 
 export const ROOT = join(__dirname, '../..');
+/** A process that runs TypeScript starts within a second, on a busy machine within many. */
+jest.setTimeout(60_000);
+
 const running = new Set<ChildProcess>();
 
 afterAll(() => {

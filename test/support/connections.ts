@@ -81,3 +81,11 @@ export function clog(connection: TcpConnection): number {
   }
   return written;
 }
+
+/** Whether the deadlines of `connection` cut it, if the clock says `time`. */
+export function isCutAt(connection: TcpConnection, time: number): boolean {
+  const clock = jest.spyOn(performance, 'now').mockReturnValue(time);
+  connection.onTimer();
+  clock.mockRestore();
+  return connection.closed;
+}

@@ -15,6 +15,6 @@ export function expectNoFdLeaks(): void {
     const leaked = (): string[] =>
       [...openFds()].filter(([fd]) => !before.has(fd)).map(([fd, target]) => `${fd} -> ${target}`);
     // A waiter thread closes its fds when it has ended, which takes it a moment.
-    await until(() => leaked().length === 0).catch(() => expect(leaked()).toEqual([]));
+    await until(() => leaked().length === 0, 8_000).catch(() => expect(leaked()).toEqual([]));
   });
 }

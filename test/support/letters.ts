@@ -57,6 +57,3 @@ export function ownLoop(): EventLoop {
   loops.push(loop);
   return loop;
 }
-
-/** Some turns of the loop, for what must not happen. */
-export const turns = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));

@@ -7,6 +7,8 @@ import { next } from '../support/until';
 import { callEach } from './programs/every-call';
 
 expectNoFdLeaks();
+// Processes and workers start within a second, on a busy machine within many.
+jest.setTimeout(60_000);
 
 /** What the oldest kernels we run on do not have; tests of their own. */
 const YOUNG = ['epollPwait2', 'pidfdExitStatus'];

@@ -12,7 +12,7 @@ import { read } from '../../src/sys/io';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater } from '../support/fds';
 import { makeFolder } from '../support/folder';
-import { random, setSeed } from './programs/storm-units';
+import { random, setSeed } from '../support/storm-random';
 
 expectNoFdLeaks();
 

@@ -4,7 +4,7 @@ import {
   encodeNetlinkAddress,
   type LinkMessage,
 } from '../../src/sys/netlink';
-import { random, setSeed } from './programs/storm-units';
+import { random, setSeed } from '../support/storm-random';
 
 /** One attribute: u16 length, u16 type, value, padding. */
 function attribute(type: number, value: Buffer, length = value.length + 4): Buffer {

@@ -7,7 +7,8 @@ import { FdWatcher } from '../../src/watch/fd-watcher';
 import { runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put } from '../support/fds';
-import { Letters, letters, record, turns } from '../support/letters';
+import { Letters, letters, record } from '../support/letters';
+import { marker } from '../support/marker';
 import { next } from '../support/until';
 
 expectNoFdLeaks();
@@ -29,7 +30,7 @@ describe('closing', () => {
     source.on('close', closed);
     put(peer, 'abc');
     await next(source, 'close');
-    await turns();
+    await marker();
     expect(heard).toEqual(['a']);
     source.close();
     expect(closed).toHaveBeenCalledTimes(1);

@@ -14,6 +14,7 @@ import {
 import { Child, runTs } from '../support/child';
 import { expectNoFdLeaks } from '../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../support/fds';
+import { marker } from '../support/marker';
 import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
 import { next, until } from '../support/until';
 import { runInWorker } from '../support/worker';
@@ -139,7 +140,7 @@ describe('modify, rearm, ref', () => {
     const watcher = watching(counter(1), { oneShot: true });
     const log = record(watcher);
     await next(watcher, 'readable');
-    await new Promise((done) => setTimeout(done, 5));
+    await marker();
     expect(log).toHaveLength(2);
     watcher.rearm();
     await next(watcher, 'readable');
@@ -152,7 +153,7 @@ describe('modify, rearm, ref', () => {
     const log = record(watcher);
     put(a, 'x');
     await next(watcher, 'readable');
-    await new Promise((done) => setTimeout(done, 5));
+    await marker();
     expect(log).toHaveLength(2);
     put(a, 'y');
     await next(watcher, 'readable');
@@ -241,7 +242,7 @@ describe('async iteration', () => {
       seen.push(take(b));
       if (seen.length === 3) break;
       put(a, String(seen.length + 1));
-      await new Promise((done) => setTimeout(done, 5));
+      await marker();
     }
     expect(seen).toEqual(['1', '2', '3']);
     expect(watcher.closed).toBe(true);

@@ -1,4 +1,5 @@
 /** Clients that leave at every moment of the opening handshake, in every way. */
+
 import type { Socket } from 'node:net';
 import { EventLoop } from '../../src/loop/event-loop';
 import type { TcpConnection } from '../../src/net/connection/connection';
@@ -8,6 +9,7 @@ import { WebSocketServer } from '../../src/ws/web-socket-server';
 import type { WebSocketServerOptions } from '../../src/ws/web-socket-server-options';
 import { client, receive, receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
+import { nodeTurns } from '../support/marker';
 import { next, until } from '../support/until';
 import { clientFrame, TEXT, UPGRADE_REQUEST } from '../support/ws-frames';
 
@@ -19,7 +21,7 @@ type Authorize = NonNullable<WebSocketServerOptions['authorize']>;
 
 /** Decides in the next turn of Node's loop but a few. */
 const later = (verdict: Authorization): Promise<Authorization> =>
-  new Promise((resolve) => setTimeout(resolve, 5, verdict));
+  nodeTurns(10).then(() => verdict as never);
 
 const AUTHORIZE: Record<string, Authorize | undefined> = {
   none: undefined,

@@ -10,6 +10,7 @@ import { serveHttp } from '../../../src/http/server/serve-http';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { client, receive, receiveAll } from '../../support/client';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
+import { nodeTurns } from '../../support/marker';
 import { sha } from '../../support/sha';
 import { next, until } from '../../support/until';
 
@@ -67,7 +68,7 @@ test('bodies of megabytes go through both ways, with a length and chunked', asyn
 
 test('a connection is kept alive for many requests, and pipelined ones are answered in order', async () => {
   http.on('request', (request, response) => {
-    setTimeout(() => response.end(`<${request.url}>`), request.url === '/1' ? 20 : 0);
+    void nodeTurns(request.url === '/1' ? 20 : 1).then(() => response.end(`<${request.url}>`));
   });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   for (let round = 0; round < 5; round += 1) await ask({ agent });
@@ -142,8 +143,8 @@ test('a client that goes away in the middle aborts the request', async () => {
   });
   const peer = await client(tcp.port);
   peer.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf');
-  await until(() => tcp.connections.size === 1);
-  setTimeout(() => peer.resetAndDestroy(), 20);
+  await next(http, 'request');
+  peer.resetAndDestroy();
   expect(await aborted).toBe(false);
 });
 

@@ -1,96 +1,24 @@
-import { spawn } from 'node:child_process';
+/** A stream on pipes, terminals, sockets and counters. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { finished, pipeline } from 'node:stream/promises';
-import { Worker } from 'node:worker_threads';
-import type { TcpConnection } from '../../../src/net/connection/connection';
-import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
-import { TcpServer } from '../../../src/net/server/tcp-server';
-import {
-  AF_UNIX,
-  F_DUPFD_CLOEXEC,
-  F_GETFL,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  SOCK_CLOEXEC,
-  SOCK_STREAM,
-} from '../../../src/sys/constants';
+import { AF_UNIX, SOCK_CLOEXEC } from '../../../src/sys/constants';
 import { unwrap } from '../../../src/sys/errno';
-import { pipe2 } from '../../../src/sys/fds';
-import { fcntl } from '../../../src/sys/io';
 import { grantpt, posixOpenpt, ptsname, unlockpt } from '../../../src/sys/pty';
-import { bind, listen, socket, socketpair } from '../../../src/sys/socket';
-import { encodeUnixAddress } from '../../../src/sys/unix-address';
-import { FdReader } from '../../../src/watch/stream/fd-reader';
+import { socketpair } from '../../../src/sys/socket';
 import { Pty } from '../../../src/watch/stream/pty';
 import { RawMode } from '../../../src/watch/stream/raw-mode';
 import { block } from '../../support/block';
-import { ROOT, runTs } from '../../support/child';
-import { client, receiveAll } from '../../support/client';
-import { destroyLater } from '../../support/connections';
+import { runTs } from '../../support/child';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
 import { closeLater, closeNow, counter, pair, put, take, tcpPair } from '../../support/fds';
-import { makeFolder } from '../../support/folder';
-import { findProgram } from '../../support/programs';
-import { testWith } from '../../support/requires';
-import { RUNS_TYPESCRIPT } from '../../support/runs-typescript';
 import { sha } from '../../support/sha';
 import { next, until } from '../../support/until';
+import { copy, duplex, isOpen, pipe, SLOW_MS, textOf } from './fds-rig';
 
 expectNoFdLeaks();
-
-/** A child or a worker that runs TypeScript takes seconds to start, and many on a busy machine. */
-const SLOW_MS = 120_000;
-
-const streams: FdDuplex[] = [];
-afterEach(() => {
-  for (const stream of streams.splice(0)) stream.destroy();
-});
-
-/** A stream that is closed after the test. */
-function duplex(...args: ConstructorParameters<typeof FdDuplex>): FdDuplex {
-  const stream = new FdDuplex(...args);
-  streams.push(stream);
-  return stream;
-}
-
-/** A copy of `fd` which nobody but the stream under test closes. */
-const copy = (fd: number): number => unwrap(fcntl(fd, F_DUPFD_CLOEXEC), 'fcntl');
-
-/** Two blocking ends of a pipe, to be given away. */
-function pipe(): { reader: number; writer: number } {
-  const fds = new Int32Array(2);
-  unwrap(pipe2(fds, O_CLOEXEC), 'pipe2');
-  return { reader: fds[0] as number, writer: fds[1] as number };
-}
-
-function isOpen(fd: number): boolean {
-  try {
-    fstatSync(fd);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** All that comes until the end. The stream may be written on. */
-async function textOf(stream: FdDuplex): Promise<string> {
-  let text = '';
-  for await (const chunk of stream.iterator({ destroyOnReturn: false })) text += chunk;
-  return text;
-}
 
 describe('pipes', () => {
   test('20 MB through two of them and back, byte exact, with the pipe full between', async () => {
@@ -367,145 +295,3 @@ test('a counter in the kernel: 8 bytes at a time', async () => {
   const [second] = await once(stream, 'data');
   expect((second as Buffer).readBigUInt64LE()).toBe(5n);
 });
-
-describe('what is refused', () => {
-  test.each(['r', 'w', 'r+'])('a regular file, opened for %s', (flags) => {
-    const path = join(makeFolder(), 'file');
-    writeFileSync(path, 'text');
-    const fd = openSync(path, flags);
-    closeLater(fd);
-    expect(() => new FdDuplex(fd)).toThrow(
-      expect.objectContaining({
-        code: 'EPERM',
-        fd,
-        message: `epoll_ctl EPERM: fd ${fd} is a regular file, which is always ready and cannot be watched; use node:fs`,
-      }),
-    );
-    expect(() => new FdDuplex({ writeFd: fd })).toThrow(/EPERM/);
-    // It was not taken over.
-    expect(isOpen(fd)).toBe(true);
-  });
-
-  test('a directory, an fd that is not open, a number that is no fd', () => {
-    const folder = join(makeFolder(), 'folder');
-    mkdirSync(folder);
-    const fd = closeLater(openSync(folder, 'r'));
-    expect(() => new FdDuplex(fd)).toThrow(/fd \d+ is a directory/);
-    closeNow(fd);
-    expect(() => new FdDuplex(fd)).toThrow(expect.objectContaining({ code: 'EBADF', fd }));
-    for (const wrong of [-1, 1.5, NaN]) expect(() => new FdDuplex(wrong)).toThrow(RangeError);
-  });
-
-  test('an fd that the loop watches for somebody else, who keeps it', async () => {
-    const [end, peer] = pair();
-    const stream = duplex(copy(end));
-    const { fd } = stream.connection as TcpConnection;
-    for (const source of [fd, { readFd: fd }]) {
-      expect(() => new FdDuplex(source)).toThrow(expect.objectContaining({ code: 'EEXIST', fd }));
-      expect(isOpen(fd)).toBe(true);
-    }
-    put(peer, 'still here');
-    expect(String(await next(stream, 'data'))).toBe('still here');
-    const { reader, writer } = pipe();
-    const first = duplex(reader);
-    expect(() => new FdReader(reader)).toThrow(expect.objectContaining({ code: 'EEXIST' }));
-    expect(isOpen(reader)).toBe(true);
-    expect(() => new FdDuplex({ readFd: reader })).toThrow(/EEXIST/);
-    writeSync(writer, 'for the first');
-    closeSync(writer);
-    expect(await textOf(first)).toBe('for the first');
-  });
-
-  test('a socket that listens, whose server goes on', async () => {
-    const server = destroyLater(new TcpServer({ port: 0 }));
-    const { fd } = server;
-    const outer = closeLater(unwrap(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket'));
-    unwrap(bind(outer, encodeUnixAddress({ path: '' })), 'bind');
-    unwrap(listen(outer, 1), 'listen');
-    for (const listener of [fd, outer]) {
-      for (const source of [listener, { readFd: listener }, { writeFd: listener }]) {
-        expect(() => new FdDuplex(source)).toThrow(
-          expect.objectContaining({
-            code: 'EINVAL',
-            fd: listener,
-            message: expect.stringContaining(
-              `fd ${listener} is a socket that listens; give it to a TcpServer or UnixServer, as the option "fd"`,
-            ),
-          }),
-        );
-      }
-    }
-    // As it was, and open.
-    expect(unwrap(fcntl(outer, F_GETFL), 'fcntl') & O_NONBLOCK).toBe(0);
-    server.on('connection', (connection) => connection.end('hello'));
-    expect((await receiveAll(await client(server.port))).toString()).toBe('hello');
-  });
-
-  test('a wrong option leaves the fd open', () => {
-    const fd = counter();
-    expect(() => new FdDuplex(fd, { owned: true } as never)).toThrow(/FdDuplex.*owned/);
-    expect(() => new FdDuplex({ readFd: fd, fd } as never)).toThrow(/FdDuplex/);
-    expect(isOpen(fd)).toBe(true);
-  });
-
-  test('a device that cannot be polled, which is closed then', () => {
-    const fd = openSync('/dev/zero', 'r');
-    expect(() => new FdDuplex(fd)).toThrow(/EPERM/);
-    expect(isOpen(fd)).toBe(false);
-  });
-});
-
-const cat = findProgram('cat');
-test.each(['a pipe', 'a socket'])(
-  'stdin of a child, which is %s, and stdout',
-  async (kind) => {
-    const child = runTs('test/net/programs/duplex-stdio.ts', {
-      command: kind === 'a pipe' ? ['sh', '-c', 'cat | "$@" | cat', 'sh'] : [],
-    });
-    await child.printed(/ready/, SLOW_MS);
-    child.process.stdin?.write('first\n');
-    await child.printed(/FIRST/, SLOW_MS);
-    child.process.stdin?.end('second\n');
-    expect(await child.exit()).toEqual({ code: 0, signal: null });
-    expect(child.stdout).toBe('ready\nFIRST\nSECOND\n');
-    expect(child.stderr).toContain('closed, and 0 and 1 are open\n');
-  },
-  SLOW_MS,
-);
-
-testWith(cat, 'cat')(
-  'the stdio of a child that we spawn: both of its pipes as one stream',
-  async () => {
-    const [input, output] = [pipe(), pipe()];
-    const child = spawn(cat as string, { stdio: [input.reader, output.writer, 'inherit'] });
-    closeSync(input.reader);
-    closeSync(output.writer);
-    const stream = duplex({ readFd: output.reader, writeFd: input.writer });
-    const sent = randomBytes(3_000_000);
-    stream.end(sent);
-    const chunks: Buffer[] = [];
-    for await (const chunk of stream) chunks.push(chunk as Buffer);
-    expect(sha(Buffer.concat(chunks))).toBe(sha(sent));
-    if (child.exitCode === null) await next(child, 'exit');
-  },
-);
-
-test(
-  'in a worker, which leaves nothing open when it is terminated',
-  async () => {
-    const { reader, writer } = pipe();
-    const [own] = pair();
-    const worker = new Worker(join(ROOT, 'test/net/programs/duplex-worker.ts'), {
-      execArgv: [...RUNS_TYPESCRIPT],
-      workerData: { readFd: reader, socket: copy(own) },
-    });
-    expect(await next(worker, 'message')).toEqual(['ready']);
-    writeSync(writer, 'to the worker');
-    expect(await next(worker, 'message')).toEqual(['to the worker']);
-    await worker.terminate();
-    // The worker's were the only reading end and the stream's socket.
-    expect(() => writeSync(writer, 'x')).toThrow(expect.objectContaining({ code: 'EPIPE' }));
-    closeSync(writer);
-  },
-  SLOW_MS,
-);

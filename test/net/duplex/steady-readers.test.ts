@@ -62,7 +62,7 @@ async function clogged(kind: string) {
       return delivered() > before;
     });
     // What has room now goes out, before the clock jumps.
-    await until(() => !connection.willSend());
+    await until(() => !connection.canFlushNow());
   };
   return { server, connection, client, readSome, data: Buffer.alloc(bytes) };
 }
@@ -86,7 +86,7 @@ describe.each(Object.keys(KINDS))('%s', (kind) => {
     const errors: string[] = [];
     connection.on('close', (error) => errors.push(error?.message ?? ''));
     for (let count = 0; count < 3 && !connection.closed; count += 1) {
-      await until(() => connection.closed || !connection.willSend());
+      await until(() => connection.closed || !connection.canFlushNow());
       skippedMs += LIMIT_MS;
       server.sweep(LIMIT_MS);
     }
@@ -106,7 +106,7 @@ describe.each(Object.keys(KINDS))('%s', (kind) => {
     await steadily(readSome, () => stream.onTimer());
     expect(timeouts).toBe(0);
     for (let count = 0; count < 5; count += 1) {
-      await until(() => !connection.willSend());
+      await until(() => !connection.canFlushNow());
       skippedMs += LIMIT_MS;
       stream.onTimer();
     }

@@ -4,7 +4,7 @@
  *
  *   fill      use up all fds; prints how many there were
  *   room N    give N of them back
- *   cpu       print the CPU time and the wall time so far, in microseconds
+ *   turns     print how many turns the loop has made
  *   stats     print how many are connected, and how many were turned away
  *
  * With the argument `endless`, a listener that rests does so for an hour.
@@ -47,10 +47,7 @@ const commands: Record<string, (count: number) => string> = {
     for (const fd of fillers.splice(0, count)) close(fd);
     return `room ${count}`;
   },
-  cpu() {
-    const { user, system } = process.cpuUsage();
-    return `cpu ${user + system} wall ${Math.round(performance.now() * 1000)}`;
-  },
+  turns: () => `turns ${loop.stats().turns}`,
   stats: () => `stats ${server.connections.size} ${server.dropped}`,
 };
 

@@ -7,12 +7,10 @@ import { EventLoop } from '../../../src/loop/event-loop';
 import type { TcpConnection } from '../../../src/net/connection/connection';
 import { Acceptor, type AcceptTrigger } from '../../../src/net/server/acceptor';
 import { TcpServer, type TcpServerOptions } from '../../../src/net/server/tcp-server';
-import { UnixServer } from '../../../src/net/server/unix-server';
 import { FIRST_REST_MS } from '../../../src/net/socket/shortage';
 import * as constants from '../../../src/sys/constants';
 import { errno, SystemError } from '../../../src/sys/errno';
 import type * as ioCalls from '../../../src/sys/io';
-import { fcntl } from '../../../src/sys/io';
 import type * as socketCalls from '../../../src/sys/socket';
 import { client, receive } from '../../support/client';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
@@ -43,7 +41,6 @@ jest.mock('../../../src/sys/io', () => {
 expectNoFdLeaks();
 
 const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT } = constants;
-const { FD_CLOEXEC, F_GETFD, F_GETFL, O_NONBLOCK } = constants;
 const ALWAYS = EPOLLERR | EPOLLHUP;
 const MASKS: Record<AcceptTrigger, number> = {
   level: EPOLLIN | ALWAYS,
@@ -241,24 +238,6 @@ describe.each(['level', 'edge', 'oneshot'] as const)('%s-triggered', (acceptTrig
     expect(await Promise.all([dial(), dial()])).toEqual([true, true]);
     expect(await dial()).toBe(true);
     expect(uncaught).toHaveBeenCalledTimes(3);
-  });
-
-  test('the listener is non-blocking, and not for children', () => {
-    serve({ acceptTrigger });
-    expect(fcntl(server.fd, F_GETFD)).toBe(FD_CLOEXEC);
-    expect(fcntl(server.fd, F_GETFL) & O_NONBLOCK).toBe(O_NONBLOCK);
-    using unix = new UnixServer({ path: `\0epoll-ffi-${process.pid}`, loop });
-    expect(fcntl(unix.fd, F_GETFD)).toBe(FD_CLOEXEC);
-    expect(fcntl(unix.fd, F_GETFL) & O_NONBLOCK).toBe(O_NONBLOCK);
-  });
-
-  test('what is taken is non-blocking, and not for children', async () => {
-    serve({ acceptTrigger });
-    await served();
-    const [connection] = server.connections;
-    const fd = connection?.fd as number;
-    expect(fcntl(fd, F_GETFD)).toBe(FD_CLOEXEC);
-    expect(fcntl(fd, F_GETFL) & O_NONBLOCK).toBe(O_NONBLOCK);
   });
 
   test('a listener of connection closes the server: nobody else is taken', async () => {

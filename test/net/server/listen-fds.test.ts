@@ -1,6 +1,8 @@
 /** Listening sockets of others: by LISTEN_FDS, and by the option `fd`. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { listenFds } from '../../../src/net/server/listen-fds';
 import { listenSocket } from '../../../src/net/server/listen-socket';
@@ -19,7 +21,7 @@ import { makeFolder } from '../../support/folder';
 import { findProgram } from '../../support/programs';
 import { testWith } from '../../support/requires';
 import { RUNS_TYPESCRIPT } from '../../support/runs-typescript';
-import { next } from '../../support/until';
+import { next, until } from '../../support/until';
 
 expectNoFdLeaks();
 
@@ -102,11 +104,13 @@ describe('listenFds', () => {
       const path = join(makeFolder(), 'socket');
       const command = `exec systemd-socket-activate -l ${path} --fdname=web -E PATH ${SCRIPT} 2>/dev/null`;
       const passed = passTo(command, {});
-      let peer: Awaited<ReturnType<typeof client>> | null = null;
-      while (peer === null) {
-        peer = await client(0, { path } as never).catch(() => null);
-        if (peer === null) await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      const peers: Socket[] = [];
+      await until(async () => {
+        const peer = await client(0, { path } as never).catch(() => null);
+        if (peer !== null) peers.push(peer);
+        return peers.length > 0;
+      });
+      const peer = peers[0] as Socket;
       expect(await passed).toMatchObject({ passed: [{ fd: 3, name: 'web' }], left: [] });
       expect((await receive(peer, 3)).toString()).toBe('web');
     },

@@ -7,6 +7,7 @@
  */
 import { readdirSync } from 'node:fs';
 import * as sys from '../../../src/sys';
+import { random, setSeed } from '../../support/storm-random';
 import {
   address,
   anObject,
@@ -31,11 +32,9 @@ import {
   pollfds,
   position,
   processId,
-  random,
   request,
   room,
   roomOrNull,
-  setSeed,
   signal,
   signalMask,
   signals,

@@ -6,11 +6,12 @@ import type { InotifyTreeOptions, TreeRecord } from '../../../src/watch/inotify/
 import { runTs } from '../../support/child';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
 import { makeFolder } from '../../support/folder';
+import { testMounting } from '../../support/mounting';
 import { findProgram } from '../../support/programs';
 import { testIf, testWith } from '../../support/requires';
+import { random, setSeed } from '../../support/storm-random';
 import { until } from '../../support/until';
 import { runInWorker } from '../../support/worker';
-import { random, setSeed } from '../../sys/programs/storm-units';
 
 expectNoFdLeaks();
 
@@ -279,10 +280,7 @@ test('a directory that may not be read is told as a blind spot', async () => {
   expect([child.stdout, child.stderr]).toEqual(['tree: unwatched /secret EACCES\n', '']);
 });
 
-const mayMount =
-  findProgram('unshare') !== null &&
-  spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
-testWith(mayMount ? 'unshare' : null, 'a mount namespace of its own')(
+testMounting(
   'a file system that is unmounted: told of a watch, and the end of a tree',
   async () => {
     const child = runTs('test/watch/programs/inotify-blind.ts', {

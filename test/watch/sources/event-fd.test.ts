@@ -1,5 +1,6 @@
 import { EventFd } from '../../../src/watch/sources/event-fd';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
+import { marker } from '../../support/marker';
 import { next, until } from '../../support/until';
 
 expectNoFdLeaks();
@@ -34,7 +35,7 @@ test('nothing is read while nobody listens, and nothing is lost', async () => {
   using counter = new EventFd({ semaphore: true, initial: 3 });
   expect(await next(counter, 'count')).toEqual([1n]);
   // Two are left; the loop has had its turns and has not taken them.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await marker();
   const late: bigint[] = [];
   counter.on('count', (count) => late.push(count));
   await until(() => late.length === 2);

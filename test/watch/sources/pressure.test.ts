@@ -4,6 +4,7 @@ import { PressureMonitor, type PressureRecord } from '../../../src/watch/sources
 import { parsePressure } from '../../../src/watch/sources/pressure-file';
 import { burn, stopBurning } from '../../support/burners';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
+import { marker } from '../../support/marker';
 import { testWith } from '../../support/requires';
 import { next, until } from '../../support/until';
 import { runInWorker } from '../../support/worker';
@@ -55,7 +56,7 @@ testPsi('no pressure, no record: being watched is none', async () => {
   monitor.on('pressure', () => {
     count += 1;
   });
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await marker();
   expect(count).toBe(0);
 });
 

@@ -1,6 +1,7 @@
 import { RouteMonitor, type RouteRecord } from '../../../src/watch/sources/route-monitor';
 import { type Child, runTs } from '../../support/child';
 import { expectNoFdLeaks } from '../../support/fd-leaks';
+import { marker } from '../../support/marker';
 import { IN_NAMESPACE } from '../../support/namespace';
 import { testWith } from '../../support/requires';
 import { until } from '../../support/until';
@@ -149,7 +150,7 @@ test('without the initial records there is silence; wrong options are named', as
   using monitor = new RouteMonitor({ initial: false });
   const records: RouteRecord[] = [];
   monitor.on('change', (record) => records.push(record));
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await marker();
   expect(records.filter((record) => 'initial' in record && record.initial)).toEqual([]);
   expect(() => new RouteMonitor({ links: 1 as never })).toThrow(/option "links" of RouteMonitor/);
 });
