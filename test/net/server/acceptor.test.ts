@@ -45,7 +45,7 @@ expectNoFdLeaks();
 const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT } = constants;
 const { FD_CLOEXEC, F_GETFD, F_GETFL, O_NONBLOCK } = constants;
 const ALWAYS = EPOLLERR | EPOLLHUP;
-const MASKS: Record<AcceptTrigger, number> = {
+const MASKS: Record<Exclude<AcceptTrigger, 'exclusive'>, number> = {
   level: EPOLLIN | ALWAYS,
   edge: (EPOLLIN | ALWAYS | EPOLLET) >>> 0,
   oneshot: EPOLLIN | ALWAYS | EPOLLONESHOT,
