@@ -13,6 +13,7 @@
 import { outsideCallers } from '../base/context';
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLIN, EPOLLONESHOT, POLLIN } from '../sys/constants';
 import { PollList, poll } from '../sys/poll';
+import { DirectFds } from './direct-fds';
 import { Doorbell } from './doorbell';
 import type { Waiter } from './waiter';
 
@@ -36,6 +37,8 @@ let pollMs = FIRST_POLL_MS;
 
 /** See {@link Waiter}. */
 export class BackendWaiter implements Waiter {
+  /** The fds that Node's own set must have: see direct-fds.ts. */
+  readonly direct: DirectFds;
   readonly #doorbell: Doorbell;
   readonly #onWake: () => void;
   #epollFd: number;
@@ -49,6 +52,7 @@ export class BackendWaiter implements Waiter {
     this.#onWake = onWake;
     doorbell ??= new Doorbell();
     this.#doorbell = doorbell;
+    this.direct = new DirectFds(doorbell);
     waiters += 1;
     try {
       this.#doorbell.control(EPOLL_CTL_ADD, epollFd, EPOLLONESHOT);
@@ -63,6 +67,7 @@ export class BackendWaiter implements Waiter {
     this.#state = 'armed';
     if (this.#doorbell.isGood) {
       this.#doorbell.control(EPOLL_CTL_MOD, this.#epollFd, EPOLLIN | EPOLLONESHOT);
+      this.direct.enterAll();
     }
     if (!this.#isListed) armed.push(this);
     this.#isListed = true;
@@ -86,6 +91,7 @@ export class BackendWaiter implements Waiter {
     if (this.#state === 'closed') return;
     this.setHeld(false);
     this.#state = 'closed';
+    this.direct.close();
     this.#doorbell.forget(this.#epollFd);
     leave();
   }
@@ -95,7 +101,7 @@ export class BackendWaiter implements Waiter {
     this.#isListed = false;
     if (this.#state !== 'armed') return;
     peek.set(0, this.#epollFd, POLLIN);
-    if (poll(peek.bytes, 1, 0) > 0) {
+    if (poll(peek.bytes, 1, 0) > 0 || this.direct.anyReady) {
       this.#state = 'resting';
       this.#onWake();
     } else {

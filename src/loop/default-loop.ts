@@ -8,3 +8,8 @@ export function defaultLoop(): EventLoop {
   if (shared === null || shared.closed) shared = new EventLoop();
   return shared;
 }
+
+/** Have `loop` be the default loop of this thread from now on. What uses another one stays with that. */
+export function setDefaultLoop(loop: EventLoop): void {
+  shared = loop;
+}

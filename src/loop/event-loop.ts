@@ -9,13 +9,11 @@
  * All methods belong to the thread that made the loop, except {@link Waker.wake} of its waker.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
-import { isMainThread } from 'node:worker_threads';
 import { checkFd, checkMask } from '../base/check';
 import { outsideCallers } from '../base/context';
 import { EventList } from '../epoll/event-list';
 import { Waker } from '../epoll/waker';
-import { EPOLLIN } from '../sys/constants';
-import { BackendWaiter } from './backend-waiter';
+import { EPOLLEXCLUSIVE, EPOLLIN } from '../sys/constants';
 import {
   type EventLoopOptions,
   type EventLoopSettings,
@@ -23,7 +21,7 @@ import {
   eventLoopOptions,
 } from './event-loop-options';
 import { hasImmediates, leadSoon } from './immediates';
-import { LibuvWaiter } from './libuv-waiter';
+import { LoopWaiter } from './loop-waiter';
 import { ReadyList } from './ready-list';
 import {
   checkHandler,
@@ -34,8 +32,6 @@ import {
 import { SlowBatches } from './slow-batches';
 import { SpinBudget } from './spin-budget';
 import { TimerWheel } from './timer-wheel';
-import type { Waiter } from './waiter';
-import { joinWaiterThread } from './waiter-pool';
 import { type Revocation, WatchSet } from './watch-set';
 
 /**
@@ -72,7 +68,7 @@ export class EventLoop implements RegistrationOwner {
     rebuilds: 0,
   };
   readonly #lead = (): void => this.#turn();
-  #waiter: Waiter | null = null;
+  readonly #waiter: LoopWaiter;
   #waker: Waker | null = null;
   #phase: Phase = 'idle';
   #mayHold = true;
@@ -83,6 +79,11 @@ export class EventLoop implements RegistrationOwner {
   constructor(options: EventLoopOptions = {}) {
     this.#settings = eventLoopOptions.parse(options);
     this.#set = new WatchSet();
+    this.#waiter = new LoopWaiter({
+      epollFd: () => this.#set.fd,
+      onWake: () => this.#onWake(),
+      kind: this.#settings.waiter,
+    });
     this.#ready = new ReadyList(this.#set.slots, (handler, events) =>
       this.#deliver(handler, events),
     );
@@ -147,7 +148,9 @@ export class EventLoop implements RegistrationOwner {
     checkFd(fd);
     const mask = checkMask('events', events);
     checkHandler(handler);
-    if (this.#settings.waiter !== 'inline') this.#joinWaiter();
+    // Before the first fd is taken, not when waiting begins: by then there may be no fds left.
+    if ((mask & EPOLLEXCLUSIVE) === 0 || this.isInline) this.#waiter.join();
+    else this.#set.direct ??= this.#waiter.joinNodesSet();
     const { data, former } = this.#set.add({ fd, events: mask, handler });
     this.#applyHeld();
     if (this.#phase === 'idle') this.#schedule();
@@ -234,7 +237,7 @@ export class EventLoop implements RegistrationOwner {
     const reason = Object.assign(new Error('the event loop was closed'), {
       code: 'ERR_LOOP_CLOSED',
     });
-    this.#waiter?.close();
+    this.#waiter.close();
     for (const handler of this.#set.close()) this.#revoke([handler, reason]);
     this.timers.close();
     this.#waker?.close();
@@ -249,7 +252,7 @@ export class EventLoop implements RegistrationOwner {
   }
 
   #applyHeld(): void {
-    this.#waiter?.setHeld(this.#isHeld);
+    this.#waiter.setHeld(this.#isHeld);
   }
 
   /** Have a turn run soon. */
@@ -348,18 +351,7 @@ export class EventLoop implements RegistrationOwner {
     this.#counters.handovers += 1;
     this.#phase = 'waiting';
     this.#spin.handedOver(now);
-    this.#waiter?.arm();
-  }
-
-  /** Before the first fd is taken, not when waiting begins: by then there may be no fds left. */
-  #joinWaiter(): void {
-    if (this.#waiter !== null) return;
-    const onWake = (): void => this.#onWake();
-    // A worker may be terminated at any time: see uv-poll.ts and waiter-pool.ts.
-    if (!isMainThread) this.#waiter = new BackendWaiter(this.#set.fd, onWake);
-    else if (this.#settings.waiter === 'libuv')
-      this.#waiter = new LibuvWaiter(this.#set.fd, onWake);
-    else this.#waiter = joinWaiterThread(this.#set.fd, onWake);
+    this.#waiter.arm();
   }
 
   #inlineWaitMs(): number {
@@ -371,7 +363,7 @@ export class EventLoop implements RegistrationOwner {
   #onStale(stale: number): void {
     this.#counters.staleEvents += stale;
     if (this.#phase === 'closed' || !this.#set.hasGhost(stale)) return;
-    const refused = this.#set.rebuild((epollFd) => this.#waiter?.replace(epollFd));
+    const refused = this.#set.rebuild((epollFd) => this.#waiter.replace(epollFd));
     if (refused === null) return;
     this.#counters.rebuilds += 1;
     for (const revocation of refused) this.#revoke(revocation);

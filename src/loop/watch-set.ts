@@ -8,11 +8,14 @@ import { formatEvents } from '../epoll/interest';
 import * as constants from '../sys/constants';
 import { epollCtl } from '../sys/epoll';
 import { errno, SystemError } from '../sys/errno';
+import type { DirectFds } from './direct-fds';
 import type { EventHandler } from './registration';
 import { type Slot, SlotTable } from './slot-table';
 
-const { EBADF, ENOENT } = errno;
-const { EPOLLONESHOT, EPOLL_CTL_DEL } = constants;
+const { EBADF, EINVAL, ENOENT } = errno;
+const { EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLL_CTL_DEL } = constants;
+
+const FIXED_MASK = 'a mask with EPOLLEXCLUSIVE cannot be modified: remove and add the fd';
 
 /** A handler that is no longer watched for, and why. */
 export type Revocation = [handler: EventHandler, reason: Error];
@@ -22,6 +25,8 @@ export class WatchSet {
   readonly slots = new SlotTable();
   /** Calls of epoll_ctl(2). */
   controls = 0;
+  /** Null while there is none with EPOLLEXCLUSIVE: see direct-fds.ts. */
+  direct: DirectFds | null = null;
   #epoll = new Epoll({ maxEvents: 1 });
   /** Registrations that ended since the last wait. */
   #removals = 0;
@@ -39,7 +44,8 @@ export class WatchSet {
     const data = this.slots.take(slot);
     this.controls += 1;
     try {
-      this.#epoll.add(slot.fd, slot.events, data);
+      if (this.#isDirect(slot.events)) this.direct?.add(slot.fd, slot.events, data);
+      else this.#epoll.add(slot.fd, slot.events, data);
     } catch (error) {
       this.slots.release(data);
       throw error;
@@ -53,6 +59,8 @@ export class WatchSet {
   /** Replace the mask of an fd that is watched. */
   modify(fd: number, data: EventData, events: number): void {
     this.controls += 1;
+    if (this.direct?.has(fd))
+      throw new SystemError('epoll_ctl', EINVAL, { fd, reason: FIXED_MASK });
     this.#epoll.modify(fd, events, data);
     this.slots.setEvents(data, events);
   }
@@ -62,6 +70,7 @@ export class WatchSet {
     if (!this.slots.release(data)) return false;
     this.#removals += 1;
     this.controls += 1;
+    if (this.direct?.remove(fd)) return true;
     // ENOENT or EBADF: the fd was closed before. If a duplicate of it lives on, its events will
     // show up without an owner; see `hasGhost`.
     const outcome = epollCtl(this.#epoll.fd, EPOLL_CTL_DEL, fd, null);
@@ -74,7 +83,8 @@ export class WatchSet {
   /** See {@link Epoll.waitInto}. */
   wait(list: EventList, timeoutMs: number): number {
     this.#removals = 0;
-    return this.#epoll.waitInto(list, timeoutMs);
+    const count = this.#epoll.waitInto(list, timeoutMs);
+    return this.direct === null ? count : count + this.direct.appendTo(list);
   }
 
   /**
@@ -106,6 +116,7 @@ export class WatchSet {
     }
     const refused: Revocation[] = [];
     for (const { data, slot, spent } of [...this.slots.entries()]) {
+      if (this.#isDirect(slot.events)) continue;
       this.controls += 1;
       try {
         // A one-shot that has fired stays disarmed: its flag without the events.
@@ -126,6 +137,10 @@ export class WatchSet {
     for (const { data } of entries) this.slots.release(data);
     this.#epoll.close();
     return entries.map(({ slot }) => slot.handler);
+  }
+
+  #isDirect(events: number): boolean {
+    return this.direct !== null && (events & EPOLLEXCLUSIVE) !== 0;
   }
 }
 

@@ -15,6 +15,7 @@ type ListenOptions = Pick<
   | 'port'
   | 'host'
   | 'fd'
+  | 'listener'
   | 'backlog'
   | 'acceptTrigger'
   | 'reusePort'
@@ -90,6 +91,7 @@ const LISTEN_OPTIONS = [
   'port',
   'host',
   'fd',
+  'listener',
   'backlog',
   'acceptTrigger',
   'reusePort',
@@ -159,7 +161,7 @@ export function openServer(options: WebSocketServerOptions): {
 function listenOptions(options: WebSocketServerOptions): TcpServerOptions {
   const given = LISTEN_OPTIONS.filter((name) => options[name] !== undefined);
   return {
-    acceptTrigger: 'oneshot',
+    ...(options.listener === undefined ? { acceptTrigger: 'oneshot' } : {}),
     ...Object.fromEntries(given.map((name) => [name, options[name]])),
     trigger: 'edge',
   };

@@ -13,13 +13,14 @@
  * A listener that somebody else has shut down, who shares it, is told as an error, once.
  */
 import type { EventLoop } from '../../loop/event-loop';
-import type { EventHandler, Registration } from '../../loop/registration';
+import type { EventHandler } from '../../loop/registration';
 import { WheelTimer } from '../../loop/timer-wheel';
 import * as constants from '../../sys/constants';
 import { errno, SystemError } from '../../sys/errno';
 import { accept4 } from '../../sys/socket';
 import { isReadingShut } from '../socket/readiness';
 import { ShortageBackoff } from '../socket/shortage';
+import { ExclusiveWatch, type ListenerWatch } from './listener-watch';
 import { SpareFd } from './spare-fd';
 
 const {
@@ -40,19 +41,27 @@ const {
   EPROTO,
 } = errno;
 
-const { EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, SOCK_CLOEXEC, SOCK_NONBLOCK } = constants;
+const { EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLONESHOT, SOCK_CLOEXEC, SOCK_NONBLOCK } =
+  constants;
 
-/** How the kernel reports a listener. */
-export type AcceptTrigger = 'level' | 'edge' | 'oneshot';
+/**
+ * How the kernel reports a listener. `exclusive` is for those that share one with others, each by an fd
+ * of its own: the kernel wakes one of them for a client, and not all (EPOLLEXCLUSIVE).
+ */
+export type AcceptTrigger = 'level' | 'edge' | 'oneshot' | 'exclusive';
 
+/** The names of {@link AcceptTrigger}. */
+export const ACCEPT_TRIGGERS = ['level', 'edge', 'oneshot', 'exclusive'] as const;
+
+/** Of an exclusive one, only whether there are any: see {@link ExclusiveWatch}. */
 const MASKS: Record<AcceptTrigger, number> = {
   level: EPOLLIN,
   edge: (EPOLLIN | EPOLLET) >>> 0,
   oneshot: EPOLLIN | EPOLLONESHOT,
+  exclusive: EPOLLIN | EPOLLEXCLUSIVE,
 };
 
-/** Connections taken or turned away in one round. */
-const ACCEPTS_PER_ROUND = 128;
+const CLIENTS_PER_ROUND = 128;
 /**
  * Rounds in a row that found nobody, after which the listener is asked whether it was shut down. Some
  * are normal where processes share a listener: another was faster.
@@ -99,46 +108,79 @@ export interface AcceptHandler {
   onRevoked(reason: Error): void;
 }
 
-/** Options of {@link Acceptor}. */
-export interface AcceptorOptions {
+/** Where a server gets its connections from: an {@link Acceptor}, or what another layer has instead. */
+export interface ConnectionSource {
+  /** Deliver no more connections. */
+  close(): void;
+  /** Deliver all clients that wait, before the listener is closed. */
+  takeAll(): void;
+  /** A connection closes, so that there is room for another. */
+  onRoom(): void;
+  /** Deliver nothing for a while, as `syscall` has failed for want of something: `outcome` is -errno. */
+  rest(syscall: string, outcome: number): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** What a source of connections works with. */
+export interface SourceOptions {
   loop: EventLoop;
-  trigger: AcceptTrigger;
   handler: AcceptHandler;
   /** Where the peer's address is put for the time of `onAccept`; null if nobody wants it. */
   address?: Uint8Array | null;
 }
 
+/** Options of {@link Acceptor}. */
+export interface AcceptorOptions extends SourceOptions {
+  trigger: AcceptTrigger;
+  /** How the listener is watched, if otherwise than by the loop's own set; `trigger` is of no matter then. */
+  watch?: (handler: EventHandler) => ListenerWatch;
+  /** Clients taken or turned away in one round, at most; 128 if not given. */
+  clientsPerRound?: number;
+}
+
 /** Watches one listening fd, which stays the caller's. */
-export class Acceptor implements EventHandler {
+export class Acceptor implements EventHandler, ConnectionSource {
   readonly #fd: number;
   readonly #loop: EventLoop;
   readonly #trigger: AcceptTrigger;
   readonly #handler: AcceptHandler;
   readonly #address: Uint8Array | null;
-  readonly #registration: Registration;
+  readonly #registration: ListenerWatch;
+  readonly #clientsPerRound: number;
+  #state: 'open' | 'closed' = 'open';
   readonly #spare: SpareFd;
   readonly #backoff = new ShortageBackoff();
   #emptyRounds = 0;
   /** Scheduled while the listener rests. */
   readonly #rest = new WheelTimer({ onTimer: () => this.#goOn() });
 
-  constructor(fd: number, { loop, trigger, handler, address = null }: AcceptorOptions) {
+  constructor(fd: number, options: AcceptorOptions) {
+    const { loop, trigger, handler, address = null, watch } = options;
     this.#fd = fd;
     this.#loop = loop;
     this.#trigger = trigger;
     this.#handler = handler;
     this.#address = address;
-    this.#registration = loop.add(fd, MASKS[trigger], this);
+    this.#clientsPerRound = options.clientsPerRound ?? CLIENTS_PER_ROUND;
+    if (watch !== undefined) this.#registration = watch(this);
+    else if (trigger === 'exclusive') this.#registration = new ExclusiveWatch(fd, loop, this);
+    else this.#registration = loop.add(fd, MASKS[trigger], this);
     // Last, as nobody would close it if the loop did not take the listener.
     this.#spare = new SpareFd();
   }
 
   /** One accept round. */
   onEvents(events: number): void {
+    this.#round(events);
+    this.#registration.onRoundEnd?.();
+  }
+
+  #round(events: number): void {
     let failures = 0;
     let shortage = 0;
-    for (let count = 0; count < ACCEPTS_PER_ROUND; count += 1) {
-      if (!this.#registration.active || this.#rest.scheduled) return;
+    for (let count = 0; count < this.#clientsPerRound; count += 1) {
+      if (!this.#isTaking) return;
       const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
       if (fd >= 0) {
         this.#backoff.end();
@@ -153,7 +195,7 @@ export class Acceptor implements EventHandler {
       } else if (TRANSIENT.has(-fd)) {
         // A listener of which every accept fails (a firewall's EPERM) would be ready without end.
         failures += 1;
-        if (failures === ACCEPTS_PER_ROUND) shortage = fd;
+        if (failures === this.#clientsPerRound) shortage = fd;
       } else {
         return this.#fail(fd);
       }
@@ -170,6 +212,7 @@ export class Acceptor implements EventHandler {
 
   /** Take no more connections. */
   close(): void {
+    this.#state = 'closed';
     this.#loop.timers.cancel(this.#rest);
     this.#registration.remove();
     this.#spare.give();
@@ -181,7 +224,7 @@ export class Acceptor implements EventHandler {
    * without any loss: who completes a handshake after the last accept is reset.
    */
   takeAll(): void {
-    for (let count = 0; count < TAKE_ALL_LIMIT && this.#registration.active; count += 1) {
+    for (let count = 0; count < TAKE_ALL_LIMIT && this.#state === 'open'; count += 1) {
       const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
       if (fd >= 0) this.#deliver(fd);
       else if (TRANSIENT.has(-fd)) continue;
@@ -198,7 +241,7 @@ export class Acceptor implements EventHandler {
 
   /** Take nothing for a while, as `syscall` has failed for want of something: `outcome` is -errno. */
   rest(syscall: string, outcome: number): void {
-    if (!this.#registration.active || this.#rest.scheduled) return;
+    if (!this.#isTaking) return;
     this.#registration.modify(0);
     this.#loop.timers.schedule(this.#rest, this.#backoff.nextRestMs());
     const error = this.#backoff.report(syscall, outcome, this.#fd);
@@ -211,6 +254,10 @@ export class Acceptor implements EventHandler {
 
   unref(): void {
     this.#registration.unref();
+  }
+
+  get #isTaking(): boolean {
+    return this.#state === 'open' && !this.#rest.scheduled;
   }
 
   #deliver(fd: number): void {
@@ -235,7 +282,7 @@ export class Acceptor implements EventHandler {
 
   /** The rest is over. The kernel looks again, so an edge is not lost either. */
   #goOn(): void {
-    if (!this.#registration.active) return;
+    if (this.#state === 'closed') return;
     this.#spare.take();
     this.#registration.modify(MASKS[this.#trigger]);
   }
@@ -253,7 +300,7 @@ export class Acceptor implements EventHandler {
       }
     }
     // A listener may have closed the server.
-    if (this.#registration.active) this.#spare.take();
+    if (this.#state === 'open') this.#spare.take();
     return fd >= 0;
   }
 

@@ -21,9 +21,15 @@ import {
   connectionSettings,
 } from '../connection/options';
 import type { SocketFile } from '../socket/socket-file';
-import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
+import {
+  type AcceptHandler,
+  Acceptor,
+  type AcceptTrigger,
+  type ConnectionSource,
+} from './acceptor';
 import { type DroppedConnection, type DropReason, describeDrop } from './drop';
 import type { ServerLimits } from './limits';
+import type { Listener } from './listener';
 import { PeerCounts, type PeerKey } from './peer-counts';
 import type { PeerLimit } from './peer-limit';
 import {
@@ -58,6 +64,8 @@ export interface StreamServerSetup extends z.output<typeof connectionOptionsSche
   loop: EventLoop | undefined;
   /** What is to be removed when the listening ends. */
   file?: SocketFile | null;
+  /** Where connections come from; an {@link Acceptor} of `fd` if not given. */
+  listener?: Listener | undefined;
   /** Open connections, at most; without limit if undefined. */
   maxConnections: number | undefined;
   /** How many one peer may have; null for no limit. */
@@ -75,7 +83,8 @@ export abstract class StreamServer
 {
   readonly #fd: number;
   readonly #file: SocketFile | null;
-  readonly #acceptor: Acceptor;
+  readonly #source: ConnectionSource;
+  readonly #listener: Listener | null;
   readonly #settings: ConnectionSettings<StreamConnection>;
   readonly #connections = new Set<StreamConnection>();
   #maxConnections: number;
@@ -95,16 +104,19 @@ export abstract class StreamServer
     super();
     this.#fd = fd;
     this.#file = setup.file ?? null;
+    this.#listener = setup.listener ?? null;
     const { maxConnections = Infinity, peerLimit, acceptTrigger: trigger } = setup;
     this.#maxConnections = maxConnections;
     this.#given = setup.given;
     this.#peerLimit = peerLimit;
     this.#peers = peerLimit === null ? null : new PeerCounts(peerLimit.max);
     try {
-      const loop = setup.loop ?? defaultLoop();
+      const loop = setup.loop ?? setup.listener?.loop ?? defaultLoop();
       this.#settings = connectionSettings(setup, { loop, owner: this });
       const address = peerLimit?.address ?? null;
-      this.#acceptor = new Acceptor(fd, { loop, trigger, handler: this, address });
+      const options = { loop, handler: this, address };
+      this.#source =
+        this.#listener?.source(fd, options) ?? new Acceptor(fd, { ...options, trigger });
     } catch (error) {
       if (closeRefused(fd, error)) this.#file?.remove();
       else this.#file?.release();
@@ -112,6 +124,7 @@ export abstract class StreamServer
     }
     // Again: the loop may have revoked a stale owner of the same number, who disowned it.
     own(fd);
+    this.#listener?.onServer(this);
   }
 
   /**
@@ -181,7 +194,8 @@ export abstract class StreamServer
   async shutdown(options: ShutdownOptions = {}, noCallback?: never): Promise<ShutdownResult> {
     refuseExtra('shutdown', noCallback, 'it returns a promise');
     const { deadlineMs, handedOver } = parseOptions('shutdown', shutdownSchema, options);
-    const shutdown = this.#shutdown ?? this.#beginShutdown(handedOver);
+    const shutdown =
+      this.#shutdown ?? this.#beginShutdown(handedOver || this.#listener?.isShared === true);
     if (this.#state === 'closed') shutdown.finish();
     else shutdown.limit(deadlineMs);
     return shutdown.result;
@@ -228,12 +242,12 @@ export abstract class StreamServer
 
   /** Hold the process open while listening; the default. */
   ref(): void {
-    this.#acceptor.ref();
+    this.#source.ref();
   }
 
   /** Do not hold the process open. Connections still do. */
   unref(): void {
-    this.#acceptor.unref();
+    this.#source.unref();
   }
 
   /** For the acceptor. */
@@ -257,7 +271,7 @@ export abstract class StreamServer
     this.#peers?.remove(connection);
     this.#shutdown?.onConnectionClose();
     if (this.#state === 'closing') this.#closeWhenEmpty();
-    else this.#acceptor.onRoom();
+    else this.#source.onRoom();
   }
 
   /** For the acceptor. */
@@ -284,7 +298,7 @@ export abstract class StreamServer
     // First, as a listener of `connection` may ask for the same.
     this.#shutdown = shutdown;
     if (handedOver) this.#file?.release();
-    else if (this.listening) this.#acceptor.takeAll();
+    else if (this.listening) this.#source.takeAll();
     this.close();
     shutdown.begin();
     return shutdown;
@@ -304,7 +318,7 @@ export abstract class StreamServer
       return new StreamConnection(fd, this.#settings);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      this.#acceptor.rest(error.syscall, error.errno);
+      this.#source.rest(error.syscall, error.errno);
       return null;
     }
   }
@@ -321,7 +335,7 @@ export abstract class StreamServer
   /** Everything but closing the fd. */
   #stopListening(): void {
     this.#state = 'closing';
-    this.#acceptor.close();
+    this.#source.close();
     this.#file?.remove();
     this.#closeWhenEmpty();
   }

@@ -8,13 +8,15 @@ import { parseOptions } from '../../base/options';
 import { EventLoop } from '../../loop/event-loop';
 import { ipVersion, type SocketAddress } from '../../sys/address';
 import * as constants from '../../sys/constants';
+import { closeOnThrow } from '../../sys/ownership';
 import type { StreamConnection } from '../connection/connection';
 import { type ConnectionOptions, connectionOptionFields } from '../connection/options';
 import { LOCALHOST } from '../socket/endpoint';
-import type { AcceptTrigger } from './acceptor';
+import { ACCEPT_TRIGGERS, type AcceptTrigger } from './acceptor';
 import { inheritedFd, notWithFd } from './inherited-listener';
 import { givenOf, maxConnectionsField } from './limits';
 import { adoptTcpListener, boundAddress, listenSocket } from './listen-socket';
+import { type Listener, listenerField, notWithListener } from './listener';
 import { limitByAddress } from './peer-limit';
 import { StreamServer, type StreamServerEvents } from './stream-server';
 
@@ -29,7 +31,7 @@ export interface TcpServerOptions extends ConnectionOptions<StreamConnection> {
   host?: string;
   /** Connections the kernel keeps until they are accepted; 4,096 if not given. */
   backlog?: number;
-  /** How the listener is watched: `'level'`, the default, `'edge'` or `'oneshot'`. */
+  /** How the listener is watched: `'level'`, the default, `'edge'`, `'oneshot'` or `'exclusive'`. */
   acceptTrigger?: AcceptTrigger;
   /** SO_REUSEPORT: several sockets at one port, among which the kernel shares out connections. */
   reusePort?: boolean;
@@ -40,6 +42,8 @@ export interface TcpServerOptions extends ConnectionOptions<StreamConnection> {
    * {@link listenFds} or {@link receiveFds}. It is closed with the server.
    */
   fd?: number;
+  /** Instead of all that says how to listen: the {@link Reactor.listener} of a thread of a pool. */
+  listener?: Listener;
   /**
    * TCP_DEFER_ACCEPT: accept a client when it has sent something, or after about so long. 0, the
    * default, for at once. The kernel rounds up to the times of its retransmissions: 1, 3, 7 s.
@@ -73,7 +77,7 @@ export const tcpServerOptionFields = {
     .refine((host) => host === LOCALHOST || ipVersion(host) !== 0, { error: NO_HOST })
     .default('127.0.0.1'),
   backlog: z.int().min(1).max(INT32_MAX).default(constants.SOMAXCONN),
-  acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
+  acceptTrigger: z.enum(ACCEPT_TRIGGERS).default('level'),
   reusePort: z.boolean().default(false),
   ipv6Only: z.boolean().default(false),
   deferAcceptSeconds: z.int().min(0).max(INT32_MAX).default(0),
@@ -83,7 +87,8 @@ export const tcpServerOptionFields = {
   loop: z.instanceof(EventLoop).optional(),
 };
 
-const optionsSchema = z.strictObject({ ...tcpServerOptionFields, fd: z.undefined().optional() });
+const absent = z.undefined().optional();
+const optionsSchema = z.strictObject({ ...tcpServerOptionFields, fd: absent, listener: absent });
 const inheritedSchema = z.strictObject({
   ...tcpServerOptionFields,
   port: notWithFd,
@@ -92,6 +97,17 @@ const inheritedSchema = z.strictObject({
   reusePort: notWithFd,
   ipv6Only: notWithFd,
   fd: inheritedFd,
+  listener: absent,
+});
+const sharedSchema = z.strictObject({
+  ...tcpServerOptionFields,
+  port: notWithListener,
+  host: notWithListener,
+  backlog: notWithListener,
+  reusePort: notWithListener,
+  ipv6Only: notWithListener,
+  fd: notWithListener,
+  listener: listenerField,
 });
 
 /** Events of {@link TcpServer}. */
@@ -108,7 +124,7 @@ export class TcpServer extends StreamServer {
    */
   constructor(options: TcpServerOptions, noCallback?: never) {
     refuseExtra('new TcpServer', noCallback, 'listen to "connection"; it listens already');
-    const { fd, checked } = options?.fd === undefined ? listening(options) : inherited(options);
+    const { fd, checked } = opened(options);
     const { maxConnectionsPerAddress: perAddress, loop } = checked;
     const peerLimit = perAddress === undefined ? null : limitByAddress(perAddress);
     const { maxConnections } = checked;
@@ -127,6 +143,11 @@ export class TcpServer extends StreamServer {
   }
 }
 
+function opened(options: TcpServerOptions) {
+  if (options?.listener !== undefined) return shared(options);
+  return options?.fd === undefined ? listening(options) : inherited(options);
+}
+
 function listening(options: TcpServerOptions) {
   const checked = parseOptions('TcpServer', optionsSchema, options);
   return { checked, fd: listenSocket(checked) };
@@ -136,4 +157,11 @@ function inherited(options: TcpServerOptions) {
   const checked = parseOptions('TcpServer', inheritedSchema, options);
   adoptTcpListener(checked.fd, checked);
   return { checked, fd: checked.fd };
+}
+
+function shared(options: TcpServerOptions) {
+  const checked = parseOptions('TcpServer', sharedSchema, options);
+  const fd = checked.listener.open();
+  closeOnThrow(fd, () => adoptTcpListener(fd, checked));
+  return { checked, fd };
 }

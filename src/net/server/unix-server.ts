@@ -8,21 +8,18 @@ import { INT32_MAX, refuseExtra } from '../../base/check';
 import { parseOptions } from '../../base/options';
 import { EventLoop } from '../../loop/event-loop';
 import * as constants from '../../sys/constants';
-import { unwrap } from '../../sys/errno';
-import { closeOnThrow, own } from '../../sys/ownership';
-import { bind, listen, socket } from '../../sys/socket';
-import { decodeUnixAddress, encodeUnixAddress } from '../../sys/unix-address';
+import { closeOnThrow } from '../../sys/ownership';
+import { decodeUnixAddress } from '../../sys/unix-address';
 import type { StreamConnection } from '../connection/connection';
 import { type ConnectionOptions, connectionOptionFields } from '../connection/options';
-import { unwrapAt } from '../socket/endpoint';
 import { SocketFile } from '../socket/socket-file';
-import type { AcceptTrigger } from './acceptor';
+import { ACCEPT_TRIGGERS, type AcceptTrigger } from './acceptor';
 import { adoptListener, boundTo, inheritedFd, notWithFd } from './inherited-listener';
 import { givenOf, maxConnectionsField } from './limits';
+import { type Listener, listenerField, notWithListener } from './listener';
 import { limitByUser } from './peer-limit';
 import { StreamServer } from './stream-server';
-
-const { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
+import { type ListeningUnixSocket, listenUnixSocket } from './unix-listen-socket';
 
 /** Options of {@link UnixServer}. */
 export interface UnixServerOptions extends ConnectionOptions<StreamConnection> {
@@ -40,6 +37,8 @@ export interface UnixServerOptions extends ConnectionOptions<StreamConnection> {
    * `removeFile`.
    */
   fd?: number;
+  /** Instead of `path`, `backlog` and `fd`: the {@link Reactor.listener} of a thread of a pool. */
+  listener?: Listener;
   /**
    * With `fd`: remove the socket's file when the listening ends, as a server does which has made it.
    * For a successor, see {@link StreamServer.shutdown}. The file stays if the kernel does not confirm
@@ -55,7 +54,7 @@ export interface UnixServerOptions extends ConnectionOptions<StreamConnection> {
   maxConnections?: number;
   /** Open connections of one user's processes, at most, as {@link maxConnections}. */
   maxConnectionsPerUser?: number;
-  /** How the listener is watched: `'level'`, the default, `'edge'` or `'oneshot'`. */
+  /** How the listener is watched: `'level'`, the default, `'edge'`, `'oneshot'` or `'exclusive'`. */
   acceptTrigger?: AcceptTrigger;
   /** The loop that does the work; this thread's default loop if not given. */
   loop?: EventLoop;
@@ -65,15 +64,17 @@ const commonFields = {
   ...connectionOptionFields,
   maxConnections: maxConnectionsField,
   maxConnectionsPerUser: z.int().min(1).optional(),
-  acceptTrigger: z.enum(['level', 'edge', 'oneshot']).default('level'),
+  acceptTrigger: z.enum(ACCEPT_TRIGGERS).default('level'),
   loop: z.instanceof(EventLoop).optional(),
 };
 
+const absent = z.undefined().optional();
 const optionsSchema = z.strictObject({
   ...commonFields,
   path: z.string().min(1),
   backlog: z.int().min(1).max(INT32_MAX).default(constants.SOMAXCONN),
-  fd: z.undefined().optional(),
+  fd: absent,
+  listener: absent,
   removeFile: z
     .undefined({ error: 'only with "fd": a file that is made here is removed always' })
     .optional(),
@@ -83,7 +84,16 @@ const inheritedSchema = z.strictObject({
   path: notWithFd,
   backlog: notWithFd,
   fd: inheritedFd,
+  listener: absent,
   removeFile: z.boolean().default(false),
+});
+const sharedSchema = z.strictObject({
+  ...commonFields,
+  path: notWithListener,
+  backlog: notWithListener,
+  fd: notWithListener,
+  removeFile: notWithListener,
+  listener: listenerField,
 });
 
 /** Listens at one path or abstract name. */
@@ -98,13 +108,12 @@ export class UnixServer extends StreamServer {
    */
   constructor(options: UnixServerOptions, noCallback?: never) {
     refuseExtra('new UnixServer', noCallback, 'listen to "connection"; it listens already');
-    const { listener, checked } =
-      options?.fd === undefined ? listening(options) : inherited(options);
+    const { opened, checked } = open(options);
     const { maxConnectionsPerUser: perUser, maxConnections, loop } = checked;
     const peerLimit = perUser === undefined ? null : limitByUser(perUser);
     const limits = { maxConnections, peerLimit, given: givenOf(options) };
-    super(listener.fd, { ...checked, ...limits, loop, file: listener.file });
-    this.#path = listener.path;
+    super(opened.fd, { ...checked, ...limits, loop, file: opened.file });
+    this.#path = opened.path;
   }
 
   /** Where the server listens. */
@@ -113,17 +122,14 @@ export class UnixServer extends StreamServer {
   }
 }
 
-/** A listening socket. */
-interface Listener {
-  fd: number;
-  path: string;
-  /** What we have made, and must remove. */
-  file: SocketFile | null;
+function open(options: UnixServerOptions) {
+  if (options?.listener !== undefined) return shared(options);
+  return options?.fd === undefined ? listening(options) : inherited(options);
 }
 
 function listening(options: UnixServerOptions) {
   const checked = parseOptions('UnixServer', optionsSchema, options);
-  return { checked, listener: listenAt(checked) };
+  return { checked, opened: listenUnixSocket(checked) };
 }
 
 function inherited(options: UnixServerOptions) {
@@ -131,19 +137,21 @@ function inherited(options: UnixServerOptions) {
   const { fd, removeFile } = checked;
   adoptListener(fd);
   const { path } = boundTo(fd, { decode: decodeUnixAddress, wanted: 'a unix socket' });
-  const listener: Listener = { fd, path, file: removeFile ? SocketFile.find(path, fd) : null };
-  return { checked, listener };
+  const opened: ListeningUnixSocket = {
+    fd,
+    path,
+    file: removeFile ? SocketFile.find(path, fd) : null,
+  };
+  return { checked, opened };
 }
 
-function listenAt({ path, backlog }: { path: string; backlog: number }): Listener {
-  const address = encodeUnixAddress({ path });
-  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  const fd = own(unwrap(socket(AF_UNIX, type, 0), 'socket'));
+/** The file of the socket belongs to the pool that made it. */
+function shared(options: UnixServerOptions) {
+  const checked = parseOptions('UnixServer', sharedSchema, options);
+  const fd = checked.listener.open();
   return closeOnThrow(fd, () => {
-    const file = SocketFile.make(path, () => unwrapAt(bind(fd, address), 'bind', { path }));
-    const listenHere = (): void => unwrapAt(listen(fd, backlog), 'listen', { path });
-    if (file === null) listenHere();
-    else file.orRemove(listenHere);
-    return { fd, path, file };
+    adoptListener(fd);
+    const { path } = boundTo(fd, { decode: decodeUnixAddress, wanted: 'a unix socket' });
+    return { checked, opened: { fd, path, file: null } as ListeningUnixSocket };
   });
 }

@@ -25,7 +25,7 @@ async function start(how: 'server' | 'socket') {
   const has = (field: string): Promise<void> =>
     until(() => messages.some((message) => field in message));
   await has('port');
-  return { worker, messages, has, exited, port: messages[0]?["port"] as number };
+  return { worker, messages, has, exited, port: messages[0]?.['port'] as number };
 }
 
 /** A client that has got an answer; what comes later is in `text`. */

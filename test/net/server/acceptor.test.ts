@@ -42,7 +42,7 @@ expectNoFdLeaks();
 
 const { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT } = constants;
 const ALWAYS = EPOLLERR | EPOLLHUP;
-const MASKS: Record<AcceptTrigger, number> = {
+const MASKS: Record<Exclude<AcceptTrigger, 'exclusive'>, number> = {
   level: EPOLLIN | ALWAYS,
   edge: (EPOLLIN | ALWAYS | EPOLLET) >>> 0,
   oneshot: EPOLLIN | ALWAYS | EPOLLONESHOT,

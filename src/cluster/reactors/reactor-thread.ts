@@ -1,0 +1,85 @@
+/**
+ * The body of a reactor's thread: loads the user's module, calls its `start`, and does what the pool asks.
+ *
+ * Until koffi is loaded the thread must not be ended from outside: see loading.ts.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { functionOf, loadModule } from '../user-module';
+import { type FromReactor, LOADED, type ReactorThreadData, type ToReactor } from './protocol';
+import { Reactor, type Stoppable } from './reactor';
+
+type Start = (reactor: Reactor) => Stoppable | undefined | Promise<Stoppable | undefined>;
+
+const setup = workerData as ReactorThreadData;
+Atomics.store(setup.progress, 0, LOADED);
+Atomics.notify(setup.progress, 0);
+
+const port = parentPort as NonNullable<typeof parentPort>;
+let reactor: Reactor | null = null;
+let user: Stoppable | undefined;
+
+function post(message: FromReactor): void {
+  port.postMessage(message);
+}
+
+async function main(): Promise<void> {
+  let start: Start | undefined;
+  try {
+    start = functionOf<Start>(await loadModule(setup.module), 'start');
+  } catch (thrown) {
+    return fail(`cannot be loaded: ${textOf(thrown)}`, thrown);
+  }
+  if (start === undefined) return fail('exports no function "start"', undefined);
+  reactor = new Reactor(setup, post);
+  Atomics.store(setup.connections, setup.seat, 0);
+  port.on('message', onMessage);
+  try {
+    user = (await start(reactor)) ?? undefined;
+  } catch (thrown) {
+    return fail(`its start() threw: ${textOf(thrown)}`, thrown);
+  }
+  post({ type: 'started' });
+}
+
+function fail(reason: string, thrown: unknown): void {
+  post({ type: 'failed', reason, thrown: portable(thrown) });
+  process.exit(1);
+}
+
+function onMessage(message: ToReactor): void {
+  if (reactor === null) return;
+  switch (message.type) {
+    case 'message':
+      reactor.emit('message', message.value);
+      break;
+    case 'stats':
+      post({ type: 'stats', id: message.id, stats: reactor.stats() });
+      break;
+    case 'stop':
+      void stop(message.deadlineMs, message.isLast);
+      break;
+  }
+}
+
+/** An exception of the user's is uncaught, and so a crash. */
+async function stop(deadlineMs: number, isLast: boolean): Promise<void> {
+  const [result] = await Promise.all([reactor?.stop(deadlineMs, isLast), user?.stop?.()]);
+  post({ type: 'stopped', ended: 0, cut: 0, ...result });
+  // The rest of what the user left open must not keep the thread.
+  setImmediate(() => process.exit(0));
+}
+
+function textOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** `thrown`, if it can be posted; else an error with its words. */
+function portable(thrown: unknown): unknown {
+  try {
+    return structuredClone(thrown);
+  } catch {
+    return new Error(textOf(thrown));
+  }
+}
+
+void main();

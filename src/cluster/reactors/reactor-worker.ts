@@ -1,0 +1,233 @@
+/**
+ * One thread of a reactor, from the pool's side: from its start to its end, which comes once.
+ *
+ * A thread that is to end is asked first, and terminated when it does not: it may be in an endless loop.
+ */
+import { extname, join } from 'node:path';
+import { type ResourceLimits, Worker } from 'node:worker_threads';
+import { outsideCallers } from '../../base/context';
+import { runtimeFor } from '../../base/script-thread';
+import { Waker } from '../../epoll/waker';
+import { forgetProgress, newProgress, untilLoaded } from './loading';
+import type { FromReactor, ReactorThreadData, ToReactor } from './protocol';
+import type { ReactorStats } from './stats';
+
+/** After the deadline of its connections, a thread has so long to end. */
+const GRACE_MS = 1_000;
+
+/** How a thread ended. */
+export interface WorkerEnd {
+  /** Null if it was asked to end, and did. */
+  error: Error | null;
+  /** How long it ran after it had started; 0 if it never did. */
+  livedMs: number;
+}
+
+/** What became of the connections of a reactor that stopped. */
+export interface StopResult {
+  ended: number;
+  cut: number;
+}
+
+/** What the pool hears of a thread. */
+export interface WorkerOwner {
+  onMessage(value: unknown): void;
+  onError(error: Error): void;
+}
+
+/** What a thread is started with. */
+export interface WorkerSetup {
+  data: Omit<ReactorThreadData, 'progress'>;
+  resourceLimits: ResourceLimits | undefined;
+  startTimeoutMs: number;
+  owner: WorkerOwner;
+}
+
+/** `starting`: the module's `start` has not returned. `running`. `stopping`: asked to end. `ended`. */
+type WorkerState = 'starting' | 'running' | 'stopping' | 'ended';
+
+/** See the head of this file. */
+export class ReactorWorker {
+  /** Resolves when the thread runs; rejects when it ended before. */
+  readonly started: Promise<void>;
+  /** Resolves when the thread has ended, in whatever way. */
+  readonly ended: Promise<WorkerEnd>;
+  readonly #setup: WorkerSetup;
+  readonly #progress = newProgress();
+  readonly #worker: Worker;
+  readonly #stats = new Map<number, (stats: ReactorStats | null) => void>();
+  readonly #timer: NodeJS.Timeout;
+  #state: WorkerState = 'starting';
+  #startedAt = 0;
+  #failure: Error | null = null;
+  #stopResult: StopResult = { ended: 0, cut: 0 };
+  #onStarted: () => void = () => {};
+
+  constructor(setup: WorkerSetup) {
+    this.#setup = setup;
+    const { data, resourceLimits, startTimeoutMs } = setup;
+    this.#worker = outsideCallers(() =>
+      startThread({ ...data, progress: this.#progress }, resourceLimits),
+    );
+    this.ended = new Promise((resolve) => {
+      this.#worker.once('exit', (code) => resolve(this.#onExit(code)));
+    });
+    const running = new Promise<void>((resolve) => {
+      this.#onStarted = resolve;
+    });
+    this.started = Promise.race([running, this.ended.then(({ error }) => this.#refuse(error))]);
+    // Handled by those who ask.
+    this.started.catch(() => {});
+    this.#worker.on('message', (message: FromReactor) => this.#onMessage(message));
+    this.#worker.on('error', (error: unknown) => {
+      this.#failure ??= asError(error);
+    });
+    this.#timer = setTimeout(() => this.#onStartTimeout(), startTimeoutMs);
+  }
+
+  get isRunning(): boolean {
+    return this.#state === 'running';
+  }
+
+  /** @internal For tests, which end it. */
+  get thread(): Worker {
+    return this.#worker;
+  }
+
+  /** Ignored by a thread that is not running. */
+  post(message: ToReactor): void {
+    if (this.#state === 'ended') return;
+    const { data } = this.#setup;
+    this.#worker.postMessage(message);
+    // An inline loop sleeps over messages.
+    if (data.waiter === 'inline') Waker.fromFd(data.bells[data.seat] as number).wake();
+  }
+
+  /** What it has done; null if it ends, or does not answer within `timeoutMs`. */
+  stats(id: number, timeoutMs: number): Promise<ReactorStats | null> {
+    if (this.#state !== 'running') return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle(null), timeoutMs);
+      const settle = (stats: ReactorStats | null): void => {
+        clearTimeout(timer);
+        this.#stats.delete(id);
+        resolve(stats);
+      };
+      this.#stats.set(id, settle);
+      this.post({ type: 'stats', id });
+    });
+  }
+
+  /** Have it end: connections within `deadlineMs`. Resolves when it has, with what became of them. */
+  async stop({ deadlineMs, isLast }: { deadlineMs: number; isLast: boolean }): Promise<StopResult> {
+    const wasRunning = this.#state === 'running';
+    if (this.#state !== 'ended') this.#state = 'stopping';
+    if (wasRunning) {
+      this.post({ type: 'stop', deadlineMs, isLast });
+      const timer = setTimeout(() => void this.terminate(), deadlineMs + GRACE_MS);
+      await this.ended;
+      clearTimeout(timer);
+    } else {
+      await this.terminate();
+    }
+    return this.#stopResult;
+  }
+
+  /** End the thread, whatever it does, as soon as that is safe. */
+  async terminate(): Promise<void> {
+    await untilLoaded(this.#progress);
+    await this.#worker.terminate();
+    await this.ended;
+  }
+
+  ref(): void {
+    this.#worker.ref();
+  }
+
+  unref(): void {
+    this.#worker.unref();
+  }
+
+  #onMessage(message: FromReactor): void {
+    const { owner } = this.#setup;
+    switch (message.type) {
+      case 'started':
+        this.#onStart();
+        break;
+      case 'failed':
+        this.#failure = moduleError(this.#setup.data.module, message);
+        break;
+      case 'message':
+        owner.onMessage(message.value);
+        break;
+      case 'stats':
+        this.#stats.get(message.id)?.(message.stats);
+        break;
+      case 'error':
+        owner.onError(message.error);
+        break;
+      case 'stopped':
+        this.#stopResult = { ended: message.ended, cut: message.cut };
+        break;
+    }
+  }
+
+  #onStart(): void {
+    clearTimeout(this.#timer);
+    if (this.#state !== 'starting') return;
+    this.#state = 'running';
+    this.#startedAt = performance.now();
+    this.#onStarted();
+  }
+
+  #onStartTimeout(): void {
+    const { data, startTimeoutMs } = this.#setup;
+    const text = `a reactor did not start within ${startTimeoutMs} ms: ${data.module}`;
+    this.#failure = Object.assign(new Error(text), { code: 'ERR_REACTOR_START_TIMEOUT' });
+    void this.terminate();
+  }
+
+  #onExit(code: number): WorkerEnd {
+    clearTimeout(this.#timer);
+    forgetProgress(this.#progress);
+    for (const settle of [...this.#stats.values()]) settle(null);
+    const wasAsked = this.#state === 'stopping';
+    const livedMs = this.#startedAt === 0 ? 0 : performance.now() - this.#startedAt;
+    this.#state = 'ended';
+    if (wasAsked && this.#failure === null) return { error: null, livedMs };
+    return { error: this.#failure ?? exitError(code), livedMs };
+  }
+
+  #refuse(error: Error | null): never {
+    throw error ?? exitError(0);
+  }
+}
+
+/** Beside this file stands the thread's script, of the same kind: .js when built, .ts when not. */
+function startThread(data: ReactorThreadData, resourceLimits: ResourceLimits | undefined): Worker {
+  const script = join(__dirname, `reactor-thread${extname(__filename)}`);
+  return new Worker(script, {
+    name: `epoll-ffi reactor ${data.seat}`,
+    workerData: data,
+    ...runtimeFor(script, data.module),
+    ...(resourceLimits === undefined ? {} : { resourceLimits }),
+  });
+}
+
+function moduleError(
+  module: string,
+  { reason, thrown }: { reason: string; thrown: unknown },
+): Error {
+  const text = `the module of the reactors, ${module}, ${reason}`;
+  return Object.assign(new Error(text, { cause: thrown }), { code: 'ERR_REACTOR_MODULE' });
+}
+
+function exitError(code: number): Error {
+  return Object.assign(new Error(`a reactor ended by itself, with exit code ${code}`), {
+    code: 'ERR_REACTOR_EXIT',
+  });
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -1,0 +1,83 @@
+/**
+ * The waiting of one loop: which waiter does it, and the change to another one.
+ *
+ * In a worker it is Node's own epoll set: a worker may be terminated at any time, for which neither a
+ * thread nor a handle of libuv is prepared (see uv-poll.ts and waiter-pool.ts). And so it is, in any
+ * thread, for a loop that watches an fd with EPOLLEXCLUSIVE (see direct-fds.ts).
+ */
+import { isMainThread } from 'node:worker_threads';
+import { BackendWaiter } from './backend-waiter';
+import type { DirectFds } from './direct-fds';
+import type { EventLoopSettings } from './event-loop-options';
+import { LibuvWaiter } from './libuv-waiter';
+import type { Waiter } from './waiter';
+import { joinWaiterThread } from './waiter-pool';
+
+/** What is waited for, and how. */
+export interface LoopWaiterSetup {
+  /** The epoll fd of the loop, now. */
+  epollFd: () => number;
+  /** See {@link Waiter.arm}. */
+  onWake: () => void;
+  kind: EventLoopSettings['waiter'];
+}
+
+/** Does nothing before `join`, nor for an inline loop, which never joins. */
+export class LoopWaiter implements Waiter {
+  readonly #setup: LoopWaiterSetup;
+  #waiter: Waiter | null = null;
+  #isHeld = false;
+  #isArmed = false;
+
+  constructor({ epollFd, onWake, kind }: LoopWaiterSetup) {
+    const wake = (): void => {
+      this.#isArmed = false;
+      onWake();
+    };
+    this.#setup = { epollFd, onWake: wake, kind };
+  }
+
+  /** Have a waiter. Throws EMFILE or ENFILE when there are no fds left. */
+  join(): void {
+    if (this.#waiter !== null || this.#setup.kind === 'inline') return;
+    this.#waiter = this.#newWaiter();
+    this.#waiter.setHeld(this.#isHeld);
+  }
+
+  /** Have Node's own set wait. Throws as {@link join}; then nothing has changed. */
+  joinNodesSet(): DirectFds {
+    const former = this.#waiter;
+    if (former instanceof BackendWaiter) return former.direct;
+    const waiter = new BackendWaiter(this.#setup.epollFd(), this.#setup.onWake);
+    former?.close();
+    this.#waiter = waiter;
+    waiter.setHeld(this.#isHeld);
+    if (this.#isArmed) waiter.arm();
+    return waiter.direct;
+  }
+
+  arm(): void {
+    this.#isArmed = true;
+    this.#waiter?.arm();
+  }
+
+  setHeld(held: boolean): void {
+    this.#isHeld = held;
+    this.#waiter?.setHeld(held);
+  }
+
+  replace(epollFd: number): void {
+    this.#waiter?.replace(epollFd);
+  }
+
+  close(): void {
+    this.#waiter?.close();
+  }
+
+  #newWaiter(): Waiter {
+    const { epollFd, onWake, kind } = this.#setup;
+    if (!isMainThread) return new BackendWaiter(epollFd(), onWake);
+    if (kind === 'libuv') return new LibuvWaiter(epollFd(), onWake);
+    return joinWaiterThread(epollFd(), onWake);
+  }
+}
