@@ -5,6 +5,13 @@
  * handlers, `watch` an emitter on any fd, `TcpServer` and `WebSocketServer` what is built on them.
  */
 export {
+  type TaskCloseResult,
+  type TaskOptions,
+  TaskScheduler,
+  type TaskSchedulerOptions,
+  type TaskSchedulerStats,
+} from './cluster';
+export {
   type BusyPoll,
   Epoll,
   type EpollOptions,

@@ -18,6 +18,7 @@
 import { extname, join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { outsideCallers } from '../base/context';
+import { runtimeFor } from '../base/typescript';
 import { Epoll } from '../epoll/epoll';
 import { Waker } from '../epoll/waker';
 import * as constants from '../sys/constants';
@@ -324,25 +325,11 @@ function warn(cause: unknown): void {
   process.emitWarning(text, { code: 'EPOLL_FFI_WAITER' });
 }
 
-/** Of what this process was started with: by what it runs TypeScript (`node --import tsx`), if it does. */
-function loadersOf(words: readonly string[]): string[] {
-  return words.flatMap((word, index) => {
-    if (/^(-r|--require|--import)$/.test(word)) return [word, words[index + 1] ?? ''];
-    return /^--(require|import)=/.test(word) ? [word] : [];
-  });
-}
-
 /** Beside this file stands the thread's script, of the same kind: .js when built, .ts when not. */
 function startWorker(data: WaiterThreadData): Worker {
-  const extension = extname(__filename);
-  const script = join(__dirname, `waiter-thread${extension}`);
+  const script = join(__dirname, `waiter-thread${extname(__filename)}`);
   const options: WorkerOptions = { name: 'epoll-ffi waiter', workerData: data, execArgv: [] };
-  if (extension === '.ts') {
-    const loaders = loadersOf(process.execArgv);
-    options.execArgv = loaders.length > 0 ? loaders : ['-r', 'ts-node/register/transpile-only'];
-    options.env = { ...process.env, TS_NODE_PROJECT: join(__dirname, '../../tsconfig.json') };
-  }
-  return new Worker(script, options);
+  return new Worker(script, { ...options, ...runtimeFor(script) });
 }
 
 const threads = new Set<WaiterThread>();
