@@ -16,9 +16,9 @@
  * workers too: there, no waiter thread is started at all.
  */
 import { extname, join } from 'node:path';
-import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import { outsideCallers } from '../base/context';
-import { runtimeFor } from '../base/typescript';
+import { runtimeFor } from '../base/script-thread';
 import { Epoll } from '../epoll/epoll';
 import { Waker } from '../epoll/waker';
 import * as constants from '../sys/constants';
@@ -328,8 +328,7 @@ function warn(cause: unknown): void {
 /** Beside this file stands the thread's script, of the same kind: .js when built, .ts when not. */
 function startWorker(data: WaiterThreadData): Worker {
   const script = join(__dirname, `waiter-thread${extname(__filename)}`);
-  const options: WorkerOptions = { name: 'epoll-ffi waiter', workerData: data, execArgv: [] };
-  return new Worker(script, { ...options, ...runtimeFor(script) });
+  return new Worker(script, { name: 'epoll-ffi waiter', workerData: data, ...runtimeFor(script) });
 }
 
 const threads = new Set<WaiterThread>();
