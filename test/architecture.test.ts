@@ -28,7 +28,7 @@ const ROOMS: Record<string, string[][]> = {
   watch: [['.'], ['inotify', 'sources', 'stream']],
   net: [['socket'], ['connection'], ['client', 'datagram', 'duplex', 'server']],
   http: [['.'], ['files', 'server']],
-  cluster: [['.'], ['tasks']],
+  cluster: [['.'], ['processes', 'tasks']],
 };
 /** Who may import which package. */
 const PACKAGES: Record<string, string[]> = {
@@ -46,6 +46,7 @@ const ENTRIES = [
   'index.mts',
   'compat/epoll.ts',
   'loop/waiter-thread.ts',
+  'cluster/processes/child-script.ts',
   'cluster/tasks/thread-script.ts',
 ];
 const MAX_LINES = 400;

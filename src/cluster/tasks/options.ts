@@ -28,6 +28,11 @@ export interface TaskSchedulerOptions {
   deadlineMs?: number;
   /** A thread that had nothing to do for so long ends; 30,000 if not given, 0 for never. */
   idleTimeoutMs?: number;
+  /**
+   * How far the threads stand back when the machine has more to do than cores, as of nice(2): 0, the
+   * default, not at all, to 19.
+   */
+  nice?: number;
   /** Limits for the memory of each thread, as of `node:worker_threads`. */
   resourceLimits?: ResourceLimits;
   /**
@@ -98,6 +103,7 @@ export const schedulerSchema = z.strictObject({
   maxQueued: z.int().min(0).max(0xff_ffff).default(1_024),
   deadlineMs: z.int().min(0).max(MAX_DELAY_MS).default(0),
   idleTimeoutMs: z.int().min(0).max(MAX_DELAY_MS).default(30_000),
+  nice: z.int().min(0).max(19).default(0),
   resourceLimits: z
     .strictObject({
       maxYoungGenerationSizeMb: z.number().positive().optional(),

@@ -6,6 +6,8 @@ export interface ThreadData {
   module: string;
   /** One word, in shared memory: LOADING, then LOADED. */
   progress: Int32Array;
+  /** See the option of the same name. */
+  nice: number;
   /** An eventfd that is written after each answer, or -1. */
   bellFd: number;
 }

@@ -79,6 +79,7 @@ export class TaskScheduler {
       module: checked.module,
       idleTimeoutMs: checked.idleTimeoutMs,
       resourceLimits: checked.resourceLimits,
+      nice: checked.nice,
       bellFd: this.#bell?.fd ?? -1,
     };
     const owner = {

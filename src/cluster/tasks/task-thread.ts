@@ -46,6 +46,7 @@ export interface ThreadSettings {
   module: string;
   idleTimeoutMs: number;
   resourceLimits: ResourceLimits | undefined;
+  nice: number;
   bellFd: number;
 }
 
@@ -141,9 +142,9 @@ export class TaskThread {
   }
 
   #open(): Piscina {
-    const { module, idleTimeoutMs, resourceLimits, bellFd } = this.#settings;
+    const { module, idleTimeoutMs, resourceLimits, nice, bellFd } = this.#settings;
     const script = join(__dirname, `thread-script${extname(__filename)}`);
-    const data: ThreadData = { module, progress: this.#progress, bellFd };
+    const data: ThreadData = { module, progress: this.#progress, nice, bellFd };
     const { Piscina } = require('piscina') as typeof import('piscina');
     const pool = new Piscina({
       filename: script,

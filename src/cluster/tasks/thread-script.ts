@@ -6,12 +6,13 @@
  * {@link Failure}: everything else that ends a task is the end of its thread.
  */
 import { writeSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { type Exports, functionOf, loadModule } from '../user-module';
 import { messageOf } from './errors';
 import { type Call, type Failure, LOADED, type ThreadData } from './protocol';
 
-const { module: path, progress, bellFd } = workerData as ThreadData;
+const { module: path, progress, nice, bellFd } = workerData as ThreadData;
 /** What an eventfd counts up by. */
 const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 
@@ -19,6 +20,8 @@ const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 export const run: Promise<(call: Call) => Promise<unknown>> = prepare();
 
 async function prepare(): Promise<(call: Call) => Promise<unknown>> {
+  // On Linux setpriority(2) of 0 is about this thread, not the process.
+  if (nice > 0) setPriority(nice);
   let exports: Exports | null = null;
   let thrown: unknown;
   try {

@@ -9,6 +9,7 @@ const TEXTS = {
   'syntax.js': `exports.run = (`,
   'missing.js': `require('./is-not-there');`,
   'empty.js': ``,
+  'never.js': `exports.start = () => new Promise(() => {});`,
   'value.js': `exports.run = 5;`,
   'plain.js': `exports.run = (value) => ['js', value];`,
   'default.js': `exports.default = { run: (value) => ['default', value] };`,
