@@ -1,9 +1,9 @@
 /** The module that the pools of the tests run. Commands come as lines. */
-import { readdirSync, readlinkSync } from 'node:fs';
 import type { PreforkWorker } from '../../../src/cluster';
 import type { TcpConnection } from '../../../src/net';
 
 export function start(worker: PreforkWorker): () => void {
+  if (process.env['PREFORK_BROKEN'] !== undefined) throw new Error('broken');
   const server = worker.endpoints.length > 0 ? worker.listen() : null;
   server?.on('connection', (connection) => {
     connection.on('data', (line) => answer(connection, line.toString().trim()));
@@ -36,18 +36,5 @@ function answer(connection: TcpConnection, command: string): void {
     case 'env':
       connection.end(`${process.env['EPOLL_FFI_PREFORK'] ?? ''}${process.env['ADDED'] ?? ''}\n`);
       break;
-    case 'epolls':
-      connection.end(`${countOf('anon_inode:[eventpoll]')}\n`);
-      break;
   }
-}
-
-function countOf(target: string): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === target;
-    } catch {
-      return false;
-    }
-  }).length;
 }
