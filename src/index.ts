@@ -5,6 +5,27 @@
  * handlers, `watch` an emitter on any fd, `TcpServer` and `WebSocketServer` what is built on them.
  */
 export {
+  type DrainableServer,
+  type ListenerOptions,
+  Prefork,
+  type PreforkEvents,
+  type PreforkListenOptions,
+  type PreforkOptions,
+  type PreforkProcess,
+  type PreforkStats,
+  type PreforkWorker,
+  type PreforkWorkerEvents,
+  type ProcessStats,
+  type RestartPolicy,
+  type StopFunction,
+  type TaskCloseResult,
+  type TaskOptions,
+  TaskScheduler,
+  type TaskSchedulerOptions,
+  type TaskSchedulerStats,
+  type WorkerStats,
+} from './cluster';
+export {
   type BusyPoll,
   Epoll,
   type EpollOptions,

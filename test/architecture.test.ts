@@ -7,7 +7,19 @@ import { ROOT } from './support/child';
 
 const SRC = join(ROOT, 'src');
 /** A layer may import itself and those before it. */
-const LAYERS = ['base', 'sys', 'bytes', 'epoll', 'loop', 'watch', 'net', 'http', 'ws', 'compat'];
+const LAYERS = [
+  'base',
+  'sys',
+  'bytes',
+  'epoll',
+  'loop',
+  'watch',
+  'net',
+  'http',
+  'ws',
+  'cluster',
+  'compat',
+];
 /**
  * The rooms of a layer, floor by floor from the ground: a room may import itself and those of the floors
  * below, but none beside it. `.` stands for the files of the layer's own folder.
@@ -16,18 +28,27 @@ const ROOMS: Record<string, string[][]> = {
   watch: [['.'], ['inotify', 'sources', 'stream']],
   net: [['socket'], ['connection'], ['client', 'datagram', 'duplex', 'server']],
   http: [['.'], ['files', 'server']],
+  cluster: [['.'], ['processes', 'tasks']],
 };
 /** Who may import which package. */
 const PACKAGES: Record<string, string[]> = {
   koffi: ['sys'],
-  zod: ['base', 'loop', 'watch', 'net', 'http', 'ws'],
-  eventemitter3: ['watch', 'net', 'ws'],
+  zod: ['base', 'loop', 'watch', 'net', 'http', 'ws', 'cluster'],
+  eventemitter3: ['watch', 'net', 'ws', 'cluster'],
   fresh: ['http'],
   'mime-types': ['http'],
+  piscina: ['cluster'],
   'range-parser': ['http'],
 };
 /** What nothing imports: the faces of the package, and the scripts that run as threads. */
-const ENTRIES = ['index.ts', 'index.mts', 'compat/epoll.ts', 'loop/waiter-thread.ts'];
+const ENTRIES = [
+  'index.ts',
+  'index.mts',
+  'compat/epoll.ts',
+  'loop/waiter-thread.ts',
+  'cluster/processes/child-script.ts',
+  'cluster/tasks/thread-script.ts',
+];
 const MAX_LINES = 400;
 
 interface Import {

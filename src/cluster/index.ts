@@ -1,6 +1,21 @@
 /** Threads and processes: what needs more than one event loop. */
 export type { Balance } from './accept/dispatcher';
 export type { AcceptStrategy } from './accept/ticket';
+export type {
+  PreforkListenOptions,
+  PreforkOptions,
+  PreforkStats,
+  ProcessStats,
+  WorkerStats,
+} from './processes/options';
+export { Prefork, type PreforkEvents, type PreforkProcess } from './processes/prefork';
+export type { ListenerOptions } from './processes/protocol';
+export type {
+  DrainableServer,
+  PreforkWorker,
+  PreforkWorkerEvents,
+  StopFunction,
+} from './processes/worker';
 export type { ListenOptions, ReactorPoolOptions } from './reactors/options';
 export { ReactorPool, type ReactorPoolEvents, type StopOptions } from './reactors/pool';
 export {
@@ -12,3 +27,5 @@ export {
 export type { StopResult } from './reactors/reactor-worker';
 export type { PoolStats, ReactorStats } from './reactors/stats';
 export type { RestartPolicy } from './restart-pauses';
+export type { TaskOptions, TaskSchedulerOptions, TaskSchedulerStats } from './tasks/options';
+export { type TaskCloseResult, TaskScheduler } from './tasks/scheduler';

@@ -132,8 +132,25 @@ test('the suite load, of the package as it is built', async () => {
   expect(ratios['epoll-ffi, a first watch(0): ms above koffi']).toBeGreaterThan(0);
 }, 300_000);
 
+test('the suite threads: a loop beside slow tasks', async () => {
+  const { rows, ratios } = await report('threads', 'slow tasks');
+  expect(rows.map((row) => row.contender)).toEqual([
+    'with tasks',
+    'with tasks, nice 10',
+    'without',
+    'on the loop itself',
+  ]);
+  for (const row of rows) {
+    expect(row.rate).toBeGreaterThan(0);
+    expect(row.p99Us).toBeGreaterThanOrEqual(row.p50Us ?? Infinity);
+  }
+  expect(ratios['echo beside slow tasks p99 with tasks/without']).toBeGreaterThan(0);
+}, 300_000);
+
 test('a suite that does not exist is refused', async () => {
   const bench = runTs('test/bench/main.ts', { args: ['nonsense'] });
   expect(await bench.exit()).toEqual({ code: 1, signal: null });
-  expect(bench.stderr).toContain('there is no suite "nonsense", but echo, net, watch, load');
+  expect(bench.stderr).toContain(
+    'there is no suite "nonsense", but echo, net, watch, load, threads',
+  );
 });

@@ -12,9 +12,16 @@ import { echo } from './echo';
 import { load } from './load';
 import { net } from './net';
 import { publish, type Report } from './report';
+import { threads } from './threads';
 import { watch } from './watch';
 
-const suites: Record<string, (effort: Effort) => Promise<Report>> = { echo, net, watch, load };
+const suites: Record<string, (effort: Effort) => Promise<Report>> = {
+  echo,
+  net,
+  watch,
+  load,
+  threads,
+};
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
