@@ -11,7 +11,7 @@ import { until } from '../../support/until';
 
 expectNoFdLeaks();
 
-type Message = Record<string, unknown>;
+type Message = { port?: number; closed?: number; outcome?: object };
 
 /** The worker of `tls-worker.ts`, and what it has posted. */
 async function start(how: 'server' | 'socket') {
@@ -25,7 +25,7 @@ async function start(how: 'server' | 'socket') {
   const has = (field: string): Promise<void> =>
     until(() => messages.some((message) => field in message));
   await has('port');
-  return { worker, messages, has, exited, port: messages[0]?.['port'] as number };
+  return { worker, messages, has, exited, port: messages[0]?.port ?? 0 };
 }
 
 /** A client that has got an answer; what comes later is in `text`. */
