@@ -5,6 +5,21 @@
  * handlers, `watch` an emitter on any fd, `TcpServer` and `WebSocketServer` what is built on them.
  */
 export {
+  type AddOptions,
+  type BoundedWaitOptions,
+  execArgvFor,
+  Leadership,
+  type OpenSharedSetOptions,
+  type ReadySlot,
+  type ReadySlots,
+  type SharedHandle,
+  SharedQueue,
+  type SharedQueueOptions,
+  SharedSet,
+  type SharedSetOptions,
+  type SharedSetStats,
+} from './cluster';
+export {
   type BusyPoll,
   Epoll,
   type EpollOptions,

@@ -7,7 +7,7 @@ import { ROOT } from './support/child';
 
 const SRC = join(ROOT, 'src');
 /** A layer may import itself and those before it. */
-const LAYERS = ['base', 'sys', 'bytes', 'epoll', 'loop', 'watch', 'net', 'http', 'ws', 'compat'];
+const LAYERS = ['base', 'sys', 'bytes', 'epoll', 'loop', 'watch', 'net', 'http', 'ws', 'cluster', 'compat'];
 /**
  * The rooms of a layer, floor by floor from the ground: a room may import itself and those of the floors
  * below, but none beside it. `.` stands for the files of the layer's own folder.
@@ -16,11 +16,12 @@ const ROOMS: Record<string, string[][]> = {
   watch: [['.'], ['inotify', 'sources', 'stream']],
   net: [['socket'], ['connection'], ['client', 'datagram', 'duplex', 'server']],
   http: [['.'], ['files', 'server']],
+  cluster: [['.'], ['shared']],
 };
 /** Who may import which package. */
 const PACKAGES: Record<string, string[]> = {
   koffi: ['sys'],
-  zod: ['base', 'loop', 'watch', 'net', 'http', 'ws'],
+  zod: ['base', 'loop', 'watch', 'net', 'http', 'ws', 'cluster'],
   eventemitter3: ['watch', 'net', 'ws'],
   fresh: ['http'],
   'mime-types': ['http'],
