@@ -5,5 +5,9 @@ export type { SharedHandle } from './shared/handle';
 export { Leadership } from './shared/leadership';
 export type { ReadySlot, ReadySlots } from './shared/ready-slots';
 export { SharedQueue, type SharedQueueOptions } from './shared/shared-queue';
-export { type AddOptions, SharedSet, type SharedSetStats } from './shared/shared-set';
-export type { OpenSharedSetOptions, SharedSetOptions } from './shared/shared-set-options';
+export { SharedSet, type SharedSetStats } from './shared/shared-set';
+export type {
+  AddOptions,
+  OpenSharedSetOptions,
+  SharedSetOptions,
+} from './shared/shared-set-options';

@@ -26,3 +26,19 @@ export function mainThreadError(call: string): Coded {
   const text = `${call} would block the main thread: call it in a worker, or with timeoutMs 0`;
   return codedError('ERR_MAIN_THREAD', text);
 }
+
+/** What a slot number refers to now, for the thread that asks. */
+export type SlotState = 'gone' | 'armed' | 'mine' | 'others' | 'down';
+
+const WHERE = {
+  armed: 'it is armed',
+  mine: 'this thread has it',
+  others: 'another thread has it',
+  down: 'it is put down',
+};
+
+/** A slot is not in the hands in which a call needs it. */
+export function slotStateError(slot: number, state: SlotState): Coded {
+  if (state === 'gone') return codedError('ERR_SLOT_GONE', `slot ${slot} is gone: it was removed`);
+  return codedError('ERR_SLOT_NOT_HELD', `slot ${slot} is in other hands: ${WHERE[state]}`);
+}

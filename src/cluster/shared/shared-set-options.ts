@@ -1,5 +1,6 @@
-/** The options of a shared set, and of a thread that opens one. */
+/** The options of a shared set, of a thread that opens one, and of an fd that is added. */
 import { z } from 'zod';
+import { checkBytes, checkOptions, invalidType, outOfRange } from '../../base/check';
 import { MAX_SLOTS } from './slot-word';
 
 /** Options of {@link SharedSet.open}. */
@@ -49,3 +50,30 @@ export const sharedSetSchema = z
     path: ['recordBytes'],
     error: `expected slots * recordBytes to be at most ${MAX_MEMORY_BYTES} bytes`,
   });
+
+/** Options of {@link SharedSet.add}. */
+export interface AddOptions {
+  /** The first bytes of the slot's record; zeros follow. */
+  record?: Uint8Array;
+  /**
+   * If the thread that holds the slot ends, arm it again and do not close the fd: for a listener, of
+   * which nothing is lost. False if not given.
+   */
+  outlivesHolder?: boolean;
+}
+
+const ADD_OPTIONS: readonly string[] = ['record', 'outlivesHolder'];
+
+/** Check them by hand: a connection is added too often for a schema. */
+export function checkAddOptions(options: AddOptions, recordBytes: number): void {
+  checkOptions('SharedSet.add', options, ADD_OPTIONS);
+  const { record, outlivesHolder } = options;
+  if (outlivesHolder !== undefined && typeof outlivesHolder !== 'boolean') {
+    throw invalidType('options.outlivesHolder', 'a boolean', outlivesHolder);
+  }
+  if (record === undefined) return;
+  checkBytes(record, 0, 'options.record');
+  if (record.byteLength > recordBytes) {
+    throw outOfRange('options.record.byteLength', `<= ${recordBytes}`, record.byteLength);
+  }
+}

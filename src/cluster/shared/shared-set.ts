@@ -11,14 +11,7 @@
  * held when it ended (`terminate`, a throw) is closed, as half of it may have been read: the client
  * gets an end or a reset. Any other thread does it, woken by the dead one's pulse (thread-seats.ts).
  */
-import {
-  checkBytes,
-  checkFd,
-  checkMask,
-  checkOptions,
-  invalidType,
-  outOfRange,
-} from '../../base/check';
+import { checkFd, checkMask, outOfRange } from '../../base/check';
 import { parseOptions } from '../../base/options';
 import { Epoll } from '../../epoll/epoll';
 import { EventList } from '../../epoll/event-list';
@@ -26,11 +19,13 @@ import { Waker } from '../../epoll/waker';
 import { EPOLLEXCLUSIVE, EPOLLONESHOT } from '../../sys/constants';
 import { disown, own } from '../../sys/ownership';
 import { type BoundedWaitOptions, timeoutOf } from './bounded-wait';
-import { closedError, codedError } from './errors';
+import { closedError, codedError, slotStateError } from './errors';
 import type { SharedHandle } from './handle';
 import { ReadySlots } from './ready-slots';
 import { CLOSED, CLOSING, DROPPED, LIFE, OPEN, SEAT, SetMemory, SLOT, STOPPED } from './set-memory';
 import {
+  type AddOptions,
+  checkAddOptions,
   type OpenSharedSetOptions,
   openSharedSetSchema,
   type SharedSetOptions,
@@ -39,19 +34,6 @@ import {
 import { SlotFds } from './slot-fds';
 import type { SlotCounts } from './slot-table';
 import { PULSE_EVENTS } from './thread-seats';
-
-/** Options of {@link SharedSet.add}. */
-export interface AddOptions {
-  /** The first bytes of the slot's record; zeros follow. */
-  record?: Uint8Array;
-  /**
-   * If the thread that holds the slot ends, arm it again and do not close the fd: for a listener, of
-   * which nothing is lost. False if not given.
-   */
-  outlivesHolder?: boolean;
-}
-
-const ADD_OPTIONS: readonly string[] = ['record', 'outlivesHolder'];
 
 /** Figures of a set. */
 export interface SharedSetStats extends SlotCounts {
@@ -150,12 +132,8 @@ export class SharedSet {
     this.#expectOpen();
     checkFd(fd);
     const mask = this.#maskOf(events);
-    checkOptions('SharedSet.add', options, ADD_OPTIONS);
+    checkAddOptions(options, this.recordBytes);
     const { record, outlivesHolder = false } = options;
-    if (record !== undefined) this.#checkRecord(record);
-    if (typeof outlivesHolder !== 'boolean') {
-      throw invalidType('options.outlivesHolder', 'a boolean', outlivesHolder);
-    }
     const { table } = this.#memory;
     const slot = table.claim(fd, mask, outlivesHolder);
     if (slot < 0) throw codedError('ERR_SET_FULL', `all ${this.slots} slots of the set are taken`);
@@ -205,6 +183,24 @@ export class SharedSet {
     this.#expectMine(slot);
     if (events !== undefined) this.#memory.table.setMask(slot, this.#maskOf(events));
     this.#fds.arm(slot);
+  }
+
+  /**
+   * Put down a slot that this thread holds, for another thread to `pickUp`: of a stage that has its
+   * number from a queue. Nobody has it and nothing is reported of it meanwhile. Whoever ends after it
+   * took the number from the queue, and before it picks up the slot, leaves it as it is.
+   */
+  putDown(slot: number): void {
+    this.#expectOpen();
+    this.#expectMine(slot);
+    this.#memory.table.pass(slot, this.#memory.seats.seat, 0);
+  }
+
+  /** Take into this thread's hands what a thread has put down. Throws ERR_SLOT_NOT_HELD if it is not. */
+  pickUp(slot: number): void {
+    this.#expectOpen();
+    this.#memory.table.check(slot);
+    if (!this.#memory.table.pass(slot, 0, this.#memory.seats.seat)) throw this.#notMine(slot);
   }
 
   /**
@@ -354,13 +350,6 @@ export class SharedSet {
     this.#expectMine(slot);
   }
 
-  #checkRecord(record: Uint8Array): void {
-    checkBytes(record, 0, 'options.record');
-    if (record.byteLength <= this.recordBytes) return;
-    const range = `<= ${this.recordBytes}`;
-    throw outOfRange('options.record.byteLength', range, record.byteLength);
-  }
-
   #maskOf(events: number): number {
     const mask = checkMask('events', events);
     if ((mask & (EPOLLONESHOT | EPOLLEXCLUSIVE)) !== 0) {
@@ -373,24 +362,19 @@ export class SharedSet {
     this.#expectOpen();
     if (this.oneshot) return this.#expectMine(slot);
     this.#memory.table.check(slot);
-    if (this.#memory.table.stateOf(slot) === 'gone') throw goneError(slot);
+    if (this.#memory.table.stateOf(slot) === 'gone') throw this.#notMine(slot);
   }
 
   #expectMine(slot: number): void {
-    const { table } = this.#memory;
-    table.check(slot);
-    const state = table.stateOf(slot);
-    if (state === 'mine') return;
-    if (state === 'gone') throw goneError(slot);
-    const where = state === 'armed' ? 'it is armed' : 'another thread has it';
-    throw codedError('ERR_SLOT_NOT_HELD', `slot ${slot} is not in this thread's hands: ${where}`);
+    this.#memory.table.check(slot);
+    if (this.#memory.table.stateOf(slot) !== 'mine') throw this.#notMine(slot);
+  }
+
+  #notMine(slot: number): Error {
+    return slotStateError(slot, this.#memory.table.stateOf(slot));
   }
 
   #expectOpen(): void {
     if (this.#closed) throw closedError('SharedSet');
   }
-}
-
-function goneError(slot: number): Error {
-  return codedError('ERR_SLOT_GONE', `slot ${slot} is gone: it was removed`);
 }

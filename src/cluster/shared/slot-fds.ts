@@ -73,7 +73,7 @@ export class SlotFds {
   /** Close what the thread of `seat` holds, which is dead or this one; arm again what outlives it. */
   closeHeld(seat: number): void {
     for (let index = 0; index < this.#slots; index += 1) {
-      const slot = this.#table.numberAt(index, seat);
+      const slot = this.#table.heldAt(index, seat);
       if (slot < 0) continue;
       this.#table.inherit(slot);
       if (this.#table.outlivesHolder(slot) && this.#table.hasItsFd(slot)) this.#armIfOpen(slot);
@@ -84,7 +84,7 @@ export class SlotFds {
   /** Arm all that is armed: the kernel may have reported it to a thread that ended before it took it. */
   armAgain(): void {
     for (let index = 0; index < this.#slots; index += 1) {
-      const slot = this.#table.numberAt(index, 0);
+      const slot = this.#table.armedAt(index);
       if (slot >= 0 && this.#table.take(slot)) this.#armIfOpen(slot);
     }
   }

@@ -8,7 +8,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { checkInteger } from '../../base/check';
-import { codedError } from './errors';
+import { codedError, type SlotState } from './errors';
 import {
   ARMED,
   FREE,
@@ -30,8 +30,8 @@ const OUTLIVES = 4;
 /** Even, so that records are aligned to 8 bytes. */
 const SLOT_WORDS = 6;
 
-/** What a slot number refers to now, for the thread that asks. */
-export type SlotState = 'gone' | 'armed' | 'mine' | 'others';
+/** The seat of a slot that was put down. */
+const NOBODY = 0;
 
 /** How many slots are in which state. */
 export interface SlotCounts {
@@ -100,7 +100,7 @@ export class SlotTable {
       Atomics.store(this.#words, at + FD, fd + 1);
       Atomics.store(this.#next, 0, (index + 1) % this.#slots);
       this.#record(index).fill(0);
-      return (generation << this.#bits) | index;
+      return this.#numberOf(held, index);
     }
     return -1;
   }
@@ -141,6 +141,17 @@ export class SlotTable {
     return this.#exchange(slot, word, next) && !isNoted;
   }
 
+  /** From one seat's hands into another's; NOBODY is 0. False if it is not in the first one's. */
+  pass(slot: number, from: number, to: number): boolean {
+    for (;;) {
+      const word = this.#current(slot);
+      const isHeld = phaseOf(word) === HELD || phaseOf(word) === HELD_NOTED;
+      if (!isHeld || seatOf(word) !== from) return false;
+      const next = slotWord(generationOf(word), to, phaseOf(word));
+      if (this.#exchange(slot, word, next)) return true;
+    }
+  }
+
   /** Free a slot that this thread holds. Its number names nobody from now on. */
   free(slot: number): void {
     const at = this.#at(slot);
@@ -154,14 +165,21 @@ export class SlotTable {
     const word = this.#current(slot);
     if (phaseOf(word) === FREE) return 'gone';
     if (phaseOf(word) === ARMED) return 'armed';
+    if (seatOf(word) === NOBODY) return 'down';
     return seatOf(word) === this.seat ? 'mine' : 'others';
   }
 
-  /** The number of the slot at `index` if the thread of `seat` holds it (0: if it is armed), else -1. */
-  numberAt(index: number, seat: number): number {
+  /** The number of the slot at `index` if the thread of `seat` holds it, else -1. */
+  heldAt(index: number, seat: number): number {
     const word = Atomics.load(this.#words, index * SLOT_WORDS);
-    if (phaseOf(word) === FREE || seatOf(word) !== seat) return -1;
-    return (generationOf(word) << this.#bits) | index;
+    const isHeld = phaseOf(word) === HELD || phaseOf(word) === HELD_NOTED;
+    return isHeld && seatOf(word) === seat ? this.#numberOf(word, index) : -1;
+  }
+
+  /** The number of the slot at `index` if it is armed, else -1. */
+  armedAt(index: number): number {
+    const word = Atomics.load(this.#words, index * SLOT_WORDS);
+    return phaseOf(word) === ARMED ? this.#numberOf(word, index) : -1;
   }
 
   /** The fd at `index`, or -1. For the last thread. */
@@ -248,6 +266,10 @@ export class SlotTable {
 
   #exchange(slot: number, from: number, to: number): boolean {
     return Atomics.compareExchange(this.#words, this.#at(slot), from, to) === from;
+  }
+
+  #numberOf(word: number, index: number): number {
+    return (generationOf(word) << this.#bits) | index;
   }
 
   #indexOf(slot: number): number {

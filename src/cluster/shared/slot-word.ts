@@ -13,7 +13,7 @@
 export const FREE = 0;
 /** In no thread's hands: the kernel watches its fd, and an event will bring it to a thread. */
 export const ARMED = 1;
-/** In one thread's hands. */
+/** In one thread's hands; with seat 0, put down: in nobody's, and not watched. */
 export const HELD = 2;
 /** As HELD, and an event came meanwhile, which nobody took: the fd must be looked at again. */
 export const HELD_NOTED = 3;
