@@ -7,7 +7,19 @@ import { ROOT } from './support/child';
 
 const SRC = join(ROOT, 'src');
 /** A layer may import itself and those before it. */
-const LAYERS = ['base', 'sys', 'bytes', 'epoll', 'loop', 'watch', 'net', 'http', 'ws', 'cluster', 'compat'];
+const LAYERS = [
+  'base',
+  'sys',
+  'bytes',
+  'epoll',
+  'loop',
+  'watch',
+  'net',
+  'http',
+  'ws',
+  'cluster',
+  'compat',
+];
 /**
  * The rooms of a layer, floor by floor from the ground: a room may import itself and those of the floors
  * below, but none beside it. `.` stands for the files of the layer's own folder.

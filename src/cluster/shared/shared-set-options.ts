@@ -64,14 +64,21 @@ export interface AddOptions {
 
 const ADD_OPTIONS: readonly string[] = ['record', 'outlivesHolder'];
 
-/** Check them by hand: a connection is added too often for a schema. */
-export function checkAddOptions(options: AddOptions, recordBytes: number): void {
+/** Checked by hand: connections are added too often for a schema. */
+export function parseAddOptions(
+  options: AddOptions,
+  recordBytes: number,
+): { record: Uint8Array | null; outlivesHolder: boolean } {
   checkOptions('SharedSet.add', options, ADD_OPTIONS);
-  const { record, outlivesHolder } = options;
-  if (outlivesHolder !== undefined && typeof outlivesHolder !== 'boolean') {
+  const { record = null, outlivesHolder = false } = options;
+  if (typeof outlivesHolder !== 'boolean') {
     throw invalidType('options.outlivesHolder', 'a boolean', outlivesHolder);
   }
-  if (record === undefined) return;
+  if (record !== null) checkRecord(record, recordBytes);
+  return { record, outlivesHolder };
+}
+
+function checkRecord(record: Uint8Array, recordBytes: number): void {
   checkBytes(record, 0, 'options.record');
   if (record.byteLength > recordBytes) {
     throw outOfRange('options.record.byteLength', `<= ${recordBytes}`, record.byteLength);

@@ -25,9 +25,9 @@ import { ReadySlots } from './ready-slots';
 import { CLOSED, CLOSING, DROPPED, LIFE, OPEN, SEAT, SetMemory, SLOT, STOPPED } from './set-memory';
 import {
   type AddOptions,
-  checkAddOptions,
   type OpenSharedSetOptions,
   openSharedSetSchema,
+  parseAddOptions,
   type SharedSetOptions,
   sharedSetSchema,
 } from './shared-set-options';
@@ -132,14 +132,13 @@ export class SharedSet {
     this.#expectOpen();
     checkFd(fd);
     const mask = this.#maskOf(events);
-    checkAddOptions(options, this.recordBytes);
-    const { record, outlivesHolder = false } = options;
+    const { record, outlivesHolder } = parseAddOptions(options, this.recordBytes);
     const { table } = this.#memory;
     const slot = table.claim(fd, mask, outlivesHolder);
     if (slot < 0) throw codedError('ERR_SET_FULL', `all ${this.slots} slots of the set are taken`);
-    if (record !== undefined) table.record(slot).set(record);
     const wasOwned = disown(fd);
     try {
+      if (record !== null) table.record(slot).set(record);
       this.#fds.add(slot);
     } catch (error) {
       table.free(slot);
