@@ -28,7 +28,7 @@ const ROOMS: Record<string, string[][]> = {
   watch: [['.'], ['inotify', 'sources', 'stream']],
   net: [['socket'], ['connection'], ['client', 'datagram', 'duplex', 'server']],
   http: [['.'], ['files', 'server']],
-  cluster: [['.'], ['processes', 'tasks']],
+  cluster: [['.'], ['accept', 'processes', 'shared', 'tasks'], ['reactors']],
 };
 /** Who may import which package. */
 const PACKAGES: Record<string, string[]> = {
@@ -47,6 +47,7 @@ const ENTRIES = [
   'compat/epoll.ts',
   'loop/waiter-thread.ts',
   'cluster/processes/child-script.ts',
+  'cluster/reactors/reactor-thread.ts',
   'cluster/tasks/thread-script.ts',
 ];
 const MAX_LINES = 400;

@@ -19,6 +19,9 @@ const registration = loop.add(other, 1, handler);
 registration.unref();
 const list = new epollFfi.EventList(1);
 const pollList = new sys.PollList(1);
+const set = new epollFfi.SharedSet();
+const queue = new epollFfi.SharedQueue();
+const leadership = new epollFfi.Leadership();
 // biome-ignore lint/suspicious/noExplicitAny: the point is to call with what the types forbid.
 const any = (value: unknown): any => value;
 const face = any(epollFfi);
@@ -97,6 +100,21 @@ const CALLS: Record<string, Call> = {
     using timer = new epollFfi.TimerFd();
     timer.set(any(odd));
   },
+  execArgvFor: (odd) => epollFfi.execArgvFor(any(odd)),
+  'Leadership:handle': (odd) => new epollFfi.Leadership(any(odd)),
+  'Leadership.join:options': (odd) => leadership.join(any(odd)),
+  'SharedQueue:handle': (odd) => new epollFfi.SharedQueue({}, any(odd)),
+  'SharedQueue.push': (odd) => queue.push(any(odd)),
+  'SharedQueue.take:options': (odd) => queue.take(any(odd)),
+  'SharedSet:handle': (odd) => new epollFfi.SharedSet({}, any(odd)),
+  'SharedSet.add:fd': (odd) => set.add(any(odd), 1),
+  'SharedSet.add:events': (odd) => set.add(fd, any(odd)),
+  'SharedSet.add:options': (odd) => set.add(fd, 1, any(odd)),
+  'SharedSet.wait:options': (odd) => set.wait(any(odd)),
+  'SharedSet.rearm': (odd) => set.rearm(any(odd)),
+  'SharedSet.remove': (odd) => set.remove(any(odd)),
+  'SharedSet.record': (odd) => set.record(any(odd)),
+  'SharedSet.pickUp': (odd) => set.pickUp(any(odd)),
   connect: (odd) => epollFfi.connect(any(odd)),
   listenFds: (odd) => epollFfi.listenFds(any(odd)),
   'getSocketOption:fd': (odd) => epollFfi.getSocketOption(any(odd), 'error'),
@@ -126,6 +144,8 @@ const CLASSES = [
   'PressureMonitor',
   'Pty',
   'RouteMonitor',
+  'SharedQueue',
+  'SharedSet',
   'TcpServer',
   'TimerFd',
   'UnixServer',

@@ -17,7 +17,7 @@ import { unwrap } from '../sys/errno';
 import { close } from '../sys/io';
 import { closeOwned, own } from '../sys/ownership';
 import { socketpair } from '../sys/socket';
-import { duplicate } from './accept/duplicate';
+import { duplicate } from './duplicate';
 
 /** `accepted`: by the pool. `connection`: of a server of another reactor. `fd`: anything. */
 export type DeliveryKind = (typeof KINDS)[number];

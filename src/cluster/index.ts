@@ -1,4 +1,6 @@
 /** Threads and processes: what needs more than one event loop. */
+
+export { execArgvFor } from '../base/script-thread';
 export type { Balance } from './accept/dispatcher';
 export type { AcceptStrategy } from './accept/ticket';
 export type {
@@ -27,5 +29,16 @@ export {
 export type { StopResult } from './reactors/reactor-worker';
 export type { PoolStats, ReactorStats } from './reactors/stats';
 export type { RestartPolicy } from './restart-pauses';
+export type { BoundedWaitOptions } from './shared/bounded-wait';
+export type { SharedHandle } from './shared/handle';
+export { Leadership } from './shared/leadership';
+export type { ReadySlot, ReadySlots } from './shared/ready-slots';
+export { SharedQueue, type SharedQueueOptions } from './shared/shared-queue';
+export { SharedSet, type SharedSetStats } from './shared/shared-set';
+export type {
+  AddOptions,
+  OpenSharedSetOptions,
+  SharedSetOptions,
+} from './shared/shared-set-options';
 export type { TaskOptions, TaskSchedulerOptions, TaskSchedulerStats } from './tasks/options';
 export { type TaskCloseResult, TaskScheduler } from './tasks/scheduler';

@@ -66,11 +66,15 @@ export function own(fd: number): number {
   return fd;
 }
 
-/** Somebody else will close `fd`, or has. Does nothing for an fd that is not owned. */
-export function disown(fd: number): void {
+/**
+ * Somebody else will close `fd`, or has. Returns whether it was owned: in a worker alone. Does nothing
+ * for an fd that was not.
+ */
+export function disown(fd: number): boolean {
   checkFd(fd);
-  if (hooks === null || !owned.delete(fd)) return;
+  if (hooks === null || !owned.delete(fd)) return false;
   hooks.remove(hooks.env, hooks.close, fd);
+  return true;
 }
 
 /** As {@link close}, for an fd that may be owned. Stdin, stdout and stderr (0 to 2) stay open: 0. */

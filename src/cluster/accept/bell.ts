@@ -3,7 +3,7 @@ import type { EventLoop } from '../../loop/event-loop';
 import type { EventHandler, Registration } from '../../loop/registration';
 import { EPOLLET, EPOLLIN } from '../../sys/constants';
 import { closeOwned } from '../../sys/ownership';
-import { duplicate } from './duplicate';
+import { duplicate } from '../duplicate';
 
 /**
  * Heard by a reactor. The eventfd is never read, because two reactors share it while one replaces the

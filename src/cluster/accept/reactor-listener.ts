@@ -12,8 +12,8 @@ import {
   type SourceOptions,
 } from '../../net/server/acceptor';
 import type { Listener, ListeningServer } from '../../net/server/listener';
+import { duplicate } from '../duplicate';
 import { Bell } from './bell';
-import { duplicate } from './duplicate';
 import { HandedSource } from './handed-source';
 import { AcceptMutex, MutexWatch } from './mutex-watch';
 import { SharedSetWatch } from './shared-set-watch';

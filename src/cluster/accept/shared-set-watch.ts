@@ -11,7 +11,7 @@ import type { EventHandler, Registration } from '../../loop/registration';
 import type { ListenerWatch } from '../../net/server/listener-watch';
 import { EPOLLIN, EPOLLONESHOT } from '../../sys/constants';
 import { closeOwned } from '../../sys/ownership';
-import { duplicate } from './duplicate';
+import { duplicate } from '../duplicate';
 
 const ARMED = EPOLLIN | EPOLLONESHOT;
 

@@ -1,8 +1,8 @@
 /** A second fd for what `fd` is, which belongs to this thread alone. */
-import { F_DUPFD_CLOEXEC } from '../../sys/constants';
-import { unwrap } from '../../sys/errno';
-import { fcntl } from '../../sys/io';
-import { own } from '../../sys/ownership';
+import { F_DUPFD_CLOEXEC } from '../sys/constants';
+import { unwrap } from '../sys/errno';
+import { fcntl } from '../sys/io';
+import { own } from '../sys/ownership';
 
 /** As fcntl(F_DUPFD_CLOEXEC). The caller closes it. Throws EMFILE, EBADF. */
 export function duplicate(fd: number): number {
