@@ -259,3 +259,42 @@ test('bytes that are lost are told of when they stand first, not before', () => 
   const parts: Uint8Array[] = [];
   expect([queue.collect(parts, scratch, Infinity), parts]).toEqual([LOST, []]);
 });
+
+test('what is sent between or inside settlements is called back once, in order', () => {
+  const queue = new WriteQueue();
+  const called: string[] = [];
+  const push = (name: string, then = (): void => {}): void => {
+    const callback = (): void => {
+      called.push(name);
+      then();
+    };
+    queue.push(Buffer.from(name), { since: 0, callback });
+  };
+  push('a', () => {
+    push('c');
+    queue.sent(1, 0);
+    queue.settle();
+    expect(called).toEqual(['a']);
+  });
+  queue.sent(1, 0);
+  push('b');
+  queue.sent(1, 0);
+  expect([called, queue.empty]).toEqual([[], true]);
+  queue.settle();
+  queue.settle();
+  queue.fail(new Error('nothing is left for it'));
+  expect(called).toEqual(['a', 'b', 'c']);
+});
+
+test('the first write alone, for fds that keep bounds; lost when its memory is gone', () => {
+  const queue = new WriteQueue();
+  expect(queue.firstBytes).toBeNull();
+  const bytes = new Uint8Array([1, 2, 3]);
+  queue.push(bytes, { since: 0 });
+  queue.push(Buffer.from('next'), { since: 0 });
+  expect(queue.firstBytes).toBe(bytes);
+  queue.sent(1, 0);
+  expect(queue.firstBytes).toEqual(new Uint8Array([2, 3]));
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  expect(queue.firstBytes).toBe(LOST);
+});

@@ -1,6 +1,8 @@
 /**
  * What can be asked of a connection, and set for it: fd, addresses, counters, options, deadlines. All of
- * it moves no byte, and calls nobody: that is {@link StreamConnection}, the only class built on this one.
+ * it moves no byte, and calls no handler: that is {@link StreamConnection}, the only class built on this one.
+ *
+ * It is a {@link DeadlineSubject}, by members that the types of the package do not show.
  *
  * Beside an event emitter's two, an idle connection has these fields and those of that class, and no
  * object of its own but what the loop keeps for its fd.
@@ -15,7 +17,7 @@ import { own } from '../../sys/ownership';
 import { localAddressOf, peerAddressOf } from '../socket/names';
 import { setSocketOption } from '../socket/options';
 import { isReadyNow } from '../socket/readiness';
-import type { DeadlineSubject, ReadRate } from './deadlines';
+import type { ReadRate } from './deadlines';
 import type { StreamConnectionEvents } from './handler';
 import { interestOf } from './interest';
 import { type ConnectionSettings, parseReadRate } from './options';
@@ -23,10 +25,7 @@ import { SendQueue } from './send-queue';
 import { type ConnectionState, OPEN } from './state';
 
 /** A stream socket that is connected. */
-export abstract class ConnectedSocket<C>
-  extends EventEmitter<StreamConnectionEvents>
-  implements DeadlineSubject
-{
+export abstract class ConnectedSocket<C> extends EventEmitter<StreamConnectionEvents> {
   // The fields that every message touches stand first, and so in as few cache lines as can be.
   protected readonly settings: ConnectionSettings<C>;
   readonly #fd: number;

@@ -15,7 +15,7 @@
 import { type FileRange, holdRange } from '../../bytes/file-range';
 import { callbackOf, checkedData, type WriteExtra } from '../../bytes/write-arguments';
 import type { WriteCallback } from '../../bytes/write-queue';
-import { type EventHandler, isFdGone } from '../../loop/registration';
+import { isFdGone } from '../../loop/registration';
 import * as constants from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { closeOwned, disown } from '../../sys/ownership';
@@ -25,7 +25,7 @@ import { ConnectedSocket } from './connected-socket';
 import { closedError, refuseWrite } from './errors';
 import { checkHandler, guarded, type Handler } from './handler';
 import type { ConnectionSettings } from './options';
-import { type ReadOutcome, type Receiver, receive, receiveUrgent } from './receive';
+import { type ReadOutcome, receive, receiveUrgent } from './receive';
 import { bytesAreLost, FULL, type SendQueue, sendBytes, type WriteOutcome } from './send-queue';
 import { CLOSED } from './state';
 import type { WriteSide } from './write-side';
@@ -43,10 +43,7 @@ const COPY_LIMIT = 16 * 1024;
 export type ConnectionHandler = Handler<StreamConnection>;
 
 /** A connected stream socket. Made by {@link TcpServer}, {@link UnixServer} and {@link connect}. */
-export class StreamConnection
-  extends ConnectedSocket<StreamConnection>
-  implements EventHandler, Receiver, WriteSide
-{
+export class StreamConnection extends ConnectedSocket<StreamConnection> implements WriteSide {
   #handler: ConnectionHandler;
   /** Why it closes in the next turn, or has closed; undefined for no reason but the end. */
   #error: Error | undefined = undefined;
@@ -172,7 +169,7 @@ export class StreamConnection
     this.destroy();
   }
 
-  // What the loop calls.
+  // What the loop calls: it is an EventHandler, by members that the types of the package do not show.
 
   /** @internal Writing first, to make room, then reading; an error after what came before it. */
   onEvents(events: number): void {

@@ -10,13 +10,12 @@ import { addAbortSignal, Duplex } from 'node:stream';
 import { type FileRange, holdRange } from '../../bytes/file-range';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
-import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
+import { UNSCHEDULED } from '../../loop/timer-lists';
 import type { SocketAddress } from '../../sys/address';
 import { F_DUPFD_CLOEXEC } from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
 import { fcntl, setNonBlocking } from '../../sys/io';
 import { closeOnThrow, mayClose } from '../../sys/ownership';
-import type { ConnectionHandler } from '../connection/connection';
 import { StreamConnection } from '../connection/connection';
 import { deadlinesOf } from '../connection/deadlines';
 import { closedError } from '../connection/errors';
@@ -27,7 +26,7 @@ import { resetOnClose } from '../socket/reset-on-close';
 import { ArrivalGate, beginsHandshake } from './arrival-gate';
 import type { ByteChannel } from './byte-channel';
 import { bytesOf, type Chunk, placeFor } from './chunks';
-import { FdChannel, type FdChannelHandler } from './fd-channel';
+import { FdChannel } from './fd-channel';
 import {
   checkTimeout,
   type DuplexBase,
@@ -43,7 +42,7 @@ const { ENOTSOCK } = errno;
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
 
 /** Stands in for a `net.Socket`. */
-export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, Timed {
+export class FdDuplex extends Duplex {
   /** As of `net.Socket`; what a stream is made of is connected. */
   readonly connecting = false;
   /** As of `net.Socket`: what {@link setTimeout} has set; undefined before. */
