@@ -72,11 +72,12 @@ test('the package holds what it needs, and nothing of the workshop', () => {
       'LICENSE',
       'CHANGELOG.md',
       'dist/index.js',
+      'src/ERRORS.md',
     ]),
   );
   const strange = packed.filter(
     (name) =>
-      !/^(dist\/[\w/-]+\.(m?js|d\.m?ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(
+      !/^(dist\/[\w/-]+\.(m?js|d\.m?ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md|src\/ERRORS\.md)$/.test(
         name,
       ),
   );

@@ -12,6 +12,7 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 import { checkFd, checkMask } from '../base/check';
 import { outsideCallers } from '../base/context';
+import { loopClosed } from '../base/errors';
 import { EventList } from '../epoll/event-list';
 import { Waker } from '../epoll/waker';
 import { EPOLLIN } from '../sys/constants';
@@ -231,9 +232,7 @@ export class EventLoop implements RegistrationOwner {
   close(): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    const reason = Object.assign(new Error('the event loop was closed'), {
-      code: 'ERR_LOOP_CLOSED',
-    });
+    const reason = loopClosed('was');
     this.#waiter?.close();
     for (const handler of this.#set.close()) this.#revoke([handler, reason]);
     this.timers.close();
@@ -386,9 +385,7 @@ export class EventLoop implements RegistrationOwner {
   }
 
   #assertOpen(): void {
-    if (this.#phase === 'closed') {
-      throw Object.assign(new Error('the event loop is closed'), { code: 'ERR_LOOP_CLOSED' });
-    }
+    if (this.#phase === 'closed') throw loopClosed('is');
   }
 }
 

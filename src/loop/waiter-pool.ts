@@ -18,6 +18,7 @@
 import { extname, join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { outsideCallers } from '../base/context';
+import { warnOfWaiter } from '../base/errors';
 import { Epoll } from '../epoll/epoll';
 import { Waker } from '../epoll/waker';
 import * as constants from '../sys/constants';
@@ -320,8 +321,7 @@ function warn(cause: unknown): void {
   const now = performance.now();
   if (now - warnedAt < WARNING_MS) return;
   warnedAt = now;
-  const text = `a waiter thread cannot run, its loops wait by Node's own: ${String(cause)}`;
-  process.emitWarning(text, { code: 'EPOLL_FFI_WAITER' });
+  warnOfWaiter(`a waiter thread cannot run, its loops wait by Node's own: ${String(cause)}`);
 }
 
 /** Of what this process was started with: by what it runs TypeScript (`node --import tsx`), if it does. */

@@ -11,6 +11,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { outsideCallers } from '../base/context';
+import { sourceClosed } from '../base/errors';
 import { signalField } from '../base/option-fields';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
@@ -194,8 +195,7 @@ export abstract class FdSource<Name extends string, T>
   /** The fd for a call of the user's; throws if the source is closed. */
   protected openFd(action: string): number {
     if (this.#state !== 'closed') return this.#watcher.fd;
-    const text = `cannot ${action}: the ${this.constructor.name} is closed`;
-    throw Object.assign(new Error(text), { code: 'ERR_SOURCE_CLOSED' });
+    throw sourceClosed(action, this.constructor.name);
   }
 
   /** Tell of one record. */

@@ -9,6 +9,7 @@ import { EventEmitter } from 'eventemitter3';
 import type { z as zod } from 'zod';
 import { isAbortSignal, NO_SIGNAL } from '../base/abort-signal';
 import { checkFd, checkMask } from '../base/check';
+import { watcherClosed } from '../base/errors';
 import { LazyOptions } from '../base/lazy-options';
 import { maskOfWords } from '../epoll/interest';
 import { defaultLoop } from '../loop/default-loop';
@@ -255,9 +256,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   }
 
   #assertOpen(action: string): void {
-    if (this.#state === 'open') return;
-    const text = `cannot ${action}: the watcher of fd ${this.#fd} is closed`;
-    throw Object.assign(new Error(text), { code: 'ERR_WATCHER_CLOSED' });
+    if (this.#state === 'closed') throw watcherClosed(action, this.#fd);
   }
 }
 

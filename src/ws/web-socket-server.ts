@@ -12,6 +12,7 @@ import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { invalidType, refuseExtra } from '../base/check';
+import { authorizeTimeout, noIpAddress } from '../base/errors';
 import { parseOptions } from '../base/options';
 import { WEB_SOCKET_LIMITS } from '../http/server/default-limits';
 import { frontOf } from '../http/server/http-front';
@@ -38,7 +39,7 @@ import {
 } from './handshake';
 import { Opening } from './opening';
 import { CLOSE_GOING_AWAY, checkClose, OPCODE_BINARY, OPCODE_TEXT } from './protocol';
-import { FAILED, isThenable, lateError, refusalOf, TOO_LATE } from './verdict';
+import { FAILED, isThenable, refusalOf, TOO_LATE } from './verdict';
 import { WebSocketConnection, type WebSocketOwner, type WebSocketSettings } from './web-socket';
 import {
   openServer,
@@ -130,7 +131,7 @@ export class WebSocketServer
   /** Where the server listens. Throws an Error if that is no IP address: see {@link server}. */
   get address(): SocketAddress {
     if (this.server instanceof TcpServer) return this.server.address;
-    throw new Error('a WebSocketServer on a unix socket has no IP address');
+    throw noIpAddress();
   }
 
   /** The port, also if 0 was asked for. Throws as {@link address}. */
@@ -249,7 +250,7 @@ export class WebSocketServer
     const timeoutMs = this.#settings.handshakeTimeoutMs;
     const onLate = (): void => {
       this.#refuse(connection, TOO_LATE);
-      this.#tell(() => this.emit('error', lateError(timeoutMs)));
+      this.#tell(() => this.emit('error', authorizeTimeout(timeoutMs)));
     };
     const opening = new Opening(connection, { early, timeoutMs, onLate });
     const settle = (then: (early: Buffer) => void): void => {

@@ -10,6 +10,7 @@
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { invalidType, outOfRange, refuseExtra } from '../base/check';
+import { pongTimeout, webSocketNotOpen, webSocketProtocol } from '../base/errors';
 import type { WriteCallback } from '../bytes/write-queue';
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
 import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
@@ -287,8 +288,7 @@ export class WebSocketConnection
     if (waitMs > 0) return this.#schedule(waitMs);
     if (!isOpen) return this.#connection.destroy();
     if (waitMs === OVERDUE) {
-      const text = `no pong within ${this.#settings.pingIntervalMs} ms`;
-      this.#connection.destroy(Object.assign(new Error(text), { code: 'ERR_PONG_TIMEOUT' }));
+      this.#connection.destroy(pongTimeout(this.#settings.pingIntervalMs));
     } else {
       this.#beat();
     }
@@ -328,11 +328,7 @@ export class WebSocketConnection
     const violation = this.#decoder.push(chunk, this, buffers?.views ?? null);
     if (violation === null) return;
     const { code, reason } = violation;
-    const error = Object.assign(new Error(`WebSocket peer refused: ${reason}`), {
-      code: 'ERR_WEBSOCKET_PROTOCOL',
-      closeCode: code,
-    });
-    this.#tell(() => this.emit('error', error));
+    this.#tell(() => this.emit('error', webSocketProtocol(reason, code)));
     if (this.#state === 'open') this.close(code, reason);
     this.#endConnection();
   }
@@ -347,7 +343,7 @@ export class WebSocketConnection
 
   #sendFrame(opcode: number, payload: Uint8Array, callback: WriteCallback | undefined): boolean {
     if (this.#state !== 'open') {
-      if (callback !== undefined) process.nextTick(callback, notOpenError());
+      if (callback !== undefined) process.nextTick(callback, webSocketNotOpen());
       return false;
     }
     return this.#connection.writePair(frameHead(opcode, payload.byteLength), payload, callback);
@@ -365,8 +361,4 @@ export class WebSocketConnection
       this.#connection.loop.uncaught(error);
     }
   }
-}
-
-function notOpenError(): Error {
-  return Object.assign(new Error('the WebSocket is not open'), { code: 'ERR_WEBSOCKET_NOT_OPEN' });
 }

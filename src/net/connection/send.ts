@@ -4,6 +4,7 @@
  * The outcomes: bytes taken, a full socket, or an error after which nothing may follow.
  */
 
+import { bytesLost } from '../../base/errors';
 import { type HeldRange, rangeError, sendRange } from '../../bytes/file-range';
 import { LOST, type WriteQueue } from '../../bytes/write-queue';
 import { MSG_NOSIGNAL } from '../../sys/constants';
@@ -61,8 +62,7 @@ export function sendQueued(fd: number, queue: WriteQueue, limit: number): number
  */
 export function lostBytesError(fd: number): Error {
   resetOnClose(fd);
-  const text = 'bytes that were queued have been detached or shrunk before they were sent';
-  return Object.assign(new Error(text), { code: 'ERR_BYTES_LOST', fd });
+  return bytesLost(fd);
 }
 
 /** There is no MSG_NOSIGNAL for writev(2) and sendfile(2); Node ignores SIGPIPE. */

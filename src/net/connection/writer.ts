@@ -7,6 +7,7 @@
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { checkCallback, invalidType } from '../../base/check';
+import { connectionClosed } from '../../base/errors';
 import { type FileRange, holdRange } from '../../bytes/file-range';
 import { isLent } from '../../bytes/lent-memory';
 import { type WriteCallback, WriteQueue } from '../../bytes/write-queue';
@@ -366,5 +367,5 @@ export abstract class ConnectionWriter extends EventEmitter<TcpConnectionEvents>
 
 /** What a write gets that came too late. */
 export function closedError(): Error {
-  return Object.assign(new Error('the connection is closed'), { code: 'ERR_CONNECTION_CLOSED' });
+  return connectionClosed();
 }

@@ -13,6 +13,7 @@
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { invalidType, refuseExtra } from '../../base/check';
+import { socketClosed } from '../../base/errors';
 import { parseOptions } from '../../base/options';
 import { lend } from '../../bytes/lent-memory';
 import { defaultLoop } from '../../loop/default-loop';
@@ -379,9 +380,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   }
 
   #assertOpen(action: string): void {
-    if (!this.closed) return;
-    const text = `cannot ${action}: the DatagramSocket is closed`;
-    throw Object.assign(new Error(text), { code: 'ERR_SOCKET_CLOSED' });
+    if (this.closed) throw socketClosed(action);
   }
 }
 

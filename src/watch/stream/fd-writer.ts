@@ -9,6 +9,7 @@ import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { checkCallback, checkFd, invalidType, refuseExtra } from '../../base/check';
+import { writerClosed } from '../../base/errors';
 import { parseOptions } from '../../base/options';
 import { isLent } from '../../bytes/lent-memory';
 import { defaultLoop } from '../../loop/default-loop';
@@ -146,7 +147,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
       throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
     }
     if (!this.writable) {
-      settle(callback, closedError());
+      settle(callback, writerClosed());
       return false;
     }
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
@@ -166,7 +167,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   /** Close now. What waits is not written; its callbacks get an error. */
   close(): void {
-    this.#close(this.#failure ?? closedError());
+    this.#close(this.#failure ?? writerClosed());
   }
 
   [Symbol.dispose](): void {
@@ -315,8 +316,4 @@ function settle(callback: FdWriteCallback | undefined, error?: Error): void {
   if (callback === undefined) return;
   if (error === undefined) process.nextTick(callback);
   else process.nextTick(callback, error);
-}
-
-function closedError(): Error {
-  return Object.assign(new Error('the writer is closed'), { code: 'ERR_WRITER_CLOSED' });
 }
