@@ -189,6 +189,12 @@ export function warnOfWaiter(text: string): void {
   process.emitWarning(text, { code: 'EPOLL_FFI_WAITER' });
 }
 
+/** An `error` that nobody listens to, of an emitter that goes on. */
+export function warnUnheard(emitter: string, error: Error): void {
+  const text = `${emitter}: ${String(error)} (it goes on; nobody listens to its "error")`;
+  process.emitWarning(text, { code: 'EPOLL_FFI_UNHEARD' });
+}
+
 function coded(text: string, code: string): Coded {
   return Object.assign(new Error(text), { code });
 }

@@ -13,6 +13,7 @@ import { isMainThread } from 'node:worker_threads';
 import { checkFd, checkMask } from '../base/check';
 import { outsideCallers } from '../base/context';
 import { loopClosed } from '../base/errors';
+import { uncaught } from '../base/unheard';
 import { EventList } from '../epoll/event-list';
 import { Waker } from '../epoll/waker';
 import { EPOLLIN } from '../sys/constants';
@@ -216,7 +217,7 @@ export class EventLoop implements RegistrationOwner {
    * mistake does not cost the others their events.
    */
   uncaught(error: unknown): void {
-    process.nextTick(raise, error);
+    uncaught(error);
   }
 
   /** What the loop has done so far. A new object each time. */
@@ -387,8 +388,4 @@ export class EventLoop implements RegistrationOwner {
   #assertOpen(): void {
     if (this.#phase === 'closed') throw loopClosed('is');
   }
-}
-
-function raise(error: unknown): never {
-  throw error;
 }

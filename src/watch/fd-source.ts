@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { outsideCallers } from '../base/context';
 import { sourceClosed } from '../base/errors';
 import { signalField } from '../base/option-fields';
+import { reportFailure } from '../base/unheard';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
 import { closeRefused } from '../loop/registration';
@@ -60,7 +61,10 @@ export interface FdSourceSetup<Name extends string> extends FdSourceOptions {
 /** Reads of one fd before the others have their turn. */
 const READS_PER_TURN = 16;
 
-/** An fd that yields records of type `T`. */
+/**
+ * An fd that yields records of type `T`. An emitter of eventemitter3: `instanceof` the EventEmitter of
+ * node:events is false.
+ */
 export abstract class FdSource<Name extends string, T>
   extends EventEmitter<FdSourceEvents<Name, T>>
   implements AsyncIterable<T>
@@ -212,13 +216,8 @@ export abstract class FdSource<Name extends string, T>
   protected fail(error: Error): void {
     if (this.#state === 'closed') return;
     this.#iterator?.end(error);
-    let isHeard = this.#iterator !== null;
-    try {
-      isHeard = this.#tell('error', error) || isHeard;
-    } finally {
-      this.close();
-    }
-    if (!isHeard) throw error;
+    reportFailure(this as EventEmitter, error, this.#iterator !== null);
+    this.close();
   }
 
   get #isWanted(): boolean {

@@ -11,6 +11,7 @@ import { isAbortSignal, NO_SIGNAL } from '../base/abort-signal';
 import { checkFd, checkMask } from '../base/check';
 import { watcherClosed } from '../base/errors';
 import { LazyOptions } from '../base/lazy-options';
+import { reportFailure } from '../base/unheard';
 import { maskOfWords } from '../epoll/interest';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
@@ -101,7 +102,7 @@ export interface FdWatcherEvents {
   close: [];
 }
 
-/** Watches one fd. */
+/** Watches one fd. An emitter of eventemitter3: `instanceof` the EventEmitter of node:events is false. */
 export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIterable<number> {
   readonly #fd: number;
   #autoClose: boolean;
@@ -237,9 +238,8 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
 
   #fail(error: Error): void {
     if (this.#iterator !== null) return this.#end(error);
-    if (this.emit('error', error)) return;
-    this.#end(undefined);
-    throw error;
+    if (this.listenerCount('error') === 0) this.#end(undefined);
+    reportFailure(this, error);
   }
 
   #end(reason: unknown): void {

@@ -14,6 +14,7 @@ import { z } from 'zod';
 import { invalidType, refuseExtra } from '../base/check';
 import { authorizeTimeout, noIpAddress } from '../base/errors';
 import { parseOptions } from '../base/options';
+import { relayErrors, reportFailure, reportTrouble } from '../base/unheard';
 import { WEB_SOCKET_LIMITS } from '../http/server/default-limits';
 import { frontOf } from '../http/server/http-front';
 import type { Upgrade, UpgradeRoute } from '../http/server/upgrade-routes';
@@ -57,8 +58,9 @@ export interface WebSocketServerEvents {
    */
   request: [request: IncomingMessage, response: ServerResponse];
   /**
-   * A connection could not be accepted (EMFILE), or `authorize` gave no verdict; the server goes on.
-   * Need not be listened to.
+   * A connection could not be accepted (EMFILE), or `authorize` gave no verdict, and the server goes
+   * on: without a listener here or at {@link WebSocketServer.server} a warning. Or `authorize` threw,
+   * or the listener failed and the server closes: without a listener an uncaught exception.
    */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
@@ -93,7 +95,10 @@ const shutdownSchema = z.strictObject({
   reason: z.string().default(''),
 });
 
-/** Serves WebSockets, and plain HTTP beside them, at one address. */
+/**
+ * Serves WebSockets, and plain HTTP beside them, at one address. An emitter of eventemitter3:
+ * `instanceof` the EventEmitter of node:events is false.
+ */
 export class WebSocketServer
   extends EventEmitter<WebSocketServerEvents>
   implements WebSocketOwner, UpgradeRoute
@@ -118,7 +123,7 @@ export class WebSocketServer
       headersTimeout: settings.handshakeTimeoutMs,
       connectionsCheckingInterval: Math.min(settings.handshakeTimeoutMs, CHECK_MS),
     });
-    server.on('error', (error) => this.emit('error', error));
+    relayErrors(server, this);
     server.on('drop', (dropped) => this.emit('drop', dropped));
     server.on('close', () => this.emit('close'));
   }
@@ -250,7 +255,7 @@ export class WebSocketServer
     const timeoutMs = this.#settings.handshakeTimeoutMs;
     const onLate = (): void => {
       this.#refuse(connection, TOO_LATE);
-      this.#tell(() => this.emit('error', authorizeTimeout(timeoutMs)));
+      reportTrouble(this, authorizeTimeout(timeoutMs));
     };
     const opening = new Opening(connection, { early, timeoutMs, onLate });
     const settle = (then: (early: Buffer) => void): void => {
@@ -270,7 +275,7 @@ export class WebSocketServer
       refusal = refusalOf(verdict);
     } catch (error) {
       this.#refuse(candidate.connection, FAILED);
-      this.#tell(() => this.emit('error', error as Error));
+      reportTrouble(this, error as Error);
       return;
     }
     if (refusal === null) this.#accept(candidate);
@@ -309,9 +314,7 @@ export class WebSocketServer
   /** `authorize` threw, which is the program's mistake: both sides learn of it. */
   #fail(connection: TcpConnection, error: unknown): void {
     this.#refuse(connection, FAILED);
-    this.#tell(() => {
-      if (!this.emit('error', error as Error)) this.loop.uncaught(error);
-    });
+    reportFailure(this, error as Error);
   }
 
   #tell(emit: () => void): void {

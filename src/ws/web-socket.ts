@@ -11,6 +11,7 @@ import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { invalidType, outOfRange, refuseExtra } from '../base/check';
 import { pongTimeout, webSocketNotOpen, webSocketProtocol } from '../base/errors';
+import { reportPeer } from '../base/unheard';
 import type { WriteCallback } from '../bytes/write-queue';
 import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
 import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
@@ -45,13 +46,13 @@ export interface WebSocketEvents {
   pong: [data: Buffer];
   /** The queue is empty again after `send` returned false. */
   drain: [];
-  /** What is wrong with the connection or the peer. Need not be listened to: `close` follows. */
+  /** What is wrong with the connection or the peer. Need not be listened to: `close` has it too. */
   error: [error: Error];
   /**
    * The connection is gone. `code` and `reason` are those of the peer's close frame; 1006 if it sent
-   * none (section 7.1.5).
+   * none (section 7.1.5). `error` is what was wrong, if anything was, as in `error`.
    */
-  close: [code: number, reason: string];
+  close: [code: number, reason: string, error?: Error];
 }
 
 /** Options of {@link WebSocketConnection.send}. */
@@ -83,7 +84,10 @@ type SocketState = 'open' | 'closing' | 'ending' | 'closed';
 
 const EMPTY = Buffer.alloc(0);
 
-/** A WebSocket. Made by {@link WebSocketServer}. */
+/**
+ * A WebSocket. Made by {@link WebSocketServer}. An emitter of eventemitter3: `instanceof` the
+ * EventEmitter of node:events is false.
+ */
 export class WebSocketConnection
   extends EventEmitter<WebSocketEvents>
   implements ConnectionHandler, FrameSink, Timed
@@ -107,6 +111,8 @@ export class WebSocketConnection
   #pingedAt = 0;
   #closeCode = CLOSE_ABNORMAL;
   #closeReason = '';
+  /** What the peer did wrong. */
+  #violation: Error | null = null;
 
   /** Takes `connection` over, after the 101 response was written. */
   constructor(
@@ -243,8 +249,10 @@ export class WebSocketConnection
     this.#state = 'closed';
     this.#decoder.stop();
     connection.loop.timers.cancel(this);
-    if (error !== undefined) this.#tell(() => this.emit('error', error));
-    this.#tell(() => this.emit('close', this.#closeCode, this.#closeReason));
+    if (error !== undefined) reportPeer(this, error);
+    const failure = error ?? this.#violation;
+    const ending = failure === null ? [] : ([failure] as const);
+    this.#tell(() => this.emit('close', this.#closeCode, this.#closeReason, ...ending));
     this.#owner.onSocketClose(this);
   }
 
@@ -328,7 +336,8 @@ export class WebSocketConnection
     const violation = this.#decoder.push(chunk, this, buffers?.views ?? null);
     if (violation === null) return;
     const { code, reason } = violation;
-    this.#tell(() => this.emit('error', webSocketProtocol(reason, code)));
+    this.#violation = webSocketProtocol(reason, code);
+    reportPeer(this, this.#violation);
     if (this.#state === 'open') this.close(code, reason);
     this.#endConnection();
   }

@@ -6,6 +6,7 @@ import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { refuseExtra } from '../../base/check';
 import { parseOptions } from '../../base/options';
+import { reportFailure, reportTrouble } from '../../base/unheard';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
 import { closeRefused, isFdGone } from '../../loop/registration';
@@ -39,8 +40,9 @@ export interface StreamServerEvents {
   connection: [connection: TcpConnection];
   /**
    * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
-   * however many clients there are. Or the listener was shut down by somebody who shares it (EINVAL),
-   * or closed (EBADF): then the server closes. Need not be listened to.
+   * however many clients there are: without a listener a warning. Or the listener was shut down by
+   * somebody who shares it (EINVAL), or closed (EBADF), and the server closes: without a listener an
+   * uncaught exception.
    */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
@@ -68,7 +70,10 @@ export interface StreamServerSetup extends z.output<typeof connectionOptionsSche
 
 const shutdownSchema = z.strictObject(shutdownOptionFields);
 
-/** A listening socket with its connections. */
+/**
+ * A listening socket with its connections. An emitter of eventemitter3, as all of this package:
+ * `instanceof` the EventEmitter of node:events is false.
+ */
 export abstract class StreamServer
   extends EventEmitter<StreamServerEvents>
   implements AcceptHandler, ConnectionOwner<TcpConnection>
@@ -262,13 +267,13 @@ export abstract class StreamServer
 
   /** For the acceptor. */
   onAcceptError(error: Error): void {
-    this.emit('error', error);
+    reportTrouble(this, error);
   }
 
   /** For the acceptor. */
   onListenerFailed(error: Error): void {
     this.close();
-    this.emit('error', error);
+    reportFailure(this, error);
   }
 
   /** For the acceptor. A loop that was closed cuts the connections itself. */
@@ -276,7 +281,7 @@ export abstract class StreamServer
     if (!isFdGone(reason)) return this.close();
     disown(this.#fd);
     this.#stopListening();
-    this.emit('error', reason);
+    reportFailure(this, reason);
   }
 
   #beginShutdown(handedOver: boolean): ServerShutdown {

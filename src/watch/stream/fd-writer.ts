@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { checkCallback, checkFd, invalidType, refuseExtra } from '../../base/check';
 import { writerClosed } from '../../base/errors';
 import { parseOptions } from '../../base/options';
+import { reportFailure } from '../../base/unheard';
 import { isLent } from '../../bytes/lent-memory';
 import { defaultLoop } from '../../loop/default-loop';
 import { EventLoop } from '../../loop/event-loop';
@@ -70,7 +71,7 @@ interface Waiting {
 const MAX_QUEUED_WRITES = 64 * 1024;
 const LOST_BYTES = 'bytes that were queued have been detached or resized before they were written';
 
-/** Writes to one fd. */
+/** Writes to one fd. An emitter of eventemitter3: `instanceof` the EventEmitter of node:events is false. */
 export class FdWriter extends EventEmitter<FdWriterEvents> {
   readonly #settings: z.output<typeof optionsSchema>;
   #fd: number;
@@ -277,13 +278,8 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   #fail(error: Error): void {
     if (this.closed) return;
-    let isHeard = true;
-    try {
-      isHeard = this.emit('error', error);
-    } finally {
-      this.#close(error);
-    }
-    if (!isHeard) throw error;
+    reportFailure(this, error);
+    this.#close(error);
   }
 
   #close(reason: Error): void {
