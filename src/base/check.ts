@@ -5,6 +5,7 @@
  */
 import { inspect, types } from 'node:util';
 import { type Coded, wrongRange, wrongType, wrongValue } from './errors';
+import { foreignName } from './foreign-names';
 
 const { isInt32Array, isUint32Array, isUint8Array } = types;
 
@@ -126,7 +127,9 @@ export function checkOptions(
 }
 
 function unknownOption(owner: string, name: string, names: readonly string[]): Coded<TypeError> {
-  const text = `Invalid options of ${owner}: unrecognized "${name}" (there is ${names.join(', ')})`;
+  const there = foreignName(owner, name);
+  const hint = there === undefined ? `there is ${names.join(', ')}` : `see ${there}`;
+  const text = `Invalid options of ${owner}: unrecognized "${name}" (${hint})`;
   return wrongValue(text);
 }
 

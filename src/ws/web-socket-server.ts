@@ -8,16 +8,15 @@
  * client that never reads is cut, and nobody else notices.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
-import { invalidType, refuseExtra } from '../base/check';
+import { checkOptions, refuseExtra } from '../base/check';
 import { authorizeTimeout, noIpAddress } from '../base/errors';
 import { parseOptions } from '../base/options';
 import { relayErrors, reportFailure, reportTrouble } from '../base/unheard';
 import { WEB_SOCKET_LIMITS } from '../http/server/default-limits';
 import { frontOf } from '../http/server/http-front';
-import type { Upgrade, UpgradeRoute } from '../http/server/upgrade-routes';
+import type { Upgrade } from '../http/server/upgrade-routes';
 import { pathOf } from '../http/server/upgrade-routes';
 import type { EventLoop } from '../loop/event-loop';
 import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
@@ -39,9 +38,10 @@ import {
   refusalResponse,
 } from './handshake';
 import { Opening } from './opening';
-import { CLOSE_GOING_AWAY, checkClose, OPCODE_BINARY, OPCODE_TEXT } from './protocol';
+import { CLOSE_GOING_AWAY, checkClose } from './protocol';
+import { opcodeOf } from './send-arguments';
 import { FAILED, isThenable, refusalOf, TOO_LATE } from './verdict';
-import { WebSocketConnection, type WebSocketOwner, type WebSocketSettings } from './web-socket';
+import { WebSocketConnection, type WebSocketSettings } from './web-socket';
 import {
   openServer,
   type WebSocketServerOptions,
@@ -71,7 +71,7 @@ export interface WebSocketServerEvents {
 
 /** Options of {@link WebSocketServer.broadcast}. */
 export interface BroadcastOptions {
-  /** Send a binary message; the default for bytes. Strings are always text. */
+  /** Send a binary message, or a text. As `data` is if not given: bytes are binary, strings text. */
   binary?: boolean;
   /** Leave this one out. */
   except?: WebSocketConnection;
@@ -85,8 +85,6 @@ export interface WebSocketShutdownOptions extends ShutdownOptions {
   reason?: string;
 }
 
-const { isUint8Array } = types;
-
 type Mutable<T> = { -readonly [N in keyof T]: T[N] };
 
 const shutdownSchema = z.strictObject({
@@ -99,10 +97,7 @@ const shutdownSchema = z.strictObject({
  * Serves WebSockets, and plain HTTP beside them, at one address. An emitter of eventemitter3:
  * `instanceof` the EventEmitter of node:events is false.
  */
-export class WebSocketServer
-  extends EventEmitter<WebSocketServerEvents>
-  implements WebSocketOwner, UpgradeRoute
-{
+export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   /** The server under this one: its connections, its limits, and its fd. */
   readonly server: StreamServer;
   /** Shared by all sockets. A shutdown changes how long they have to close, and what they say. */
@@ -155,13 +150,11 @@ export class WebSocketServer
   }
 
   /** Send one message to every client; it is encoded once. */
-  broadcast(data: string | Uint8Array, { binary, except }: BroadcastOptions = {}): void {
-    if (typeof data !== 'string' && !isUint8Array(data)) {
-      throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
-    }
-    const isText = typeof data === 'string' || binary === false;
-    const payload = typeof data === 'string' ? Buffer.from(data) : data;
-    const frame = encodeFrame(isText ? OPCODE_TEXT : OPCODE_BINARY, payload);
+  broadcast(data: string | Uint8Array, options: BroadcastOptions = {}): void {
+    checkOptions('WebSocketServer.broadcast', options, ['binary', 'except']);
+    const { binary, except } = options;
+    const opcode = opcodeOf(data, binary);
+    const frame = encodeFrame(opcode, typeof data === 'string' ? Buffer.from(data) : data);
     for (const client of this.#clients) {
       if (client !== except) client.sendEncoded(frame);
     }
@@ -214,17 +207,17 @@ export class WebSocketServer
     this.server.unref();
   }
 
-  /** For a client. */
+  /** For a client. @internal */
   onSocketClose(socket: WebSocketConnection): void {
     this.#clients.delete(socket);
   }
 
-  /** For the HTTP server. */
+  /** For the HTTP server. @internal */
   onRequest(request: IncomingMessage, response: ServerResponse): boolean {
     return this.emit('request', request, response);
   }
 
-  /** For the HTTP server, which is through with this connection. */
+  /** For the HTTP server, which is through with this connection. @internal */
   onUpgrade({ request, stream, head }: Upgrade): void {
     // Of what was written before, and has nobody to hear that it failed.
     stream.on('error', () => {});

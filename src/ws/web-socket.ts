@@ -9,16 +9,16 @@
  */
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
-import { invalidType, outOfRange, refuseExtra } from '../base/check';
+import { invalidType, refuseExtra } from '../base/check';
 import { pongTimeout, webSocketNotOpen, webSocketProtocol } from '../base/errors';
 import { reportPeer } from '../base/unheard';
 import type { WriteCallback } from '../bytes/write-queue';
-import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
+import { UNSCHEDULED } from '../loop/timer-lists';
+import type { TcpConnection } from '../net/connection/connection';
 import { buffersOf, type IoBuffers } from '../net/connection/io-buffers';
 import { AnswerWatch } from './answer-watch';
 import { NOTHING_AWAITED, OVERDUE } from './awaited-answer';
-import { FrameDecoder, type FrameLimits, type FrameSink } from './frame-decoder';
+import { FrameDecoder, type FrameLimits } from './frame-decoder';
 import { closePayload, frameHead, isSendableFrame } from './frame-encoder';
 import { PongQueue } from './pong-queue';
 import {
@@ -26,15 +26,18 @@ import {
   CLOSE_NO_STATUS,
   CLOSE_NORMAL,
   checkClose,
-  MAX_CONTROL_BYTES,
-  OPCODE_BINARY,
   OPCODE_CLOSE,
   OPCODE_PING,
   OPCODE_PONG,
-  OPCODE_TEXT,
 } from './protocol';
-
-const { isUint8Array } = types;
+import {
+  callbackOf,
+  controlCallback,
+  controlData,
+  opcodeOf,
+  optionsOf,
+  type SendOptions,
+} from './send-arguments';
 
 /** Events of a {@link WebSocketConnection}. */
 export interface WebSocketEvents {
@@ -53,14 +56,6 @@ export interface WebSocketEvents {
    * none (section 7.1.5). `error` is what was wrong, if anything was, as in `error`.
    */
   close: [code: number, reason: string, error?: Error];
-}
-
-/** Options of {@link WebSocketConnection.send}. */
-export interface SendOptions {
-  /** Send a binary message; the default for bytes. Strings are always text. */
-  binary?: boolean;
-  /** Called once, later: with nothing when the kernel has the message, or with the error. */
-  callback?: WriteCallback;
 }
 
 /** What all sockets of one server share. */
@@ -82,16 +77,16 @@ export interface WebSocketOwner {
  */
 type SocketState = 'open' | 'closing' | 'ending' | 'closed';
 
+const { isUint8Array } = types;
 const EMPTY = Buffer.alloc(0);
+
+type ControlArgument = string | Uint8Array | WriteCallback;
 
 /**
  * A WebSocket. Made by {@link WebSocketServer}. An emitter of eventemitter3: `instanceof` the
  * EventEmitter of node:events is false.
  */
-export class WebSocketConnection
-  extends EventEmitter<WebSocketEvents>
-  implements ConnectionHandler, FrameSink, Timed
-{
+export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   /** The subprotocol that was agreed on; empty if none. */
   readonly protocol: string;
   /** For the user: what belongs to this socket. Not touched here. */
@@ -102,7 +97,7 @@ export class WebSocketConnection
   readonly #decoder: FrameDecoder;
   readonly #buffers: IoBuffers;
   #state: SocketState = 'open';
-  /** For the timer wheel, which maintains it. */
+  /** For the timer wheel, which maintains it. @internal */
   timerIndex: number = UNSCHEDULED;
   /** Made by the first that awaits an answer. */
   #watch: AnswerWatch | null = null;
@@ -155,21 +150,26 @@ export class WebSocketConnection
   }
 
   /**
-   * Send a message: a string as text, bytes as a binary message unless `binary` is false. Bytes that
-   * must wait are kept by reference, see {@link TcpConnection.write}.
+   * Send a message: a string as text, bytes as a binary message, unless `binary` says otherwise.
+   * Bytes that must wait are kept by reference, see {@link TcpConnection.write}. `callback` is called
+   * once, later: with nothing when the kernel has the message, or with the error
+   * (ERR_WEBSOCKET_NOT_OPEN if the socket is closing or closed already, as with the package `ws`).
    *
    * Returns false when the queue has reached the high-water mark (then wait for `drain`), and when
-   * the socket is not open any more.
+   * the socket is not open any more. Throws a TypeError for what is no message, and one that names an
+   * option that does not exist; then nothing is sent and `callback` is not called.
    */
-  send(data: string | Uint8Array, options?: SendOptions, noMore?: never): boolean {
-    const extra = typeof options === 'function' ? options : noMore;
-    refuseExtra('send', extra, 'the callback is an option, { callback }');
-    if (typeof data === 'string') {
-      return this.#sendFrame(OPCODE_TEXT, Buffer.from(data), options?.callback);
-    }
-    if (!isUint8Array(data)) throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
-    const opcode = options?.binary === false ? OPCODE_TEXT : OPCODE_BINARY;
-    return this.#sendFrame(opcode, data, options?.callback);
+  send(data: string | Uint8Array, callback?: WriteCallback): boolean;
+  send(data: string | Uint8Array, options?: SendOptions, callback?: WriteCallback): boolean;
+  send(
+    data: string | Uint8Array,
+    second?: SendOptions | WriteCallback,
+    third?: WriteCallback,
+    noMore?: never,
+  ): boolean {
+    const opcode = opcodeOf(data, optionsOf(second)?.binary);
+    const callback = callbackOf(second, third, noMore);
+    return this.#sendFrame(opcode, typeof data === 'string' ? Buffer.from(data) : data, callback);
   }
 
   /**
@@ -183,14 +183,25 @@ export class WebSocketConnection
     return this.#state === 'open' && this.#connection.write(frame);
   }
 
-  /** Send a ping of up to 125 bytes. The peer answers it; see the event `pong`. */
-  ping(data: Uint8Array = EMPTY, noMore?: never): boolean {
-    refuseExtra('ping', noMore, 'listen to "pong"');
-    if (!isUint8Array(data)) throw invalidType('data', 'a Buffer or a Uint8Array', data);
-    if (data.byteLength > MAX_CONTROL_BYTES) {
-      throw outOfRange('data.byteLength', `<= ${MAX_CONTROL_BYTES}`, data.byteLength);
-    }
-    return this.#sendFrame(OPCODE_PING, data, undefined);
+  /**
+   * Send a ping of up to 125 bytes; the peer answers it, see the event `pong`. `mask` and `callback`
+   * as in the package `ws`: a server does not mask, and `callback` is called as that of {@link send}.
+   */
+  ping(callback?: WriteCallback): boolean;
+  ping(data: string | Uint8Array, callback?: WriteCallback): boolean;
+  ping(data: string | Uint8Array | undefined, mask?: false, callback?: WriteCallback): boolean;
+  ping(data?: ControlArgument, second?: unknown, third?: unknown): boolean {
+    const callback = controlCallback('ping', data, second, third);
+    return this.#sendFrame(OPCODE_PING, controlData(data), callback);
+  }
+
+  /** Send a pong that nobody asked for, as {@link ping}. Pings are answered without it. */
+  pong(callback?: WriteCallback): boolean;
+  pong(data: string | Uint8Array, callback?: WriteCallback): boolean;
+  pong(data: string | Uint8Array | undefined, mask?: false, callback?: WriteCallback): boolean;
+  pong(data?: ControlArgument, second?: unknown, third?: unknown): boolean {
+    const callback = controlCallback('pong', data, second, third);
+    return this.#sendFrame(OPCODE_PONG, controlData(data), callback);
   }
 
   /**
@@ -221,30 +232,35 @@ export class WebSocketConnection
     this.#connection.resume();
   }
 
-  /** For the server: bytes that came together with the upgrade request. */
+  /** For the server: bytes that came together with the upgrade request. @internal */
   receive(chunk: Buffer): void {
     if (chunk.length > 0) this.#decode(chunk, null);
   }
 
   // ---- for the connection
 
+  /** @internal */
   onData(_connection: TcpConnection, chunk: Buffer): void {
     this.#decode(chunk, this.#buffers);
   }
 
+  /** @internal */
   onEnd(connection: TcpConnection): void {
     connection.end();
   }
 
+  /** @internal */
   onDrain(): void {
     this.emit('drain');
   }
 
+  /** @internal */
   onShutdown(): void {
     const { code, reason } = this.#settings.goingAway;
     this.close(code, reason);
   }
 
+  /** @internal */
   onClose(connection: TcpConnection, error: Error | undefined): void {
     this.#state = 'closed';
     this.#decoder.stop();
@@ -258,6 +274,7 @@ export class WebSocketConnection
 
   // ---- for the decoder
 
+  /** @internal */
   onMessage(data: Buffer, isBinary: boolean): void {
     if (this.#state !== 'open') return;
     try {
@@ -267,17 +284,20 @@ export class WebSocketConnection
     }
   }
 
+  /** @internal */
   onPing(data: Buffer): void {
     if (this.#state !== 'open') return;
     this.#sendPong(data);
     this.#tell(() => this.emit('ping', data));
   }
 
+  /** @internal */
   onPong(data: Buffer): void {
     if (this.#state === 'open') this.#watch?.answered();
     this.#tell(() => this.emit('pong', data));
   }
 
+  /** @internal */
   onCloseFrame(code: number, reason: string): void {
     this.#closeCode = code;
     this.#closeReason = reason;
@@ -288,7 +308,10 @@ export class WebSocketConnection
     this.#endConnection();
   }
 
-  /** For the timer wheel: the heartbeat while open, the deadline of closing after that. */
+  /**
+   * For the timer wheel: the heartbeat while open, the deadline of closing after that.
+   * @internal
+   */
   onTimer(): void {
     const isOpen = this.#state === 'open';
     const frame = this.#decoder.frameUnderWay;
