@@ -170,7 +170,7 @@ export function checkRoom(view: unknown, minimum: number, name: string): void {
 }
 
 /** `length` must be an integer from 0 to `available`. */
-export function checkLength(length: unknown, available: number): void {
+function checkLength(length: unknown, available: number): void {
   if (typeof length !== 'number' || length >>> 0 !== length || length > available) {
     checkInteger('length', length, 0, available);
   }

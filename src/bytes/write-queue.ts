@@ -38,7 +38,7 @@ class PendingWrite {
  * Chunks at least this long are sent from where they are; shorter ones are put together. A copy costs
  * 60 ns for 1 KiB and 350 for 8, telling the kernel of a chunk 120 (measured): even at 3 KiB.
  */
-export const COPY_BELOW = 4 * 1024;
+const COPY_BELOW = 4 * 1024;
 
 /** What {@link WriteQueue.collect} gives when the bytes that stand first are not there any more. */
 export const LOST = -1;

@@ -27,12 +27,7 @@ import {
 import { hasImmediates, leadSoon } from './immediates';
 import { LibuvWaiter } from './libuv-waiter';
 import { ReadyList } from './ready-list';
-import {
-  checkHandler,
-  type EventHandler,
-  Registration,
-  type RegistrationOwner,
-} from './registration';
+import { checkHandler, type EventHandler, Registration } from './registration';
 import { SlowBatches } from './slow-batches';
 import { SpinBudget } from './spin-budget';
 import { TimerWheel } from './timer-wheel';
@@ -52,7 +47,7 @@ type Phase = 'idle' | 'leading' | 'waiting' | 'closed';
 const UNHELD_POLL_MS = 1;
 
 /** An epoll set with handlers. */
-export class EventLoop implements RegistrationOwner {
+export class EventLoop {
   /** The deadlines of this loop's handlers. */
   readonly timers: TimerWheel = new TimerWheel((error) => this.uncaught(error));
   /** Microseconds per turn that had events, if `measureTurns` was set. */
@@ -157,28 +152,28 @@ export class EventLoop implements RegistrationOwner {
     return new Registration(this, fd, data);
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   isActive(registration: Registration): boolean {
     return this.#set.slots.has(registration);
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   eventsOf(registration: Registration): number {
     return this.isActive(registration) ? this.#set.slots.events(registration) : 0;
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   modify(registration: Registration, events: number): void {
     const mask = checkMask('events', events);
     if (this.isActive(registration)) this.#set.modify(registration.fd, registration, mask);
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   remove(registration: Registration): void {
     if (this.#set.remove(registration.fd, registration)) this.#applyHeld();
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   requeue(registration: Registration, events: number): void {
     const mask = checkMask('events', events);
     if (mask === 0 || !this.isActive(registration)) return;
@@ -186,14 +181,14 @@ export class EventLoop implements RegistrationOwner {
     if (this.#phase !== 'leading') this.#schedule();
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   nextTurn(registration: Registration): void {
     if (!this.isActive(registration)) return;
     this.#ready.addLater(registration);
     if (this.#phase !== 'leading') this.#schedule();
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   setHeld(registration: Registration, held: boolean): void {
     if (!this.isActive(registration)) return;
     this.#set.slots.setHeld(registration, held);

@@ -198,7 +198,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     return this.#iterator;
   }
 
-  /** For the loop. */
+  /** For the loop. @internal */
   onEvents(events: number): void {
     this.emit('events', events);
     // EPOLLPRI comes with EPOLLERR from sysfs (GPIO, PSI): that is how it says "changed".
@@ -211,7 +211,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     if (this.#iterator?.isWaiting === true) this.#iterator.push(events);
   }
 
-  /** For the loop. */
+  /** For the loop. @internal */
   onRevoked(reason: Error): void {
     if (this.#state === 'closed') return;
     // Closed behind our back: its number may be somebody else's now.

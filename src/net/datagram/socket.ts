@@ -19,7 +19,7 @@ import { reportFailure, reportPeer, reportTrouble } from '../../base/unheard';
 import { lend } from '../../bytes/lent-memory';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
-import { type EventHandler, isFdGone, type Registration } from '../../loop/registration';
+import { isFdGone, type Registration } from '../../loop/registration';
 import { WheelTimer } from '../../loop/timer-wheel';
 import { ADDRESS_BYTES, type SocketAddress } from '../../sys/address';
 import * as constants from '../../sys/constants';
@@ -93,7 +93,7 @@ export interface DatagramSocketEvents {
 type SocketState = 'open' | 'full' | 'closed';
 
 /** A datagram socket. An emitter of eventemitter3: `instanceof` the EventEmitter of node:events is false. */
-export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implements EventHandler {
+export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
   readonly #fd: number;
   readonly #file: SocketFile | null;
   readonly #isUnix: boolean;
@@ -273,7 +273,10 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     this.close();
   }
 
-  /** For the loop: what went wrong before comes first, because it would stop the reading. */
+  /**
+   * For the loop: what went wrong before comes first, because it would stop the reading.
+   * @internal
+   */
   onEvents(events: number): void {
     if ((events & EPOLLERR) !== 0) this.#takeError();
     if ((events & EPOLLIN) !== 0 && !this.closed) this.#receive();
@@ -283,7 +286,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     }
   }
 
-  /** For the loop. */
+  /** For the loop. @internal */
   onRevoked(reason: Error): void {
     if (!isFdGone(reason)) return this.close();
     disown(this.#fd);

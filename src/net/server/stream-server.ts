@@ -16,13 +16,12 @@ import { disown, own, vacate } from '../../sys/ownership';
 import { TcpConnection } from '../connection/connection';
 import { checkLimit, deadlinesOf, idleError, type ReadRate } from '../connection/deadlines';
 import {
-  type ConnectionOwner,
   type ConnectionSettings,
   type connectionOptionsSchema,
   connectionSettings,
 } from '../connection/options';
 import type { SocketFile } from '../socket/socket-file';
-import { type AcceptHandler, Acceptor, type AcceptTrigger } from './acceptor';
+import { Acceptor, type AcceptTrigger } from './acceptor';
 import { type DroppedConnection, type DropReason, describeDrop } from './drop';
 import type { ServerLimits } from './limits';
 import { PeerCounts, type PeerKey } from './peer-counts';
@@ -74,10 +73,7 @@ const shutdownSchema = z.strictObject(shutdownOptionFields);
  * A listening socket with its connections. An emitter of eventemitter3, as all of this package:
  * `instanceof` the EventEmitter of node:events is false.
  */
-export abstract class StreamServer
-  extends EventEmitter<StreamServerEvents>
-  implements AcceptHandler, ConnectionOwner<TcpConnection>
-{
+export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
   readonly #fd: number;
   readonly #file: SocketFile | null;
   readonly #acceptor: Acceptor;
@@ -154,12 +150,15 @@ export abstract class StreamServer
     return this.#settings.minReadRate ?? null;
   }
 
-  /** Whether the program gave this option: 0, null and Infinity are given, undefined is not. */
+  /**
+   * Whether the program gave this option: 0, null and Infinity are given, undefined is not.
+   * @internal
+   */
   isGiven(option: keyof ServerLimits): boolean {
     return this.#given.has(option);
   }
 
-  /** For protocols: the limits from now on, where the program gave none. */
+  /** For protocols: the limits from now on, where the program gave none. @internal */
   limitByDefault({ maxConnections, ...limits }: Partial<ServerLimits>): void {
     const isFree = ([name]: [string, unknown]): boolean => !this.#given.has(name);
     Object.assign(this.#settings, Object.fromEntries(Object.entries(limits).filter(isFree)));
@@ -241,7 +240,7 @@ export abstract class StreamServer
     this.#acceptor.unref();
   }
 
-  /** For the acceptor. */
+  /** For the acceptor. @internal */
   onAccept(fd: number): void {
     if (this.#connections.size >= this.#maxConnections) return this.#drop(fd, 'maxConnections');
     if (this.#peers === null) return this.#open(fd, null);
@@ -251,12 +250,12 @@ export abstract class StreamServer
     this.#open(fd, key);
   }
 
-  /** For the acceptor. */
+  /** For the acceptor. @internal */
   onNoFds(fd: number): void {
     this.#drop(fd, 'noFds');
   }
 
-  /** For a connection. */
+  /** For a connection. @internal */
   onConnectionClose(connection: TcpConnection): void {
     this.#connections.delete(connection);
     this.#peers?.remove(connection);
@@ -265,18 +264,18 @@ export abstract class StreamServer
     else this.#acceptor.onRoom();
   }
 
-  /** For the acceptor. */
+  /** For the acceptor. @internal */
   onAcceptError(error: Error): void {
     reportTrouble(this, error);
   }
 
-  /** For the acceptor. */
+  /** For the acceptor. @internal */
   onListenerFailed(error: Error): void {
     this.close();
     reportFailure(this, error);
   }
 
-  /** For the acceptor. A loop that was closed cuts the connections itself. */
+  /** For the acceptor. A loop that was closed cuts the connections itself. @internal */
   onRevoked(reason: Error): void {
     if (!isFdGone(reason)) return this.close();
     disown(this.#fd);

@@ -65,7 +65,7 @@ export interface TcpServerOptions extends ConnectionOptions<TcpConnection> {
 const NO_HOST = 'expected an IP address';
 
 /** The fields of {@link TcpServerOptions} for the schemas of servers built on this one. */
-export const tcpServerOptionFields = {
+const tcpServerOptionFields = {
   ...connectionOptionFields,
   port: z.int().min(0).max(65_535),
   host: z

@@ -13,7 +13,7 @@ export const FIRST_REST_MS = 10;
 /** The longest rest, which is also how long a client may wait until it is turned away. */
 export const MAX_REST_MS = 1_000;
 /** How long nothing more is told after an error was. */
-export const REPORT_INTERVAL_MS = 10_000;
+const REPORT_INTERVAL_MS = 10_000;
 
 /** The state of one socket. */
 export class Exhaustion {
