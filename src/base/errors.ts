@@ -93,6 +93,14 @@ export function wrongPlatform(platform: string): Coded {
   return coded(text, 'ERR_UNSUPPORTED_PLATFORM');
 }
 
+/** The waiter thread of a program that is bundled in `bundle`, from where `koffi` is not found. */
+export function waiterMissing(bundle: string): Coded {
+  const text =
+    `the waiter thread of the bundle ${bundle} does not find the package koffi; ` +
+    'leave koffi external (esbuild: --external:koffi), and install it where the bundle runs';
+  return coded(text, 'ERR_WAITER_MISSING');
+}
+
 /** Signals that threads of this process would take, and no fd. */
 export function signalNotBlocked(signals: string, threads: string): Coded {
   const text = `${signals} sent to this process would go to its threads ${threads}, which do not block it`;

@@ -15,7 +15,7 @@
  * the last loop and 'exit' write it. A worker can be terminated without an 'exit', which ends its
  * workers too: there, no waiter thread is started at all.
  */
-import { extname, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { outsideCallers } from '../base/context';
 import { warnOfWaiter } from '../base/errors';
@@ -332,17 +332,27 @@ function loadersOf(words: readonly string[]): string[] {
   });
 }
 
-/** Beside this file stands the thread's script, of the same kind: .js when built, .ts when not. */
+/**
+ * Beside this file stands the thread's script, of the same kind: .js when built, .ts when not. In a
+ * bundle it does not, and this file has another name or none: see waiter-source.ts.
+ */
 function startWorker(data: WaiterThreadData): Worker {
-  const extension = extname(__filename);
-  const script = join(__dirname, `waiter-thread${extension}`);
+  const file = typeof __filename === 'undefined' ? '' : __filename;
+  const extension = extname(file);
   const options: WorkerOptions = { name: 'epoll-ffi waiter', workerData: data, execArgv: [] };
+  if (basename(file, extension) !== 'waiter-pool') return startBundled(file, options);
   if (extension === '.ts') {
     const loaders = loadersOf(process.execArgv);
     options.execArgv = loaders.length > 0 ? loaders : ['-r', 'ts-node/register/transpile-only'];
     options.env = { ...process.env, TS_NODE_PROJECT: join(__dirname, '../../tsconfig.json') };
   }
-  return new Worker(script, options);
+  return new Worker(join(__dirname, `waiter-thread${extension}`), options);
+}
+
+/** Not loaded but here: nobody else needs it. */
+function startBundled(file: string, options: WorkerOptions): Worker {
+  const { bundledScript } = require('./waiter-source') as typeof import('./waiter-source');
+  return new Worker(bundledScript(file), { ...options, eval: true });
 }
 
 const threads = new Set<WaiterThread>();

@@ -21,16 +21,16 @@ const epollData = union({
 const isX86 = process.arch === 'x64' || process.arch === 'ia32';
 const fields = { events: 'uint32_t', data: epollData };
 
-/** `struct epoll_event { uint32_t events; epoll_data_t data; }`, with `__EPOLL_PACKED` on x86. */
+/** `struct epoll_event { uint32_t events; epoll_data_t data; }`, with `__EPOLL_PACKED` on x86. @internal */
 export const epollEvent = isX86 ? packedStruct(fields) : struct(fields);
 
-/** `struct timespec { time_t tv_sec; long tv_nsec; }` */
+/** `struct timespec { time_t tv_sec; long tv_nsec; }` @internal */
 export const timespec = struct({ tv_sec: 'long', tv_nsec: 'long' });
 
-/** `struct timeval { time_t tv_sec; suseconds_t tv_usec; }` */
+/** `struct timeval { time_t tv_sec; suseconds_t tv_usec; }` @internal */
 export const timeval = struct({ tv_sec: 'long', tv_usec: 'long' });
 
-/** `struct pollfd { int fd; short events; short revents; }` */
+/** `struct pollfd { int fd; short events; short revents; }` @internal */
 export const pollfd = struct({ fd: 'int', events: 'short', revents: 'short' });
 
 /** `struct epoll_params` of `<linux/eventpoll.h>` */
