@@ -27,13 +27,7 @@ const PACKAGES: Record<string, string[]> = {
   'range-parser': ['http'],
 };
 /** What nothing imports: the faces of the package, and the scripts that run as threads. */
-const ENTRIES = [
-  'index.ts',
-  'index.mts',
-  'compat/epoll.ts',
-  'loop/waiter-thread.ts',
-  'loop/waiter-source.ts',
-];
+const ENTRIES = ['index.ts', 'index.mts', 'compat/epoll.ts', 'loop/waiter-thread.ts'];
 const MAX_LINES = 400;
 
 interface Import {

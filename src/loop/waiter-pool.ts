@@ -25,6 +25,7 @@ import * as constants from '../sys/constants';
 import { BackendWaiter } from './backend-waiter';
 import type { Waiter } from './waiter';
 import { LOADING, READY, STOP, type WaiterThreadData } from './waiter-protocol';
+import type { bundledScript as script } from './waiter-source';
 
 const { EPOLLIN, EPOLLONESHOT } = constants;
 
@@ -351,7 +352,7 @@ function startWorker(data: WaiterThreadData): Worker {
 
 /** Not loaded but here: nobody else needs it. */
 function startBundled(file: string, options: WorkerOptions): Worker {
-  const { bundledScript } = require('./waiter-source') as typeof import('./waiter-source');
+  const { bundledScript } = require('./waiter-source') as { bundledScript: typeof script };
   return new Worker(bundledScript(file), { ...options, eval: true });
 }
 
