@@ -1,5 +1,6 @@
 /**
- * The last step of `npm run build`: makes the faces of the package, every `index.js` of dist, lazy.
+ * The last step of `npm run build`: makes the faces of the package, every `index.js` of dist, lazy,
+ * and puts the script of the waiter thread into `loop/waiter-source.js`, for programs that are bundled.
  *
  * TypeScript makes of `export { Epoll } from './epoll'` a call of require at the top, so that
  * requiring the package would load all of it: every layer, zod, node:https. Here each name loads its
@@ -10,6 +11,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '../dist');
 
@@ -36,6 +38,28 @@ for (const file of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
   if (!/(^|\/)index\.js$/.test(file)) continue;
   const path = join(dist, file);
   writeFileSync(path, lazy(readFileSync(path, 'utf8'), file));
+}
+
+embedWaiter(join(dist, 'loop/waiter-source.js'));
+
+/** The script of the waiter thread with all that it imports but koffi, in the place of `null`. */
+function embedWaiter(path) {
+  const { outputFiles } = buildSync({
+    entryPoints: [join(dist, 'loop/waiter-thread.js')],
+    bundle: true,
+    external: ['koffi'],
+    minify: true,
+    platform: 'node',
+    target: 'node20',
+    write: false,
+  });
+  const text = readFileSync(path, 'utf8');
+  const embedded = text.replace(
+    'SCRIPT = null',
+    () => `SCRIPT = ${JSON.stringify(outputFiles[0].text)}`,
+  );
+  if (embedded === text) throw new Error(`${path} has no place for the script`);
+  writeFileSync(path, embedded);
 }
 
 function lazy(text, file) {

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -16,6 +17,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { buildSync } from 'esbuild';
+import ts from 'typescript';
 import { ROOT } from './support/child';
 import { findProgram } from './support/programs';
 
@@ -90,11 +93,12 @@ test('the package holds what it needs, and nothing of the workshop', () => {
       'LICENSE',
       'CHANGELOG.md',
       'dist/index.js',
+      'src/ERRORS.md',
     ]),
   );
   const strange = packed.filter(
     (name) =>
-      !/^(dist\/[\w/-]+\.(m?js|d\.m?ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(
+      !/^(dist\/[\w/-]+\.(m?js|d\.m?ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md|src\/ERRORS\.md)$/.test(
         name,
       ),
   );
@@ -194,13 +198,38 @@ test('it works in a worker, and the worker can be terminated', async () => {
   expect(output).toBe('woken\nterminated 1');
 });
 
-test.each([
-  ['CommonJS', 'consumer.cts'],
-  ['ESM', 'consumer.mts'],
-])('its types serve a strict %s program', async (_name, file) => {
-  writeFileSync(
-    join(folder, file),
-    `import { type ConnectionHandler, constants, Epoll, EventLoop, type EventLoopStats, FdDuplex, FdWatcher, type FileOutcome, sendFile, serveFiles, serveHttp, type ShutdownResult, sys, SystemError, TcpServer, watch, WebSocketServer } from 'epoll-ffi';
+/** The subpaths: all that package.json exports but itself. */
+const SUBPATHS = Object.keys(
+  (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: object }).exports,
+)
+  .filter((name) => name !== './package.json')
+  .map((name) => name.replace(/^\./, 'epoll-ffi'));
+
+test('every subpath gives the same names by require and by import, each as a named import', async () => {
+  const program = `
+    import { createRequire } from 'node:module';
+    const require = createRequire(import.meta.url);
+    const report = {};
+    for (const path of ${JSON.stringify(SUBPATHS)}) {
+      const [required, imported] = [require(path), await import(path)];
+      const names = Object.keys(required);
+      report[path] = names.length > 0 && names.every((name) => imported[name] === required[name]);
+    }
+    console.log(JSON.stringify(report));`;
+  const report = JSON.parse(await node('subpaths.mjs', program));
+  expect(report).toEqual(Object.fromEntries(SUBPATHS.map((path) => [path, true])));
+  const named = await node(
+    'named.mjs',
+    `import { close } from 'epoll-ffi/sys'; import { Epoll } from 'epoll-ffi/epoll';
+     import { EventLoop } from 'epoll-ffi/loop'; import { watch } from 'epoll-ffi/watch';
+     import { TcpServer } from 'epoll-ffi/net'; import { serveHttp } from 'epoll-ffi/http';
+     import { WebSocketServer } from 'epoll-ffi/ws'; import { Epoll as Compat } from 'epoll-ffi/compat/epoll';
+     console.log([close, Epoll, EventLoop, watch, TcpServer, serveHttp, WebSocketServer, Compat].map((it) => typeof it).join());`,
+  );
+  expect(named).toBe(Array(8).fill('function').join());
+});
+
+const CONSUMER = `import { type ConnectionHandler, constants, Epoll, EventLoop, type EventLoopStats, FdDuplex, FdWatcher, type FileOutcome, sendFile, serveFiles, serveHttp, type ShutdownResult, sys, SystemError, TcpServer, watch, WebSocketServer } from 'epoll-ffi';
      import { Epoll as Compat } from 'epoll-ffi/compat/epoll';
 
      export function three(fd: number): number[] {
@@ -229,28 +258,173 @@ test.each([
      // @ts-expect-error an option that does not exist
      export const wrong = () => new TcpServer({ port: 0, prot: 1 });
      // @ts-expect-error a mask is a number
-     export const wrongMask = () => new Epoll().add(0, 'in');
-    `,
+     export const wrongMask = () => new Epoll().add(0, 'in');`;
+const BY_SUBPATH = SUBPATHS.map(
+  (path, index) => `import * as face${index} from '${path}'; export { face${index} };`,
+).join('\n');
+
+const { ModuleKind, ModuleResolutionKind } = ts;
+const RESOLUTIONS: [name: string, extension: string, options: ts.CompilerOptions][] = [
+  ['nodenext', 'cts', { module: ModuleKind.NodeNext }],
+  ['nodenext', 'mts', { module: ModuleKind.NodeNext }],
+  ['node16', 'cts', { module: ModuleKind.Node16 }],
+  ['node16', 'mts', { module: ModuleKind.Node16 }],
+  ['bundler', 'ts', { module: ModuleKind.ESNext, moduleResolution: ModuleResolutionKind.Bundler }],
+];
+
+/** Parsed once for all programs: Node's types and the libraries. */
+const shared = new Map<string, ts.SourceFile | undefined>();
+
+/** A strict program of one file, as its user's compiler sees it. */
+function compile(file: string, options: ts.CompilerOptions): ts.Program {
+  const all: ts.CompilerOptions = {
+    ...options,
+    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+    noEmit: true,
+    skipLibCheck: false,
+    strict: true,
+    target: ts.ScriptTarget.ES2022,
+    typeRoots: [join(ROOT, 'node_modules/@types')],
+    types: ['node'],
+  };
+  const host = ts.createCompilerHost(all);
+  const read = host.getSourceFile.bind(host);
+  host.getCurrentDirectory = () => folder;
+  host.getSourceFile = (name, language, ...rest) => {
+    if (!name.startsWith(ROOT)) return read(name, language, ...rest);
+    const format = typeof language === 'object' ? language.impliedNodeFormat : undefined;
+    const key = `${name} ${format}`;
+    if (!shared.has(key)) shared.set(key, read(name, language, ...rest));
+    return shared.get(key);
+  };
+  return ts.createProgram([join(folder, file)], all, host);
+}
+
+/** Of the program's file and of our types, which `skipLibCheck` would skip; not of Node's or zod's. */
+function complaintsOf(program: ts.Program): string[] {
+  return program
+    .getSourceFiles()
+    .filter(({ fileName }) => fileName.startsWith(folder))
+    .filter(({ fileName }) => !/node_modules\/(?!epoll-ffi)/.test(fileName))
+    .flatMap((source) => [
+      ...program.getSyntacticDiagnostics(source),
+      ...program.getSemanticDiagnostics(source),
+    ])
+    .map(
+      ({ file, messageText }) =>
+        `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+    );
+}
+
+test.each(RESOLUTIONS)('its types serve a strict program: %s, .%s', (_name, extension, options) => {
+  const file = `consumer.${extension}`;
+  writeFileSync(join(folder, file), `${CONSUMER}\n${BY_SUBPATH}`);
+  expect(complaintsOf(compile(file, options))).toEqual([]);
+});
+
+/** A WheelTimer is for wheels by its type; the members of the others are not marked yet. */
+const UNMARKED = ['WheelTimer', 'TcpConnection', 'FdDuplex'];
+/** Members that are for the loop, the acceptor, a decoder or a timer wheel, and for no user. */
+const INTERNAL = /^(on[A-Z]\w*|timerIndex|turnTo|receive|limitByDefault|isGiven|setHeld|eventsOf)$/;
+
+test('a list of completions has no members that are for the loop', () => {
+  writeFileSync(join(folder, 'members.cts'), `import * as face from 'epoll-ffi'; export { face };`);
+  const program = compile('members.cts', { module: ModuleKind.NodeNext });
+  const checker = program.getTypeChecker();
+  const source = program.getSourceFile(join(folder, 'members.cts')) as ts.SourceFile;
+  const [imported] = source.statements as unknown as [ts.ImportDeclaration];
+  const { name } = (imported.importClause as ts.ImportClause).namedBindings as ts.NamespaceImport;
+  const faces = checker.getTypeAtLocation(name).getProperties();
+  const shown = new Map<string, string[]>();
+  for (const symbol of faces) {
+    const [signature] = checker.getTypeOfSymbol(symbol).getConstructSignatures();
+    const members = signature?.getReturnType().getApparentProperties() ?? [];
+    const isShown = ({ declarations = [] }: ts.Symbol): boolean =>
+      declarations.every(
+        (it) => (ts.getCombinedModifierFlags(it) & ts.ModifierFlags.Protected) === 0,
+      );
+    shown.set(
+      symbol.name,
+      members.filter(isShown).map((member) => member.name),
+    );
+  }
+  expect(shown.get('WebSocketConnection')).toEqual(expect.arrayContaining(['send', 'ping', 'on']));
+  expect(shown.get('EventLoop')).toEqual(expect.arrayContaining(['add', 'close', 'stats']));
+  const internal = [...shown]
+    .filter(([owner]) => !UNMARKED.includes(owner))
+    .flatMap(([owner, members]) =>
+      members.filter((member) => INTERNAL.test(member)).map((member) => `${owner}.${member}`),
+    );
+  expect(internal).toEqual([]);
+});
+
+const BUNDLED = `
+  import { isMainThread, parentPort, threadId, Worker } from 'node:worker_threads';
+  import { EventLoop, Waker, watch } from 'epoll-ffi';
+  import { TcpServer } from 'epoll-ffi/net';
+  import { file } from './file';
+
+  const report = (text: string): void => isMainThread ? console.log(text) : parentPort?.postMessage(text);
+  const stdin = watch(0, { readable: true }).unref();
+  const loop = new EventLoop({ spinUs: 0 });
+  const waker = new Waker();
+  const registration = loop.add(waker.fd, 1, {
+    onEvents() {
+      registration.remove();
+      waker.close();
+      loop.close();
+      stdin.close();
+      new TcpServer({ port: 0 }).close();
+      report(isMainThread ? 'main thread' : 'worker');
+      if (isMainThread) new Worker(file).on('message', (text) => console.log(text));
+    },
+    onRevoked() {},
+  });
+  // Long enough after the start for the waiter thread, if there is one, to be the one that wakes us.
+  setTimeout(() => waker.wake(), isMainThread ? 600 : 300);
+`;
+/** What a bundle that is an ES module needs for any package of CommonJS. */
+const BANNER = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`;
+
+test.each([
+  ['cjs', 'out/bundle.cjs', '__filename'],
+  ['esm', 'out/bundle.mjs', 'new URL(import.meta.url)'],
+] as const)(
+  'a program that esbuild has bundled (%s): a watcher and a loop, in a worker too',
+  async (format, outfile, file) => {
+    writeFileSync(
+      join(folder, 'bundled.ts'),
+      BUNDLED.replace(`import { file } from './file';`, `const file = ${file};`),
+    );
+    buildSync({
+      absWorkingDir: folder,
+      bundle: true,
+      entryPoints: ['bundled.ts'],
+      external: ['koffi'],
+      format,
+      outfile,
+      platform: 'node',
+      ...(format === 'esm' ? { banner: { js: BANNER } } : {}),
+    });
+    // From elsewhere: neither the thread's script nor koffi is beside the folder it runs in.
+    const { stdout, stderr } = await run(process.execPath, [join(folder, outfile)], {
+      cwd: '/',
+      timeout: 20_000,
+    });
+    expect([stdout.trim(), stderr]).toEqual(['main thread\nworker', '']);
+  },
+);
+
+test('the thread of a bundle from which koffi is not found: the error says what is missing', async () => {
+  const program = `
+    const { waiterMissing } = require(${JSON.stringify(join(folder, 'node_modules/epoll-ffi/dist/base/errors.js'))});
+    const { bundledScript } = require(${JSON.stringify(join(folder, 'node_modules/epoll-ffi/dist/loop/waiter-source.js'))});
+    try { bundledScript('/nowhere/bundle.js'); } catch (error) {
+      console.log(error.code === waiterMissing('').code, error.message);
+    }`;
+  expect(await node('missing.cjs', program)).toMatch(
+    /^true .*\/nowhere\/bundle.js .*--external:koffi/,
   );
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const types = join(ROOT, 'node_modules/@types');
-  const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext'];
-  const { stdout } = await run(
-    process.execPath,
-    [
-      tsc,
-      ...options,
-      '--lib',
-      'es2023,esnext.disposable',
-      '--typeRoots',
-      types,
-      '--types',
-      'node',
-      file,
-    ],
-    { cwd: folder },
-  ).catch((error: { stdout: string }) => error);
-  expect(stdout).toBe('');
 });
 
 test('where the platform is not Linux, requiring it is one clear error', async () => {

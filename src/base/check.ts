@@ -4,6 +4,8 @@
  * name and what was received.
  */
 import { inspect, types } from 'node:util';
+import { type Coded, wrongRange, wrongType, wrongValue } from './errors';
+import { foreignName } from './foreign-names';
 
 const { isInt32Array, isUint32Array, isUint8Array } = types;
 
@@ -26,18 +28,15 @@ export const UINT32_MAX = 0xffff_ffff;
 /** Any view koffi passes as a pointer without a copy. A DataView is not among them. */
 export type Bytes = Uint8Array | Uint32Array | Int32Array;
 
-type Coded<E extends Error> = E & { code: string };
-
 /** A TypeError that says which argument had the wrong type. */
 export function invalidType(name: string, expected: string, received: unknown): Coded<TypeError> {
-  const text = `The "${name}" argument must be ${expected}. Received ${describe(received)}`;
-  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
+  return wrongType(`The "${name}" argument must be ${expected}. Received ${describe(received)}`);
 }
 
 /** A RangeError that says which argument was out of range, and of which range. */
 export function outOfRange(name: string, range: string, received: unknown): Coded<RangeError> {
   const text = `The value of "${name}" is out of range. It must be ${range}. Received ${describe(received)}`;
-  return Object.assign(new RangeError(text), { code: 'ERR_OUT_OF_RANGE' });
+  return wrongRange(text);
 }
 
 /**
@@ -47,7 +46,7 @@ export function outOfRange(name: string, range: string, received: unknown): Code
 export function refuseExtra(call: string, extra: unknown, instead: string): void {
   if (extra === undefined) return;
   const text = `${call} takes no further argument: ${instead}. Received ${describe(extra)}`;
-  throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
+  throw wrongType(text);
 }
 
 /** `value` for a message: on one line, and not all of what is large. */
@@ -117,8 +116,10 @@ export function checkOptions(
 }
 
 function unknownOption(owner: string, name: string, names: readonly string[]): Coded<TypeError> {
-  const text = `Invalid options of ${owner}: unrecognized "${name}" (there is ${names.join(', ')})`;
-  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
+  const there = foreignName(owner, name);
+  const hint = there === undefined ? `there is ${names.join(', ')}` : `see ${there}`;
+  const text = `Invalid options of ${owner}: unrecognized "${name}" (${hint})`;
+  return wrongValue(text);
 }
 
 /** A file descriptor: an integer from 0 to 2**31 - 1. Whether it is open, the kernel says. */
@@ -158,7 +159,7 @@ export function checkRoom(view: unknown, minimum: number, name: string): void {
 }
 
 /** `length` must be an integer from 0 to `available`. */
-export function checkLength(length: unknown, available: number): void {
+function checkLength(length: unknown, available: number): void {
   if (typeof length !== 'number' || length >>> 0 !== length || length > available) {
     checkInteger('length', length, 0, available);
   }

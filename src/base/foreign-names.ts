@@ -66,6 +66,11 @@ const FOREIGN_NAMES: Readonly<Record<string, ForeignNames>> = {
     heartbeatInterval: 'pingIntervalMs',
     idleTimeout: 'pingIntervalMs or idleTimeoutMs',
   },
+  'WebSocketConnection.send': {
+    compress: 'nothing: messages are not compressed',
+    mask: 'nothing: servers do not mask',
+    fin: 'nothing: messages are sent whole',
+  },
   DatagramSocket: {
     type: 'family',
     reuseAddr: 'reuseAddress',

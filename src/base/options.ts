@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { describe } from './check';
+import { wrongValue } from './errors';
 import { foreignName } from './foreign-names';
 
 /** Check `options` against `schema` and fill in the defaults, or throw a TypeError. */
@@ -19,7 +20,7 @@ export function parseOptions<S extends z.ZodType>(
   const subject =
     path.length > 0 ? `option "${path.join('.')}" of ${owner}` : `options of ${owner}`;
   const text = `Invalid ${subject}: ${complaint(owner, issue, schema)}. Received ${received(options, path)}`;
-  throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
+  throw wrongValue(text);
 }
 
 /** What zod says, without what it received: we say that, with the value. */

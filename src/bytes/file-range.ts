@@ -6,6 +6,7 @@
  */
 import { fstatSync, type Stats } from 'node:fs';
 import { checkFd, checkInteger, invalidType, outOfRange } from '../base/check';
+import { fileTruncated } from '../base/errors';
 import { errno, errnoText, SystemError } from '../sys/errno';
 import { sendfile } from '../sys/transfer';
 
@@ -112,6 +113,5 @@ export function rangeError(outcome: number, file: number, offset: number): Error
     const reason = `${errnoText(outcome)}, sending fd ${file} from offset ${offset}`;
     return new SystemError('sendfile', outcome, { reason, fd: file });
   }
-  const text = `fd ${file} ended at offset ${offset}, before the range that was to be sent`;
-  return Object.assign(new Error(text), { code: 'ERR_FILE_TRUNCATED', fd: file });
+  return fileTruncated(file, offset);
 }

@@ -13,6 +13,7 @@
  * - an instance changes only the fds it added itself;
  * - errors have `code`, `errno` and `syscall`.
  */
+import { epollClosed, wrongType } from '../base/errors';
 import type { EventHandler, Registration } from '../loop/registration';
 import * as constants from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
@@ -71,7 +72,7 @@ export class Epoll {
   /** `callback` is called with `(null, fd, events)`, once for each fd that is ready. */
   constructor(callback: EpollCallback) {
     if (typeof callback !== 'function') {
-      throw invalidArgument('First argument to constructor must be a callback');
+      throw wrongType('First argument to constructor must be a callback');
     }
     this.#callback = callback;
   }
@@ -115,7 +116,7 @@ export class Epoll {
 
   /** Watch nothing any more. The fds stay open. Throws if called twice; returns null. */
   close(): null {
-    if (this.#isClosed) throw closedError('close', 'more than once');
+    if (this.#isClosed) throw epollClosed('close', 'more than once');
     this.#isClosed = true;
     for (const { registration } of this.#watched.values()) registration.remove();
     this.#watched.clear();
@@ -129,10 +130,10 @@ export class Epoll {
   }
 
   #check(method: 'add' | 'modify' | 'remove', fd: unknown, events: unknown): void {
-    if (this.#isClosed) throw closedError(method, 'after calling close');
+    if (this.#isClosed) throw epollClosed(method, 'after calling close');
     if (isInt32(fd) && (isInt32(events) || isUint32(events))) return;
     const signature = method === 'remove' ? '(int fd)' : '(int fd, int events)';
-    throw invalidArgument(`incorrect arguments passed to ${method}${signature}`);
+    throw wrongType(`incorrect arguments passed to ${method}${signature}`);
   }
 }
 
@@ -143,13 +144,4 @@ function isInt32(value: unknown): value is number {
 /** Masks with EPOLLET are negative when they were put together with `|`, and positive when not. */
 function isUint32(value: unknown): value is number {
   return typeof value === 'number' && value >>> 0 === value;
-}
-
-function invalidArgument(text: string): TypeError {
-  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
-}
-
-function closedError(method: string, when: string): Error {
-  const text = `${method} can't be called ${when}`;
-  return Object.assign(new Error(text), { code: 'ERR_EPOLL_CLOSED' });
 }

@@ -13,6 +13,7 @@
  */
 import { Socket } from 'node:net';
 import { outsideCallers } from '../base/context';
+import { warnOfWaiter } from '../base/errors';
 import { createEventBuffer, EVENT_DATA_LOW_WORD, EVENT_MASK_WORD } from '../sys/abi';
 import {
   EFD_CLOEXEC,
@@ -144,5 +145,5 @@ function giveUp(reason: string): void {
   if (trust === 'bad') return;
   trust = 'bad';
   const text = `loops wait by a timer here, for Node cannot be woken by them: ${reason}`;
-  outsideCallers(() => process.emitWarning(text, { code: 'EPOLL_FFI_WAITER' }));
+  outsideCallers(() => warnOfWaiter(text));
 }

@@ -11,6 +11,8 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { checkFd, checkMask } from '../base/check';
 import { outsideCallers } from '../base/context';
+import { loopClosed } from '../base/errors';
+import { uncaught } from '../base/unheard';
 import { EventList } from '../epoll/event-list';
 import { Waker } from '../epoll/waker';
 import { EPOLLEXCLUSIVE, EPOLLIN } from '../sys/constants';
@@ -23,12 +25,7 @@ import {
 import { hasImmediates, leadSoon } from './immediates';
 import { LoopWaiter } from './loop-waiter';
 import { ReadyList } from './ready-list';
-import {
-  checkHandler,
-  type EventHandler,
-  Registration,
-  type RegistrationOwner,
-} from './registration';
+import { checkHandler, type EventHandler, Registration } from './registration';
 import { SlowBatches } from './slow-batches';
 import { SpinBudget } from './spin-budget';
 import { TimerWheel } from './timer-wheel';
@@ -46,7 +43,7 @@ type Phase = 'idle' | 'leading' | 'waiting' | 'closed';
 const UNHELD_POLL_MS = 1;
 
 /** An epoll set with handlers. */
-export class EventLoop implements RegistrationOwner {
+export class EventLoop {
   /** The deadlines of this loop's handlers. */
   readonly timers: TimerWheel = new TimerWheel((error) => this.uncaught(error));
   /** Microseconds per turn that had events, if `measureTurns` was set. */
@@ -158,28 +155,28 @@ export class EventLoop implements RegistrationOwner {
     return new Registration(this, fd, data);
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   isActive(registration: Registration): boolean {
     return this.#set.slots.has(registration);
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   eventsOf(registration: Registration): number {
     return this.isActive(registration) ? this.#set.slots.events(registration) : 0;
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   modify(registration: Registration, events: number): void {
     const mask = checkMask('events', events);
     if (this.isActive(registration)) this.#set.modify(registration.fd, registration, mask);
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   remove(registration: Registration): void {
     if (this.#set.remove(registration.fd, registration)) this.#applyHeld();
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   requeue(registration: Registration, events: number): void {
     const mask = checkMask('events', events);
     if (mask === 0 || !this.isActive(registration)) return;
@@ -187,14 +184,14 @@ export class EventLoop implements RegistrationOwner {
     if (this.#phase !== 'leading') this.#schedule();
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   nextTurn(registration: Registration): void {
     if (!this.isActive(registration)) return;
     this.#ready.addLater(registration);
     if (this.#phase !== 'leading') this.#schedule();
   }
 
-  /** For {@link Registration}. */
+  /** For {@link Registration}. @internal */
   setHeld(registration: Registration, held: boolean): void {
     if (!this.isActive(registration)) return;
     this.#set.slots.setHeld(registration, held);
@@ -218,7 +215,7 @@ export class EventLoop implements RegistrationOwner {
    * mistake does not cost the others their events.
    */
   uncaught(error: unknown): void {
-    process.nextTick(raise, error);
+    uncaught(error);
   }
 
   /** What the loop has done so far. A new object each time. */
@@ -234,9 +231,7 @@ export class EventLoop implements RegistrationOwner {
   close(): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    const reason = Object.assign(new Error('the event loop was closed'), {
-      code: 'ERR_LOOP_CLOSED',
-    });
+    const reason = loopClosed('was');
     this.#waiter.close();
     for (const handler of this.#set.close()) this.#revoke([handler, reason]);
     this.timers.close();
@@ -378,12 +373,6 @@ export class EventLoop implements RegistrationOwner {
   }
 
   #assertOpen(): void {
-    if (this.#phase === 'closed') {
-      throw Object.assign(new Error('the event loop is closed'), { code: 'ERR_LOOP_CLOSED' });
-    }
+    if (this.#phase === 'closed') throw loopClosed('is');
   }
-}
-
-function raise(error: unknown): never {
-  throw error;
 }

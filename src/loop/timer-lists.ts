@@ -7,6 +7,7 @@
  * and shrink. Twenty thousand timers are four arrays, and nothing for the collector to follow but
  * the owners, which are there anyway.
  */
+import { wrongValue } from '../base/errors';
 
 /** What `timerIndex` is while its owner is not scheduled. Not an index of any timer. */
 export const UNSCHEDULED = 0;
@@ -74,7 +75,7 @@ export class TimerLists {
   /** Make a timer for `owner`, in no list yet: {@link move} it into one. Returns its index. */
   add(owner: Timed): number {
     if (owner.timerIndex !== UNSCHEDULED) {
-      throw new TypeError('timerIndex was written to, or the timer belongs to another wheel');
+      throw wrongValue('timerIndex was written to, or the timer belongs to another wheel');
     }
     if (this.#free === 0) this.#resize(this.#capacity * 2);
     const index = this.#free;

@@ -15,9 +15,10 @@
  * the last loop and 'exit' write it. A worker can be terminated without an 'exit', which ends its
  * workers too: there, no waiter thread is started at all.
  */
-import { extname, join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { basename, extname, join } from 'node:path';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { outsideCallers } from '../base/context';
+import { warnOfWaiter } from '../base/errors';
 import { runtimeFor } from '../base/script-thread';
 import { Epoll } from '../epoll/epoll';
 import { Waker } from '../epoll/waker';
@@ -25,6 +26,7 @@ import * as constants from '../sys/constants';
 import { BackendWaiter } from './backend-waiter';
 import type { Waiter } from './waiter';
 import { LOADING, READY, STOP, type WaiterThreadData } from './waiter-protocol';
+import type { bundledScript as script } from './waiter-source';
 
 const { EPOLLIN, EPOLLONESHOT } = constants;
 
@@ -321,14 +323,26 @@ function warn(cause: unknown): void {
   const now = performance.now();
   if (now - warnedAt < WARNING_MS) return;
   warnedAt = now;
-  const text = `a waiter thread cannot run, its loops wait by Node's own: ${String(cause)}`;
-  process.emitWarning(text, { code: 'EPOLL_FFI_WAITER' });
+  warnOfWaiter(`a waiter thread cannot run, its loops wait by Node's own: ${String(cause)}`);
 }
 
-/** Beside this file stands the thread's script, of the same kind: .js when built, .ts when not. */
+/**
+ * Beside this file stands the thread's script, of the same kind: .js when built, .ts when not. In a
+ * bundle it does not, and this file has another name or none: see waiter-source.ts.
+ */
 function startWorker(data: WaiterThreadData): Worker {
-  const script = join(__dirname, `waiter-thread${extname(__filename)}`);
-  return new Worker(script, { name: 'epoll-ffi waiter', workerData: data, ...runtimeFor(script) });
+  const file = typeof __filename === 'undefined' ? '' : __filename;
+  const extension = extname(file);
+  const options: WorkerOptions = { name: 'epoll-ffi waiter', workerData: data, execArgv: [] };
+  if (basename(file, extension) !== 'waiter-pool') return startBundled(file, options);
+  const script = join(__dirname, `waiter-thread${extension}`);
+  return new Worker(script, { ...options, ...runtimeFor(script) });
+}
+
+/** Not loaded but here: nobody else needs it. */
+function startBundled(file: string, options: WorkerOptions): Worker {
+  const { bundledScript } = require('./waiter-source') as { bundledScript: typeof script };
+  return new Worker(bundledScript(file), { ...options, eval: true });
 }
 
 const threads = new Set<WaiterThread>();

@@ -11,7 +11,7 @@ import { checkInteger } from '../base/check';
 import { offsetOf, packedStruct, sizeOf, struct, union } from './libc';
 
 /** `typedef union epoll_data { void *ptr; int fd; uint32_t u32; uint64_t u64; } epoll_data_t;` */
-export const epollData = union({
+const epollData = union({
   ptr: 'void *',
   fd: 'int',
   u32: 'uint32_t',
@@ -21,20 +21,20 @@ export const epollData = union({
 const isX86 = process.arch === 'x64' || process.arch === 'ia32';
 const fields = { events: 'uint32_t', data: epollData };
 
-/** `struct epoll_event { uint32_t events; epoll_data_t data; }`, with `__EPOLL_PACKED` on x86. */
+/** `struct epoll_event { uint32_t events; epoll_data_t data; }`, with `__EPOLL_PACKED` on x86. @internal */
 export const epollEvent = isX86 ? packedStruct(fields) : struct(fields);
 
-/** `struct timespec { time_t tv_sec; long tv_nsec; }` */
+/** `struct timespec { time_t tv_sec; long tv_nsec; }` @internal */
 export const timespec = struct({ tv_sec: 'long', tv_nsec: 'long' });
 
-/** `struct timeval { time_t tv_sec; suseconds_t tv_usec; }` */
+/** `struct timeval { time_t tv_sec; suseconds_t tv_usec; }` @internal */
 export const timeval = struct({ tv_sec: 'long', tv_usec: 'long' });
 
-/** `struct pollfd { int fd; short events; short revents; }` */
+/** `struct pollfd { int fd; short events; short revents; }` @internal */
 export const pollfd = struct({ fd: 'int', events: 'short', revents: 'short' });
 
 /** `struct epoll_params` of `<linux/eventpoll.h>` */
-export const epollParams = struct({
+const epollParams = struct({
   busy_poll_usecs: 'uint32_t',
   busy_poll_budget: 'uint16_t',
   prefer_busy_poll: 'uint8_t',
@@ -42,7 +42,7 @@ export const epollParams = struct({
 });
 
 /** `struct rlimit { rlim_t rlim_cur; rlim_t rlim_max; }`, 64 bits wide everywhere. */
-export const rlimit = struct({ rlim_cur: 'uint64_t', rlim_max: 'uint64_t' });
+const rlimit = struct({ rlim_cur: 'uint64_t', rlim_max: 'uint64_t' });
 
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 

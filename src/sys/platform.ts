@@ -2,6 +2,8 @@
  * Refuses to be loaded anywhere but on Linux, with a message that says so. Imported before koffi,
  * which would fail first, with another message.
  */
+import { wrongPlatform } from '../base/errors';
+
 if (process.platform !== 'linux') {
-  throw new Error(`epoll-ffi needs Linux: epoll does not exist on ${process.platform}`);
+  throw wrongPlatform(process.platform);
 }

@@ -33,7 +33,7 @@ const native = {
 const HAS_LONG_SECONDS = sizeOf('long') === 8;
 const WORD = 2 ** 32;
 /** The most seconds a `time_t` of this machine can count that a JavaScript number can too. */
-export const MAX_SECONDS: number = HAS_LONG_SECONDS ? Number.MAX_SAFE_INTEGER : INT32_MAX;
+const MAX_SECONDS: number = HAS_LONG_SECONDS ? Number.MAX_SAFE_INTEGER : INT32_MAX;
 const MAX_NANOSECONDS = 999_999_999;
 
 /** When a timer fires: `struct itimerspec`. */

@@ -11,7 +11,9 @@
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { outsideCallers } from '../base/context';
+import { sourceClosed } from '../base/errors';
 import { signalField } from '../base/option-fields';
+import { reportFailure } from '../base/unheard';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
 import { closeRefused } from '../loop/registration';
@@ -59,7 +61,10 @@ export interface FdSourceSetup<Name extends string> extends FdSourceOptions {
 /** Reads of one fd before the others have their turn. */
 const READS_PER_TURN = 16;
 
-/** An fd that yields records of type `T`. */
+/**
+ * An fd that yields records of type `T`. An emitter of eventemitter3: `instanceof` the EventEmitter of
+ * node:events is false.
+ */
 export abstract class FdSource<Name extends string, T>
   extends EventEmitter<FdSourceEvents<Name, T>>
   implements AsyncIterable<T>
@@ -194,8 +199,7 @@ export abstract class FdSource<Name extends string, T>
   /** The fd for a call of the user's; throws if the source is closed. */
   protected openFd(action: string): number {
     if (this.#state !== 'closed') return this.#watcher.fd;
-    const text = `cannot ${action}: the ${this.constructor.name} is closed`;
-    throw Object.assign(new Error(text), { code: 'ERR_SOURCE_CLOSED' });
+    throw sourceClosed(action, this.constructor.name);
   }
 
   /** Tell of one record. */
@@ -212,13 +216,8 @@ export abstract class FdSource<Name extends string, T>
   protected fail(error: Error): void {
     if (this.#state === 'closed') return;
     this.#iterator?.end(error);
-    let isHeard = this.#iterator !== null;
-    try {
-      isHeard = this.#tell('error', error) || isHeard;
-    } finally {
-      this.close();
-    }
-    if (!isHeard) throw error;
+    reportFailure(this as EventEmitter, error, this.#iterator !== null);
+    this.close();
   }
 
   get #isWanted(): boolean {

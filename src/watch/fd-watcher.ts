@@ -9,7 +9,9 @@ import { EventEmitter } from 'eventemitter3';
 import type { z as zod } from 'zod';
 import { isAbortSignal, NO_SIGNAL } from '../base/abort-signal';
 import { checkFd, checkMask } from '../base/check';
+import { watcherClosed } from '../base/errors';
 import { LazyOptions } from '../base/lazy-options';
+import { reportFailure } from '../base/unheard';
 import { maskOfWords } from '../epoll/interest';
 import { defaultLoop } from '../loop/default-loop';
 import { EventLoop } from '../loop/event-loop';
@@ -100,7 +102,7 @@ export interface FdWatcherEvents {
   close: [];
 }
 
-/** Watches one fd. */
+/** Watches one fd. An emitter of eventemitter3: `instanceof` the EventEmitter of node:events is false. */
 export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIterable<number> {
   readonly #fd: number;
   #autoClose: boolean;
@@ -196,7 +198,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     return this.#iterator;
   }
 
-  /** For the loop. */
+  /** For the loop. @internal */
   onEvents(events: number): void {
     this.emit('events', events);
     // EPOLLPRI comes with EPOLLERR from sysfs (GPIO, PSI): that is how it says "changed".
@@ -209,7 +211,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     if (this.#iterator?.isWaiting === true) this.#iterator.push(events);
   }
 
-  /** For the loop. */
+  /** For the loop. @internal */
   onRevoked(reason: Error): void {
     if (this.#state === 'closed') return;
     // Closed behind our back: its number may be somebody else's now.
@@ -236,9 +238,8 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
 
   #fail(error: Error): void {
     if (this.#iterator !== null) return this.#end(error);
-    if (this.emit('error', error)) return;
-    this.#end(undefined);
-    throw error;
+    if (this.listenerCount('error') === 0) this.#end(undefined);
+    reportFailure(this, error);
   }
 
   #end(reason: unknown): void {
@@ -255,9 +256,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   }
 
   #assertOpen(action: string): void {
-    if (this.#state === 'open') return;
-    const text = `cannot ${action}: the watcher of fd ${this.#fd} is closed`;
-    throw Object.assign(new Error(text), { code: 'ERR_WATCHER_CLOSED' });
+    if (this.#state === 'closed') throw watcherClosed(action, this.#fd);
   }
 }
 

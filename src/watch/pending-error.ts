@@ -2,6 +2,7 @@
  * What EPOLLERR means for an fd. It says only that something is wrong; what it is, a socket tells
  * once, to the first who asks. See socket(7), SO_ERROR.
  */
+import { otherEndFailed } from '../base/errors';
 import * as constants from '../sys/constants';
 import { SystemError } from '../sys/errno';
 import { getsockopt } from '../sys/socket';
@@ -17,8 +18,5 @@ export function pendingError(fd: number): Error {
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, value) > 0 && value[0] !== 0) {
     return new SystemError('poll', value[0] as number, { fd });
   }
-  return Object.assign(new Error(`EPOLLERR on fd ${fd}: the other end is gone or failed`), {
-    code: 'EPOLLERR',
-    fd,
-  });
+  return otherEndFailed(fd);
 }

@@ -6,8 +6,9 @@ export {
   type FrameViolation,
 } from './frame-decoder';
 export { encodeFrame } from './frame-encoder';
+export type { SendOptions } from './send-arguments';
 export type { Authorization } from './verdict';
-export { type SendOptions, WebSocketConnection, type WebSocketEvents } from './web-socket';
+export { WebSocketConnection, type WebSocketEvents } from './web-socket';
 export {
   type BroadcastOptions,
   WebSocketServer,

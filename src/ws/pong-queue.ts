@@ -6,7 +6,7 @@
 import type { WriteCallback } from '../bytes/write-queue';
 
 /** Pongs that may wait in the queue of a connection; one more is kept back. */
-export const MAX_WAITING_PONGS = 16;
+const MAX_WAITING_PONGS = 16;
 
 /** The pongs of one socket that are not with the kernel. */
 export class PongQueue {

@@ -30,8 +30,6 @@ export const CLOSE_INVALID_DATA = 1007;
 export const CLOSE_POLICY_VIOLATION = 1008;
 /** A message that is too big. */
 export const CLOSE_TOO_BIG = 1009;
-/** The server met a condition it did not expect. */
-export const CLOSE_INTERNAL_ERROR = 1011;
 
 /** Payload of control frames, at most (section 5.5). */
 export const MAX_CONTROL_BYTES = 125;

@@ -4,6 +4,7 @@
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { describe } from '../base/check';
+import { wrongReturn } from '../base/errors';
 import type { HandshakeRefusal } from './handshake';
 
 /** What {@link WebSocketServerOptions.authorize} may return: a refusal has a status of 300 to 599. */
@@ -32,21 +33,13 @@ export function refusalOf(verdict: unknown): HandshakeRefusal | null {
   if (verdict === true) return null;
   if (verdict === false) return FORBIDDEN;
   if (isRefusal(verdict)) return verdict;
-  const text =
-    'Expected true, false or { status: 300 to 599, reason: a string } to be returned from the ' +
-    `"authorize" function but got ${describe(verdict)}`;
-  throw Object.assign(new TypeError(text), { code: 'ERR_INVALID_RETURN_VALUE' });
+  const expected = 'true, false or { status: 300 to 599, reason: a string }';
+  throw wrongReturn(expected, 'authorize', describe(verdict));
 }
 
 /** Whether `value` is something to wait for: a promise of any realm or library. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
-}
-
-/** The error of an `authorize` that has not settled within `timeoutMs`. */
-export function lateError(timeoutMs: number): Error {
-  const text = `"authorize" gave no verdict within ${timeoutMs} ms (handshakeTimeoutMs)`;
-  return Object.assign(new Error(text), { code: 'ERR_AUTHORIZE_TIMEOUT' });
 }
 
 function isRefusal(value: unknown): value is HandshakeRefusal {

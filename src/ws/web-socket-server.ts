@@ -8,14 +8,15 @@
  * client that never reads is cut, and nobody else notices.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
-import { invalidType, refuseExtra } from '../base/check';
+import { checkOptions, refuseExtra } from '../base/check';
+import { authorizeTimeout, noIpAddress } from '../base/errors';
 import { parseOptions } from '../base/options';
+import { relayErrors, reportFailure, reportTrouble } from '../base/unheard';
 import { WEB_SOCKET_LIMITS } from '../http/server/default-limits';
 import { frontOf } from '../http/server/http-front';
-import type { Upgrade, UpgradeRoute } from '../http/server/upgrade-routes';
+import type { Upgrade } from '../http/server/upgrade-routes';
 import { pathOf } from '../http/server/upgrade-routes';
 import type { EventLoop } from '../loop/event-loop';
 import type { ConnectionHandler, StreamConnection } from '../net/connection/connection';
@@ -37,9 +38,10 @@ import {
   refusalResponse,
 } from './handshake';
 import { Opening } from './opening';
-import { CLOSE_GOING_AWAY, checkClose, OPCODE_BINARY, OPCODE_TEXT } from './protocol';
-import { FAILED, isThenable, lateError, refusalOf, TOO_LATE } from './verdict';
-import { WebSocketConnection, type WebSocketOwner, type WebSocketSettings } from './web-socket';
+import { CLOSE_GOING_AWAY, checkClose } from './protocol';
+import { opcodeOf } from './send-arguments';
+import { FAILED, isThenable, refusalOf, TOO_LATE } from './verdict';
+import { WebSocketConnection, type WebSocketSettings } from './web-socket';
 import {
   openServer,
   type WebSocketServerOptions,
@@ -56,8 +58,9 @@ export interface WebSocketServerEvents {
    */
   request: [request: IncomingMessage, response: ServerResponse];
   /**
-   * A connection could not be accepted (EMFILE), or `authorize` gave no verdict; the server goes on.
-   * Need not be listened to.
+   * A connection could not be accepted (EMFILE), or `authorize` gave no verdict, and the server goes
+   * on: without a listener here or at {@link WebSocketServer.server} a warning. Or `authorize` threw,
+   * or the listener failed and the server closes: without a listener an uncaught exception.
    */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
@@ -68,7 +71,7 @@ export interface WebSocketServerEvents {
 
 /** Options of {@link WebSocketServer.broadcast}. */
 export interface BroadcastOptions {
-  /** Send a binary message; the default for bytes. Strings are always text. */
+  /** Send a binary message, or a text. As `data` is if not given: bytes are binary, strings text. */
   binary?: boolean;
   /** Leave this one out. */
   except?: WebSocketConnection;
@@ -82,8 +85,6 @@ export interface WebSocketShutdownOptions extends ShutdownOptions {
   reason?: string;
 }
 
-const { isUint8Array } = types;
-
 type Mutable<T> = { -readonly [N in keyof T]: T[N] };
 
 const shutdownSchema = z.strictObject({
@@ -92,11 +93,11 @@ const shutdownSchema = z.strictObject({
   reason: z.string().default(''),
 });
 
-/** Serves WebSockets, and plain HTTP beside them, at one address. */
-export class WebSocketServer
-  extends EventEmitter<WebSocketServerEvents>
-  implements WebSocketOwner, UpgradeRoute
-{
+/**
+ * Serves WebSockets, and plain HTTP beside them, at one address. An emitter of eventemitter3:
+ * `instanceof` the EventEmitter of node:events is false.
+ */
+export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   /** The server under this one: its connections, its limits, and its fd. */
   readonly server: StreamServer;
   /** Shared by all sockets. A shutdown changes how long they have to close, and what they say. */
@@ -117,7 +118,7 @@ export class WebSocketServer
       headersTimeout: settings.handshakeTimeoutMs,
       connectionsCheckingInterval: Math.min(settings.handshakeTimeoutMs, CHECK_MS),
     });
-    server.on('error', (error) => this.emit('error', error));
+    relayErrors(server, this);
     server.on('drop', (dropped) => this.emit('drop', dropped));
     server.on('close', () => this.emit('close'));
   }
@@ -130,7 +131,7 @@ export class WebSocketServer
   /** Where the server listens. Throws an Error if that is no IP address: see {@link server}. */
   get address(): SocketAddress {
     if (this.server instanceof TcpServer) return this.server.address;
-    throw new Error('a WebSocketServer on a unix socket has no IP address');
+    throw noIpAddress();
   }
 
   /** The port, also if 0 was asked for. Throws as {@link address}. */
@@ -149,13 +150,11 @@ export class WebSocketServer
   }
 
   /** Send one message to every client; it is encoded once. */
-  broadcast(data: string | Uint8Array, { binary, except }: BroadcastOptions = {}): void {
-    if (typeof data !== 'string' && !isUint8Array(data)) {
-      throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
-    }
-    const isText = typeof data === 'string' || binary === false;
-    const payload = typeof data === 'string' ? Buffer.from(data) : data;
-    const frame = encodeFrame(isText ? OPCODE_TEXT : OPCODE_BINARY, payload);
+  broadcast(data: string | Uint8Array, options: BroadcastOptions = {}): void {
+    checkOptions('WebSocketServer.broadcast', options, ['binary', 'except']);
+    const { binary, except } = options;
+    const opcode = opcodeOf(data, binary);
+    const frame = encodeFrame(opcode, typeof data === 'string' ? Buffer.from(data) : data);
     for (const client of this.#clients) {
       if (client !== except) client.sendEncoded(frame);
     }
@@ -208,17 +207,17 @@ export class WebSocketServer
     this.server.unref();
   }
 
-  /** For a client. */
+  /** For a client. @internal */
   onSocketClose(socket: WebSocketConnection): void {
     this.#clients.delete(socket);
   }
 
-  /** For the HTTP server. */
+  /** For the HTTP server. @internal */
   onRequest(request: IncomingMessage, response: ServerResponse): boolean {
     return this.emit('request', request, response);
   }
 
-  /** For the HTTP server, which is through with this connection. */
+  /** For the HTTP server, which is through with this connection. @internal */
   onUpgrade({ request, stream, head }: Upgrade): void {
     // Of what was written before, and has nobody to hear that it failed.
     stream.on('error', () => {});
@@ -249,7 +248,7 @@ export class WebSocketServer
     const timeoutMs = this.#settings.handshakeTimeoutMs;
     const onLate = (): void => {
       this.#refuse(connection, TOO_LATE);
-      this.#tell(() => this.emit('error', lateError(timeoutMs)));
+      reportTrouble(this, authorizeTimeout(timeoutMs));
     };
     const opening = new Opening(connection, { early, timeoutMs, onLate });
     const settle = (then: (early: Buffer) => void): void => {
@@ -269,7 +268,7 @@ export class WebSocketServer
       refusal = refusalOf(verdict);
     } catch (error) {
       this.#refuse(candidate.connection, FAILED);
-      this.#tell(() => this.emit('error', error as Error));
+      reportTrouble(this, error as Error);
       return;
     }
     if (refusal === null) this.#accept(candidate);
@@ -308,9 +307,7 @@ export class WebSocketServer
   /** `authorize` threw, which is the program's mistake: both sides learn of it. */
   #fail(connection: StreamConnection, error: unknown): void {
     this.#refuse(connection, FAILED);
-    this.#tell(() => {
-      if (!this.emit('error', error as Error)) this.loop.uncaught(error);
-    });
+    reportFailure(this, error as Error);
   }
 
   #tell(emit: () => void): void {

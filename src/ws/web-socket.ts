@@ -9,14 +9,16 @@
  */
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
-import { invalidType, outOfRange, refuseExtra } from '../base/check';
+import { invalidType, refuseExtra } from '../base/check';
+import { pongTimeout, webSocketNotOpen, webSocketProtocol } from '../base/errors';
+import { reportPeer } from '../base/unheard';
 import type { WriteCallback } from '../bytes/write-queue';
-import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
-import type { ConnectionHandler, StreamConnection } from '../net/connection/connection';
+import { UNSCHEDULED } from '../loop/timer-lists';
+import type { StreamConnection } from '../net/connection/connection';
 import { buffersOf, type IoBuffers } from '../net/connection/io-buffers';
 import { AnswerWatch } from './answer-watch';
 import { NOTHING_AWAITED, OVERDUE } from './awaited-answer';
-import { FrameDecoder, type FrameLimits, type FrameSink } from './frame-decoder';
+import { FrameDecoder, type FrameLimits } from './frame-decoder';
 import { closePayload, frameHead, isSendableFrame } from './frame-encoder';
 import { PongQueue } from './pong-queue';
 import {
@@ -24,15 +26,18 @@ import {
   CLOSE_NO_STATUS,
   CLOSE_NORMAL,
   checkClose,
-  MAX_CONTROL_BYTES,
-  OPCODE_BINARY,
   OPCODE_CLOSE,
   OPCODE_PING,
   OPCODE_PONG,
-  OPCODE_TEXT,
 } from './protocol';
-
-const { isUint8Array } = types;
+import {
+  callbackOf,
+  controlCallback,
+  controlData,
+  opcodeOf,
+  optionsOf,
+  type SendOptions,
+} from './send-arguments';
 
 /** Events of a {@link WebSocketConnection}. */
 export interface WebSocketEvents {
@@ -44,21 +49,13 @@ export interface WebSocketEvents {
   pong: [data: Buffer];
   /** The queue is empty again after `send` returned false. */
   drain: [];
-  /** What is wrong with the connection or the peer. Need not be listened to: `close` follows. */
+  /** What is wrong with the connection or the peer. Need not be listened to: `close` has it too. */
   error: [error: Error];
   /**
    * The connection is gone. `code` and `reason` are those of the peer's close frame; 1006 if it sent
-   * none (section 7.1.5).
+   * none (section 7.1.5). `error` is what was wrong, if anything was, as in `error`.
    */
-  close: [code: number, reason: string];
-}
-
-/** Options of {@link WebSocketConnection.send}. */
-export interface SendOptions {
-  /** Send a binary message; the default for bytes. Strings are always text. */
-  binary?: boolean;
-  /** Called once, later: with nothing when the kernel has the message, or with the error. */
-  callback?: WriteCallback;
+  close: [code: number, reason: string, error?: Error];
 }
 
 /** What all sockets of one server share. */
@@ -80,13 +77,16 @@ export interface WebSocketOwner {
  */
 type SocketState = 'open' | 'closing' | 'ending' | 'closed';
 
+const { isUint8Array } = types;
 const EMPTY = Buffer.alloc(0);
 
-/** A WebSocket. Made by {@link WebSocketServer}. */
-export class WebSocketConnection
-  extends EventEmitter<WebSocketEvents>
-  implements ConnectionHandler, FrameSink, Timed
-{
+type ControlArgument = string | Uint8Array | WriteCallback;
+
+/**
+ * A WebSocket. Made by {@link WebSocketServer}. An emitter of eventemitter3: `instanceof` the
+ * EventEmitter of node:events is false.
+ */
+export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   /** The subprotocol that was agreed on; empty if none. */
   readonly protocol: string;
   /** For the user: what belongs to this socket. Not touched here. */
@@ -97,7 +97,7 @@ export class WebSocketConnection
   readonly #decoder: FrameDecoder;
   readonly #buffers: IoBuffers;
   #state: SocketState = 'open';
-  /** For the timer wheel, which maintains it. */
+  /** For the timer wheel, which maintains it. @internal */
   timerIndex: number = UNSCHEDULED;
   /** Made by the first that awaits an answer. */
   #watch: AnswerWatch | null = null;
@@ -106,6 +106,8 @@ export class WebSocketConnection
   #pingedAt = 0;
   #closeCode = CLOSE_ABNORMAL;
   #closeReason = '';
+  /** What the peer did wrong. */
+  #violation: Error | null = null;
 
   /** Takes `connection` over, after the 101 response was written. */
   constructor(
@@ -152,17 +154,20 @@ export class WebSocketConnection
    * must wait are kept by reference, see {@link StreamConnection.write}.
    *
    * Returns false when the queue has reached the high-water mark (then wait for `drain`), and when
-   * the socket is not open any more.
+   * the socket is not open any more. Throws a TypeError for what is no message, and one that names an
+   * option that does not exist; then nothing is sent and `callback` is not called.
    */
-  send(data: string | Uint8Array, options?: SendOptions, noMore?: never): boolean {
-    const extra = typeof options === 'function' ? options : noMore;
-    refuseExtra('send', extra, 'the callback is an option, { callback }');
-    if (typeof data === 'string') {
-      return this.#sendFrame(OPCODE_TEXT, Buffer.from(data), options?.callback);
-    }
-    if (!isUint8Array(data)) throw invalidType('data', 'a string, a Buffer or a Uint8Array', data);
-    const opcode = options?.binary === false ? OPCODE_TEXT : OPCODE_BINARY;
-    return this.#sendFrame(opcode, data, options?.callback);
+  send(data: string | Uint8Array, callback?: WriteCallback): boolean;
+  send(data: string | Uint8Array, options?: SendOptions, callback?: WriteCallback): boolean;
+  send(
+    data: string | Uint8Array,
+    second?: SendOptions | WriteCallback,
+    third?: WriteCallback,
+    noMore?: never,
+  ): boolean {
+    const opcode = opcodeOf(data, optionsOf(second)?.binary);
+    const callback = callbackOf(second, third, noMore);
+    return this.#sendFrame(opcode, typeof data === 'string' ? Buffer.from(data) : data, callback);
   }
 
   /**
@@ -176,14 +181,25 @@ export class WebSocketConnection
     return this.#state === 'open' && this.#connection.write(frame);
   }
 
-  /** Send a ping of up to 125 bytes. The peer answers it; see the event `pong`. */
-  ping(data: Uint8Array = EMPTY, noMore?: never): boolean {
-    refuseExtra('ping', noMore, 'listen to "pong"');
-    if (!isUint8Array(data)) throw invalidType('data', 'a Buffer or a Uint8Array', data);
-    if (data.byteLength > MAX_CONTROL_BYTES) {
-      throw outOfRange('data.byteLength', `<= ${MAX_CONTROL_BYTES}`, data.byteLength);
-    }
-    return this.#sendFrame(OPCODE_PING, data, undefined);
+  /**
+   * Send a ping of up to 125 bytes; the peer answers it, see the event `pong`. `mask` and `callback`
+   * as in the package `ws`: a server does not mask, and `callback` is called as that of {@link send}.
+   */
+  ping(callback?: WriteCallback): boolean;
+  ping(data: string | Uint8Array, callback?: WriteCallback): boolean;
+  ping(data: string | Uint8Array | undefined, mask?: false, callback?: WriteCallback): boolean;
+  ping(data?: ControlArgument, second?: unknown, third?: unknown): boolean {
+    const callback = controlCallback('ping', data, second, third);
+    return this.#sendFrame(OPCODE_PING, controlData(data), callback);
+  }
+
+  /** Send a pong that nobody asked for, as {@link ping}. Pings are answered without it. */
+  pong(callback?: WriteCallback): boolean;
+  pong(data: string | Uint8Array, callback?: WriteCallback): boolean;
+  pong(data: string | Uint8Array | undefined, mask?: false, callback?: WriteCallback): boolean;
+  pong(data?: ControlArgument, second?: unknown, third?: unknown): boolean {
+    const callback = controlCallback('pong', data, second, third);
+    return this.#sendFrame(OPCODE_PONG, controlData(data), callback);
   }
 
   /**
@@ -214,7 +230,7 @@ export class WebSocketConnection
     this.#connection.resume();
   }
 
-  /** For the server: bytes that came together with the upgrade request. */
+  /** For the server: bytes that came together with the upgrade request. @internal */
   receive(chunk: Buffer): void {
     if (chunk.length > 0) this.#decode(chunk, null);
   }
@@ -229,10 +245,12 @@ export class WebSocketConnection
     connection.end();
   }
 
+  /** @internal */
   onDrain(): void {
     this.emit('drain');
   }
 
+  /** @internal */
   onShutdown(): void {
     const { code, reason } = this.#settings.goingAway;
     this.close(code, reason);
@@ -242,13 +260,16 @@ export class WebSocketConnection
     this.#state = 'closed';
     this.#decoder.stop();
     connection.loop.timers.cancel(this);
-    if (error !== undefined) this.#tell(() => this.emit('error', error));
-    this.#tell(() => this.emit('close', this.#closeCode, this.#closeReason));
+    if (error !== undefined) reportPeer(this, error);
+    const failure = error ?? this.#violation;
+    const ending = failure === null ? [] : ([failure] as const);
+    this.#tell(() => this.emit('close', this.#closeCode, this.#closeReason, ...ending));
     this.#owner.onSocketClose(this);
   }
 
   // ---- for the decoder
 
+  /** @internal */
   onMessage(data: Buffer, isBinary: boolean): void {
     if (this.#state !== 'open') return;
     try {
@@ -258,17 +279,20 @@ export class WebSocketConnection
     }
   }
 
+  /** @internal */
   onPing(data: Buffer): void {
     if (this.#state !== 'open') return;
     this.#sendPong(data);
     this.#tell(() => this.emit('ping', data));
   }
 
+  /** @internal */
   onPong(data: Buffer): void {
     if (this.#state === 'open') this.#watch?.answered();
     this.#tell(() => this.emit('pong', data));
   }
 
+  /** @internal */
   onCloseFrame(code: number, reason: string): void {
     this.#closeCode = code;
     this.#closeReason = reason;
@@ -279,7 +303,10 @@ export class WebSocketConnection
     this.#endConnection();
   }
 
-  /** For the timer wheel: the heartbeat while open, the deadline of closing after that. */
+  /**
+   * For the timer wheel: the heartbeat while open, the deadline of closing after that.
+   * @internal
+   */
   onTimer(): void {
     const isOpen = this.#state === 'open';
     const frame = this.#decoder.frameUnderWay;
@@ -287,8 +314,7 @@ export class WebSocketConnection
     if (waitMs > 0) return this.#schedule(waitMs);
     if (!isOpen) return this.#connection.destroy();
     if (waitMs === OVERDUE) {
-      const text = `no pong within ${this.#settings.pingIntervalMs} ms`;
-      this.#connection.destroy(Object.assign(new Error(text), { code: 'ERR_PONG_TIMEOUT' }));
+      this.#connection.destroy(pongTimeout(this.#settings.pingIntervalMs));
     } else {
       this.#beat();
     }
@@ -328,11 +354,8 @@ export class WebSocketConnection
     const violation = this.#decoder.push(chunk, this, buffers?.views ?? null);
     if (violation === null) return;
     const { code, reason } = violation;
-    const error = Object.assign(new Error(`WebSocket peer refused: ${reason}`), {
-      code: 'ERR_WEBSOCKET_PROTOCOL',
-      closeCode: code,
-    });
-    this.#tell(() => this.emit('error', error));
+    this.#violation = webSocketProtocol(reason, code);
+    reportPeer(this, this.#violation);
     if (this.#state === 'open') this.close(code, reason);
     this.#endConnection();
   }
@@ -347,7 +370,7 @@ export class WebSocketConnection
 
   #sendFrame(opcode: number, payload: Uint8Array, callback: WriteCallback | undefined): boolean {
     if (this.#state !== 'open') {
-      if (callback !== undefined) process.nextTick(callback, notOpenError());
+      if (callback !== undefined) process.nextTick(callback, webSocketNotOpen());
       return false;
     }
     return this.#connection.writePair(frameHead(opcode, payload.byteLength), payload, callback);
@@ -365,8 +388,4 @@ export class WebSocketConnection
       this.#connection.loop.uncaught(error);
     }
   }
-}
-
-function notOpenError(): Error {
-  return Object.assign(new Error('the WebSocket is not open'), { code: 'ERR_WEBSOCKET_NOT_OPEN' });
 }

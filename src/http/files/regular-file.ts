@@ -94,7 +94,7 @@ export function borrowFile(fd: number): RegularFile {
 }
 
 /** Where the file of `fd` is, without symbolic links; each byte is one character. */
-export function truePath(fd: number): string {
+function truePath(fd: number): string {
   return readlinkSync(`/proc/self/fd/${fd}`, 'latin1');
 }
 

@@ -7,6 +7,7 @@ import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 import { checkObject, invalidType, refuseExtra } from '../../base/check';
+import { headersSent } from '../../base/errors';
 import { closedError } from '../../net/connection/errors';
 import { wantFileFds } from '../file-fds';
 import { itsTurn } from '../response-events';
@@ -94,9 +95,7 @@ function checkResponse(response: unknown): void {
 }
 
 function checkUnanswered(response: ServerResponse): void {
-  if (!response.headersSent && !response.writableEnded) return;
-  const error = new Error('the response has been answered already');
-  throw Object.assign(error, { code: 'ERR_HTTP_HEADERS_SENT' });
+  if (response.headersSent || response.writableEnded) throw headersSent();
 }
 
 function pathText(file: string | Buffer | URL | number): string | null {

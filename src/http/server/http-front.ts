@@ -12,6 +12,7 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
+import { serverTaken } from '../../base/errors';
 import type { FdDuplex } from '../../net/duplex/fd-duplex';
 import type { StreamServer } from '../../net/server/stream-server';
 import { answerHalfClosed, checkServer, closeTogether } from './close-together';
@@ -34,7 +35,7 @@ const caught = (): void => {};
 export function checkFree(server: StreamServer, name: string): void {
   checkServer(server);
   const owner = owners.get(server);
-  if (owner !== undefined && owner.front?.isUsed !== false) throw takenError(name, owner.name);
+  if (owner !== undefined && owner.front?.isUsed !== false) throw serverTaken(name, owner.name);
 }
 
 /** All connections of `server` are `name`'s, and can be shared with nobody. */
@@ -46,7 +47,7 @@ export function takeServer(server: StreamServer, name: string): void {
 export function frontOf(server: StreamServer, name: string): HttpFront {
   checkServer(server);
   const owner = owners.get(server);
-  if (owner?.front === null) throw takenError(name, owner.name);
+  if (owner?.front === null) throw serverTaken(name, owner.name);
   const front = owner?.front ?? new HttpFront(server);
   if (!front.isUsed) owners.set(server, { name, front });
   return front;
@@ -73,7 +74,7 @@ export class HttpFront {
 
   /** For serveHttp: the one HTTP server of the program. Throws an Error if there is one. */
   serve(options: ServerOptions): Server {
-    if (this.#isServed) throw takenError('serveHttp', 'serveHttp');
+    if (this.#isServed) throw serverTaken('serveHttp', 'serveHttp');
     const http = this.#open(options);
     this.#isServed = true;
     protect(this.#server, HTTP_LIMITS);
@@ -140,11 +141,4 @@ export class HttpFront {
     response.writeHead(426, { 'Content-Type': 'text/plain', Upgrade: 'websocket' });
     response.end('this server speaks WebSocket only\n');
   }
-}
-
-function takenError(name: string, owner: string): Error {
-  const text =
-    `${name}: the connections of this server are taken by ${owner}; ` +
-    'only one serveHttp and any number of WebSocketServers, by path, share a server';
-  return Object.assign(new Error(text), { code: 'ERR_SERVER_TAKEN' });
 }

@@ -23,7 +23,7 @@ export const MAX_WAITING = 16;
  * Requests that may wait behind others, of all connections of this thread together, with some 4 KiB
  * each. One beyond it waits until the answers before it are sent; the first of a connection never.
  */
-export const MAX_AHEAD = 4_096;
+const MAX_AHEAD = 4_096;
 /** With so many left, more are read: not for each answer. */
 const RESUME_AT = MAX_WAITING / 2;
 

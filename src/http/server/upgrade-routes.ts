@@ -3,6 +3,7 @@
  * of them, and a program that answers requests, share one listener.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pathTaken } from '../../base/errors';
 import type { FdDuplex } from '../../net/duplex/fd-duplex';
 
 /** A request that asks for another protocol, as node:http hands it over. */
@@ -51,7 +52,7 @@ export class UpgradeRoutes {
 
   /** Throws an Error ERR_SERVER_TAKEN that names the path, if it is another's already. */
   add(route: UpgradeRoute): void {
-    if (this.#routes.has(route.path)) throw takenPathError(route.path);
+    if (this.#routes.has(route.path)) throw pathTaken(route.path);
     this.#routes.set(route.path, route);
   }
 
@@ -74,10 +75,4 @@ export class UpgradeRoutes {
     }
     return false;
   }
-}
-
-function takenPathError(path: string | undefined): Error {
-  const what = path === undefined ? 'all paths, as it was given none,' : `the path '${path}'`;
-  const text = `path: another WebSocketServer on this server has ${what} already`;
-  return Object.assign(new Error(text), { code: 'ERR_SERVER_TAKEN' });
 }

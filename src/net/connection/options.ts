@@ -1,5 +1,6 @@
 /** What can be set for the connections of a server, and its defaults. */
 import { z } from 'zod';
+import { wrongValue } from '../../base/errors';
 import { parseOptions } from '../../base/options';
 import type { EventLoop } from '../../loop/event-loop';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
@@ -163,5 +164,5 @@ function checkTogether(options: CheckedOptions): void {
 
 function wrongOption(name: string, expected: string, received: unknown): TypeError {
   const text = `Invalid option "${name}": ${expected}. Received ${received}`;
-  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
+  return wrongValue(text);
 }

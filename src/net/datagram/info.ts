@@ -38,7 +38,7 @@ export class DatagramInfo {
     return (this.#batch.flags(this.#index) & MSG_TRUNC) !== 0;
   }
 
-  /** For the socket: be about message `index`. */
+  /** For the socket: be about message `index`. @internal */
   turnTo(index: number): this {
     this.#index = index;
     this.#source = undefined;

@@ -13,11 +13,13 @@
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { invalidType, refuseExtra } from '../../base/check';
+import { socketClosed } from '../../base/errors';
 import { parseOptions } from '../../base/options';
+import { reportFailure, reportPeer, reportTrouble } from '../../base/unheard';
 import { lend } from '../../bytes/lent-memory';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
-import { type EventHandler, isFdGone, type Registration } from '../../loop/registration';
+import { isFdGone, type Registration } from '../../loop/registration';
 import { WheelTimer } from '../../loop/timer-wheel';
 import { ADDRESS_BYTES, type SocketAddress } from '../../sys/address';
 import * as constants from '../../sys/constants';
@@ -77,9 +79,10 @@ export interface DatagramSocketEvents {
   /** After a `send` that took nothing: there may be room now. */
   drain: [];
   /**
-   * An earlier message did not arrive (ECONNREFUSED on a connected socket); the socket goes on, and
-   * this need not be listened to. Nor if there was no memory to receive (ENOBUFS, ENOMEM), of which
-   * one is told in ten seconds at most. Or the socket failed; then `close` follows.
+   * An earlier message did not arrive (ECONNREFUSED on a connected socket): the socket goes on, and
+   * this need not be listened to. Or there was no memory to receive (ENOBUFS, ENOMEM), one error in
+   * ten seconds at most: without a listener a warning. Or the socket failed, and `close` follows:
+   * without a listener an uncaught exception.
    */
   error: [error: Error];
   /** The socket is closed; nothing follows. */
@@ -89,8 +92,8 @@ export interface DatagramSocketEvents {
 /** `full`: the kernel took no message, `drain` is owed. */
 type SocketState = 'open' | 'full' | 'closed';
 
-/** A datagram socket. */
-export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implements EventHandler {
+/** A datagram socket. An emitter of eventemitter3: `instanceof` the EventEmitter of node:events is false. */
+export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
   readonly #fd: number;
   readonly #file: SocketFile | null;
   readonly #isUnix: boolean;
@@ -270,7 +273,10 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     this.close();
   }
 
-  /** For the loop: what went wrong before comes first, because it would stop the reading. */
+  /**
+   * For the loop: what went wrong before comes first, because it would stop the reading.
+   * @internal
+   */
   onEvents(events: number): void {
     if ((events & EPOLLERR) !== 0) this.#takeError();
     if ((events & EPOLLIN) !== 0 && !this.closed) this.#receive();
@@ -280,12 +286,12 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     }
   }
 
-  /** For the loop. */
+  /** For the loop. @internal */
   onRevoked(reason: Error): void {
     if (!isFdGone(reason)) return this.close();
     disown(this.#fd);
     this.#leave();
-    this.#tellError(reason);
+    reportFailure(this, reason);
   }
 
   /** Everything but closing the fd. */
@@ -319,9 +325,9 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     if (outcome === -EAGAIN) return this.#onNothing();
     if (outcome === -ENOBUFS || outcome === -ENOMEM) return this.#onShortage(outcome);
     const error = new SystemError('recvmmsg', outcome, { fd: this.#fd });
-    if (LATE.has(-outcome)) return this.#tellError(error);
+    if (LATE.has(-outcome)) return void reportPeer(this, error);
     this.close();
-    if (!this.emit('error', error)) throw error;
+    reportFailure(this, error);
   }
 
   /** Readable, but empty: the last message had a wrong checksum; or shutdown(2) was called. */
@@ -334,7 +340,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     this.#watchReading(EPOLLET);
     this.#loop.timers.schedule(this.#rest, this.#backoff.nextRestMs());
     const error = this.#backoff.report('recvmmsg', outcome, this.#fd);
-    if (error !== null) this.#tellError(error);
+    if (error !== null) reportTrouble(this, error);
   }
 
   #watchReading(mask: number): void {
@@ -346,15 +352,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   #takeError(): void {
     const pending = getSocketOption(this.#fd, 'error');
     // Zero if a call has met it since.
-    if (pending !== 0) this.#tellError(new SystemError('poll', pending, { fd: this.#fd }));
-  }
-
-  #tellError(error: Error): void {
-    try {
-      this.emit('error', error);
-    } catch (thrown) {
-      this.#loop.uncaught(thrown);
-    }
+    if (pending !== 0) reportPeer(this, new SystemError('poll', pending, { fd: this.#fd }));
   }
 
   /** A call met `first`, was made again, and then gave `second`, which is what counts. */
@@ -362,7 +360,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
     // Met again, it is about this message; else it was about an earlier one.
     if (second === first) return second;
     const error = new SystemError('sendto', first, { fd: this.#fd });
-    process.nextTick(() => this.#tellError(error));
+    process.nextTick(() => reportPeer(this, error));
     return second;
   }
 
@@ -379,9 +377,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> implement
   }
 
   #assertOpen(action: string): void {
-    if (!this.closed) return;
-    const text = `cannot ${action}: the DatagramSocket is closed`;
-    throw Object.assign(new Error(text), { code: 'ERR_SOCKET_CLOSED' });
+    if (this.closed) throw socketClosed(action);
   }
 }
 

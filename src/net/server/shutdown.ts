@@ -3,6 +3,7 @@
  * in time is cut. The protocols decide what finishing is, see {@link ConnectionHandler.onShutdown}.
  */
 import { z } from 'zod';
+import { shutdownDeadline } from '../../base/errors';
 import type { EventLoop } from '../../loop/event-loop';
 import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
@@ -77,8 +78,7 @@ export class ServerShutdown implements Timed {
 
   /** For the timer wheel: the deadline. */
   onTimer(): void {
-    const text = `the server shuts down, and this did not end within ${this.#deadlineMs} ms`;
-    const error = Object.assign(new Error(text), { code: 'ERR_SHUTDOWN_DEADLINE' });
+    const error = shutdownDeadline(this.#deadlineMs);
     for (const connection of [...this.#connections]) {
       this.onCut(connection);
       connection.destroy(error);

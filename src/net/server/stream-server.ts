@@ -6,6 +6,7 @@ import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { refuseExtra } from '../../base/check';
 import { parseOptions } from '../../base/options';
+import { reportFailure, reportTrouble } from '../../base/unheard';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
 import { closeRefused, isFdGone } from '../../loop/registration';
@@ -15,7 +16,6 @@ import { closeOrRedirectToNull, disown, own } from '../../sys/ownership';
 import { StreamConnection } from '../connection/connection';
 import { checkLimit, deadlinesOf, idleError, type ReadRate } from '../connection/deadlines';
 import {
-  type ConnectionOwner,
   type ConnectionSettings,
   type connectionOptionsSchema,
   connectionSettings,
@@ -23,9 +23,9 @@ import {
 import type { SocketFile } from '../socket/socket-file';
 import {
   type AcceptHandler,
-  Acceptor,
-  type AcceptTrigger,
-  type ConnectionSource,
+  Acceptor,Acceptor, 
+  type AcceptTrigger,type AcceptTrigger, 
+  type ConnectionSource
 } from './acceptor';
 import { type DroppedConnection, type DropReason, describeDrop } from './drop';
 import type { ServerLimits } from './limits';
@@ -45,8 +45,9 @@ export interface StreamServerEvents {
   connection: [connection: StreamConnection];
   /**
    * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
-   * however many clients there are. Or the listener was shut down by somebody who shares it (EINVAL),
-   * or closed (EBADF): then the server closes. Need not be listened to.
+   * however many clients there are: without a listener a warning. Or the listener was shut down by
+   * somebody who shares it (EINVAL), or closed (EBADF), and the server closes: without a listener an
+   * uncaught exception.
    */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
@@ -76,11 +77,11 @@ export interface StreamServerSetup extends z.output<typeof connectionOptionsSche
 
 const shutdownSchema = z.strictObject(shutdownOptionFields);
 
-/** A listening socket with its connections. */
-export abstract class StreamServer
-  extends EventEmitter<StreamServerEvents>
-  implements AcceptHandler, ConnectionOwner<StreamConnection>
-{
+/**
+ * A listening socket with its connections. An emitter of eventemitter3, as all of this package:
+ * `instanceof` the EventEmitter of node:events is false.
+ */
+export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
   readonly #fd: number;
   readonly #file: SocketFile | null;
   readonly #source: ConnectionSource;
@@ -162,12 +163,15 @@ export abstract class StreamServer
     return this.#settings.minReadRate ?? null;
   }
 
-  /** Whether the program gave this option: 0, null and Infinity are given, undefined is not. */
+  /**
+   * Whether the program gave this option: 0, null and Infinity are given, undefined is not.
+   * @internal
+   */
   isGiven(option: keyof ServerLimits): boolean {
     return this.#given.has(option);
   }
 
-  /** For protocols: the limits from now on, where the program gave none. */
+  /** For protocols: the limits from now on, where the program gave none. @internal */
   limitByDefault({ maxConnections, ...limits }: Partial<ServerLimits>): void {
     const isFree = ([name]: [string, unknown]): boolean => !this.#given.has(name);
     Object.assign(this.#settings, Object.fromEntries(Object.entries(limits).filter(isFree)));
@@ -250,7 +254,7 @@ export abstract class StreamServer
     this.#source.unref();
   }
 
-  /** For the acceptor. */
+  /** For the acceptor. @internal */
   onAccept(fd: number): void {
     if (this.#connections.size >= this.#maxConnections) return this.#drop(fd, 'maxConnections');
     if (this.#peers === null) return this.#open(fd, null);
@@ -260,12 +264,12 @@ export abstract class StreamServer
     this.#open(fd, key);
   }
 
-  /** For the acceptor. */
+  /** For the acceptor. @internal */
   onNoFds(fd: number): void {
     this.#drop(fd, 'noFds');
   }
 
-  /** For a connection. */
+  /** For a connection. @internal */
   onConnectionClose(connection: StreamConnection): void {
     this.#connections.delete(connection);
     this.#peers?.remove(connection);
@@ -274,23 +278,23 @@ export abstract class StreamServer
     else this.#source.onRoom();
   }
 
-  /** For the acceptor. */
+  /** For the acceptor. @internal */
   onAcceptError(error: Error): void {
-    this.emit('error', error);
+    reportTrouble(this, error);
   }
 
-  /** For the acceptor. */
+  /** For the acceptor. @internal */
   onListenerFailed(error: Error): void {
     this.close();
-    this.emit('error', error);
+    reportFailure(this, error);
   }
 
-  /** For the acceptor. A loop that was closed cuts the connections itself. */
+  /** For the acceptor. A loop that was closed cuts the connections itself. @internal */
   onRevoked(reason: Error): void {
     if (!isFdGone(reason)) return this.close();
     disown(this.#fd);
     this.#stopListening();
-    this.emit('error', reason);
+    reportFailure(this, reason);
   }
 
   #beginShutdown(handedOver: boolean): ServerShutdown {

@@ -13,6 +13,7 @@ import {
   outOfRange,
   UINT32_MAX,
 } from '../../base/check';
+import { fdsTruncated, messageTruncated, tooManyFds } from '../../base/errors';
 import { parseOptions } from '../../base/options';
 import * as constants from '../../sys/constants';
 import {
@@ -165,15 +166,7 @@ function closeAll(fds: readonly number[]): void {
 }
 
 function faultOf(flags: number, received: number, maxFds: number): Error | null {
-  if ((flags & MSG_CTRUNC) !== 0) {
-    const text = `only ${received} of the fds that were sent could be received; they are closed`;
-    return Object.assign(new Error(text), { code: 'ERR_FDS_TRUNCATED' });
-  }
-  if ((flags & MSG_TRUNC) !== 0) {
-    const text = `a message was longer than ${MAX_BYTES} bytes; its fds are closed`;
-    return Object.assign(new Error(text), { code: 'ERR_MESSAGE_TRUNCATED' });
-  }
-  if (received <= maxFds) return null;
-  const text = `${received} fds were sent, at most ${maxFds} are accepted; they are closed`;
-  return Object.assign(new Error(text), { code: 'ERR_TOO_MANY_FDS' });
+  if ((flags & MSG_CTRUNC) !== 0) return fdsTruncated(received);
+  if ((flags & MSG_TRUNC) !== 0) return messageTruncated(MAX_BYTES);
+  return received <= maxFds ? null : tooManyFds(received, maxFds);
 }

@@ -40,7 +40,7 @@ const { IN_ISDIR, IN_ACCESS, IN_CLOSE_NOWRITE, IN_OPEN } = constants;
 const ALL = Object.values(FILE_EVENTS).reduce((mask, flag) => mask | flag, 0);
 
 /** All but reading: IN_ACCESS, IN_OPEN, IN_CLOSE_NOWRITE. */
-export const CHANGES = ALL & ~(IN_ACCESS | IN_OPEN | IN_CLOSE_NOWRITE);
+const CHANGES = ALL & ~(IN_ACCESS | IN_OPEN | IN_CLOSE_NOWRITE);
 
 /** Words, or a mask. */
 export const fileEventsField = z

@@ -22,6 +22,7 @@
  */
 import { z } from 'zod';
 import { invalidType, outOfRange } from '../../base/check';
+import { signalNotBlocked } from '../../base/errors';
 import { parseOptions } from '../../base/options';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
@@ -111,8 +112,7 @@ function assertBlockedElsewhere(numbers: readonly number[]): void {
   if (taking.length === 0) return;
   const names = taking.map((number) => signalName(number) ?? number).join(', ');
   const threads = openThreads(taking).join(', ');
-  const text = `${names} sent to this process would go to its threads ${threads}, which do not block it`;
-  throw Object.assign(new Error(text), { code: 'ERR_SIGNAL_NOT_BLOCKED' });
+  throw signalNotBlocked(names, threads);
 }
 
 function assertInline(loop: EventLoop = defaultLoop()): void {

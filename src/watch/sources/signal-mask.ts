@@ -49,7 +49,7 @@ function has(set: Uint8Array, signal: number): boolean {
 }
 
 /** The kernel's number of the calling thread. */
-export function threadId(): number {
+function threadId(): number {
   return Number(basename(readlinkSync('/proc/thread-self')));
 }
 

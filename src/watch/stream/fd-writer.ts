@@ -9,7 +9,9 @@
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { checkFd, refuseExtra } from '../../base/check';
+import { writerClosed } from '../../base/errors';
 import { parseOptions } from '../../base/options';
+import { reportFailure } from '../../base/unheard';
 import { isLent } from '../../bytes/lent-memory';
 import { callbackOf, checkedData, type WriteExtra } from '../../bytes/write-arguments';
 import { LOST, lostBytesError, type WriteCallback, WriteQueue } from '../../bytes/write-queue';
@@ -66,7 +68,7 @@ export type FdWriteCallback = WriteCallback;
  */
 type WriterState = 'open' | 'ending' | 'failed' | 'closed';
 
-/** Writes to one fd. */
+/** Writes to one fd. An emitter of eventemitter3: `instanceof` the EventEmitter of node:events is false. */
 export class FdWriter extends EventEmitter<FdWriterEvents> {
   readonly #settings: z.output<typeof optionsSchema>;
   #fd: number;
@@ -149,7 +151,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     const callback = callbackOf(extra, last);
     const checked = checkedData(data, extra);
     if (!this.writable) {
-      if (callback !== undefined) process.nextTick(callback, closedError());
+      if (callback !== undefined) process.nextTick(callback, writerClosed());
       return false;
     }
     const bytes = typeof checked === 'string' ? Buffer.from(checked) : checked;
@@ -172,7 +174,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   /** Close now. What waits is not written; its callbacks get an error. */
   close(): void {
-    this.#close(this.#failure ?? closedError());
+    this.#close(this.#failure ?? writerClosed());
   }
 
   [Symbol.dispose](): void {
@@ -271,13 +273,8 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
 
   #fail(error: Error): void {
     if (this.closed) return;
-    let isHeard = true;
-    try {
-      isHeard = this.emit('error', error);
-    } finally {
-      this.#close(error);
-    }
-    if (!isHeard) throw error;
+    reportFailure(this, error);
+    this.#close(error);
   }
 
   #close(reason: Error): void {
@@ -302,8 +299,4 @@ function prepare(fd: number, options: FdWriterOptions): z.output<typeof optionsS
   const settings = parseOptions('FdWriter', optionsSchema, options);
   unwrap(setNonBlocking(fd), 'fcntl', { fd });
   return settings;
-}
-
-function closedError(): Error {
-  return Object.assign(new Error('the writer is closed'), { code: 'ERR_WRITER_CLOSED' });
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { checkInteger, INT32_MAX } from '../../base/check';
+import { pipeEnd } from '../../base/errors';
 import { parseOptions } from '../../base/options';
 import * as constants from '../../sys/constants';
 import { unwrap } from '../../sys/errno';
@@ -123,26 +124,22 @@ export class Pipe {
       (fd) => fd !== undefined && fd >= 0,
     );
     if (open !== undefined) return open;
-    throw endError('the pipe has no end that is open here');
+    throw pipeEnd('the pipe has no end that is open here');
   }
 }
 
 function take(end: End<unknown>, name: string): number {
   const { fd } = end;
-  if (fd < 0) throw endError(`the ${name} end of the pipe was given away or closed`);
+  if (fd < 0) throw pipeEnd(`the ${name} end of the pipe was given away or closed`);
   end.fd = -1;
   return fd;
 }
 
 function release(end: End<unknown>, name: string): number {
-  if (end.user !== null) throw endError(`the ${name} end of the pipe is used here`);
+  if (end.user !== null) throw pipeEnd(`the ${name} end of the pipe is used here`);
   const fd = take(end, name);
   disown(fd);
   const flags = unwrap(fcntl(fd, F_GETFL), 'fcntl', { fd });
   unwrap(fcntl(fd, F_SETFL, flags & ~O_NONBLOCK), 'fcntl', { fd });
   return fd;
-}
-
-function endError(text: string): Error {
-  return Object.assign(new Error(text), { code: 'ERR_PIPE_END' });
 }
