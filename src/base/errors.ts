@@ -27,6 +27,12 @@ export function wrongRange(text: string): Coded<RangeError> {
   return Object.assign(new RangeError(text), { code: 'ERR_OUT_OF_RANGE' });
 }
 
+/** Of the text that a write was given. */
+export function unknownEncoding(encoding: string): Coded<TypeError> {
+  const error = new TypeError(`Unknown encoding: ${encoding}`);
+  return Object.assign(error, { code: 'ERR_UNKNOWN_ENCODING' });
+}
+
 /** What a function of the user's returned is none of what is `expected`. */
 export function wrongReturn(expected: string, name: string, received: string): Coded<TypeError> {
   const text = `Expected ${expected} to be returned from the "${name}" function but got ${received}`;
@@ -203,6 +209,8 @@ export function warnUnheard(emitter: string, error: Error): void {
   process.emitWarning(text, { code: 'EPOLL_FFI_UNHEARD' });
 }
 
-function coded(text: string, code: string): Coded {
-  return Object.assign(new Error(text), { code });
+/** For the tables of errors: this one, and that of a layer. */
+export function coded(text: string, code: string, cause?: unknown): Coded {
+  const options = cause === undefined ? undefined : { cause };
+  return Object.assign(new Error(text, options), { code });
 }

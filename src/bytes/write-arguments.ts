@@ -2,8 +2,10 @@
  * The arguments of `write(data, [encoding], [callback])`, as node:net has them. All are checked before
  * anything is sent: a write that throws has had no effect.
  */
+
 import { types } from 'node:util';
 import { describe, invalidType } from '../base/check';
+import { unknownEncoding } from '../base/errors';
 import type { WriteCallback } from './write-queue';
 
 const { isUint8Array } = types;
@@ -46,6 +48,5 @@ function checkEncoding(encoding: unknown): void {
     throw invalidType('encoding', 'a string, or a function as the callback', encoding);
   }
   if (encoding === 'buffer' || Buffer.isEncoding(encoding)) return;
-  const text = `Unknown encoding: ${describe(encoding)}`;
-  throw Object.assign(new TypeError(text), { code: 'ERR_UNKNOWN_ENCODING' });
+  throw unknownEncoding(describe(encoding));
 }

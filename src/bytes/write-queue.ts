@@ -50,15 +50,6 @@ export const MAX_QUEUED_WRITES = 64 * 1024;
 /** What {@link WriteQueue.collect} returns when the bytes that stand first are not there any more. */
 export const LOST = -1;
 
-/**
- * Bytes that were queued by reference are gone. Nothing may follow on `fd`: what stands behind them must
- * not take their place.
- */
-export function lostBytesError(fd: number): Error {
-  const text = 'bytes that were queued have been detached or shrunk before they were sent';
-  return Object.assign(new Error(text), { code: 'ERR_BYTES_LOST', fd });
-}
-
 /** A callback that throws must not upset the counts: its error is thrown in the next tick. */
 function call(callback: WriteCallback | undefined, error?: Error): void {
   if (callback === undefined) return;

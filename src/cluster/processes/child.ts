@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { extname, join } from 'node:path';
 import { runtimeFor } from '../../base/script-thread';
-import { badModule, notStarted } from './errors';
+import { notStarted, processModule } from '../errors';
 import type { WorkerStats } from './options';
 import {
   type Envelope,
@@ -165,7 +165,7 @@ export class Child {
         if (this.#state === 'starting') this.#state = 'online';
         return this.#resolveOnline();
       case 'failed':
-        this.#failure = badModule(this.#settings.setup.module, message.reason, message.stack);
+        this.#failure = processModule(this.#settings.setup.module, message.reason, message.stack);
         return;
       case 'stats':
         return this.#answer(message.id, message.stats);

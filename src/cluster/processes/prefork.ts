@@ -10,9 +10,9 @@
  */
 import { EventEmitter } from 'eventemitter3';
 import { parseOptions } from '../../base/options';
+import { notRunning, tooManyCrashes } from '../errors';
 import { RestartPauses } from '../restart-pauses';
 import { Child, type ChildExit } from './child';
-import { notRunning, tooManyCrashes } from './errors';
 import { Listeners } from './listeners';
 import {
   type PreforkOptions,

@@ -4,7 +4,9 @@
  * It knows the servers that were made by {@link PreforkWorker.listen} or given to
  * {@link PreforkWorker.add}; when the process is to end they finish what they have begun.
  */
+
 import { EventEmitter } from 'eventemitter3';
+import { outOfRange } from '../../base/check';
 import type { ShutdownOptions } from '../../net/server/shutdown';
 import { TcpServer, type TcpServerOptions } from '../../net/server/tcp-server';
 import type { WorkerStats } from './options';
@@ -61,8 +63,11 @@ export class PreforkWorker extends EventEmitter<PreforkWorkerEvents> {
   listen(options: Omit<TcpServerOptions, 'port' | 'fd'> = {}, listener = 0): TcpServer {
     const where = this.endpoints[listener];
     if (where === undefined) {
-      const text = `the pool has no listener ${listener}: its option "listen" has ${this.endpoints.length}`;
-      throw Object.assign(new RangeError(text), { code: 'ERR_OUT_OF_RANGE' });
+      throw outOfRange(
+        'listener',
+        `>= 0 and < ${this.endpoints.length}, as many as "listen" has`,
+        listener,
+      );
     }
     return this.add(new TcpServer({ ...options, ...where }));
   }

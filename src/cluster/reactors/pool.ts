@@ -18,6 +18,7 @@ import type { EventLoop } from '../../loop/event-loop';
 import type { SocketAddress } from '../../sys/address';
 import { PoolListener } from '../accept/pool-listener';
 import { type SharedSeats, VACANT } from '../accept/ticket';
+import { poolState, reactorCrashes } from '../errors';
 import { closeInbox, type InboxFds, makeInbox } from '../inbox';
 import { type PoolSettings, poolSchema, type ReactorPoolOptions, stopSchema } from './options';
 import { ReactorWorker, type StopResult } from './reactor-worker';
@@ -107,7 +108,7 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
    * loaded, has no `start`, or whose `start` throws, and with ERR_POOL_STATE if called twice.
    */
   async start(): Promise<void> {
-    if (this.#state !== 'new') throw stateError('start', this.#state);
+    if (this.#state !== 'new') throw poolState('start', this.#state);
     this.#state = 'starting';
     try {
       this.#open();
@@ -135,7 +136,7 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
    */
   async restart(options: StopOptions = {}): Promise<void> {
     const { deadlineMs } = parseOptions('restart', stopSchema, options);
-    if (this.#state !== 'running') throw stateError('restart', this.#state);
+    if (this.#state !== 'running') throw poolState('restart', this.#state);
     for (const seat of this.#seats) {
       if (this.#state === 'running') await seat.replace(deadlineMs);
     }
@@ -214,10 +215,8 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
 
   /** @internal */
   onGiveUp(seat: number, crashes: number, error: Error): void {
-    const text = `reactor ${seat} crashed ${crashes} times in a row, the last time: ${error.message}`;
-    const code = 'ERR_REACTOR_CRASHES';
     void this.#end({ deadlineMs: 0 });
-    this.#onError(Object.assign(new Error(text, { cause: error }), { code }));
+    this.#onError(reactorCrashes(seat, crashes, error));
   }
 
   #open(): void {
@@ -263,9 +262,4 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
     if (this.listenerCount('error') > 0) this.emit('error', error);
     else this.#loop.uncaught(error);
   }
-}
-
-function stateError(call: string, state: PoolState): Error {
-  const text = `${call}() of a ReactorPool that is ${state}`;
-  return Object.assign(new Error(text), { code: 'ERR_POOL_STATE' });
 }

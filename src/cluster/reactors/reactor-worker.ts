@@ -3,11 +3,13 @@
  *
  * A thread that is to end is asked first, and terminated when it does not: it may be in an endless loop.
  */
+
 import { extname, join } from 'node:path';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { outsideCallers } from '../../base/context';
 import { runtimeFor } from '../../base/script-thread';
 import { Waker } from '../../epoll/waker';
+import { reactorExit, reactorModule, reactorStartTimeout, reactorThrew } from '../errors';
 import { forgetProgress, newProgress, untilLoaded } from './loading';
 import type { FromReactor, ReactorThreadData, ToReactor } from './protocol';
 import type { ReactorStats } from './stats';
@@ -155,7 +157,7 @@ export class ReactorWorker {
         this.#onStart();
         break;
       case 'failed':
-        this.#failure = moduleError(this.#setup.data.module, message);
+        this.#failure = reactorModule(this.#setup.data.module, message.reason, message.thrown);
         break;
       case 'message':
         owner.onMessage(message.value);
@@ -182,8 +184,7 @@ export class ReactorWorker {
 
   #onStartTimeout(): void {
     const { data, startTimeoutMs } = this.#setup;
-    const text = `a reactor did not start within ${startTimeoutMs} ms: ${data.module}`;
-    this.#failure = Object.assign(new Error(text), { code: 'ERR_REACTOR_START_TIMEOUT' });
+    this.#failure = reactorStartTimeout(data.module, startTimeoutMs);
     void this.terminate();
   }
 
@@ -195,11 +196,11 @@ export class ReactorWorker {
     const livedMs = this.#startedAt === 0 ? 0 : performance.now() - this.#startedAt;
     this.#state = 'ended';
     if (wasAsked && this.#failure === null) return { error: null, livedMs };
-    return { error: this.#failure ?? exitError(code), livedMs };
+    return { error: this.#failure ?? reactorExit(code), livedMs };
   }
 
   #refuse(error: Error | null): never {
-    throw error ?? exitError(0);
+    throw error ?? reactorExit(0);
   }
 }
 
@@ -214,20 +215,6 @@ function startThread(data: ReactorThreadData, resourceLimits: ResourceLimits | u
   });
 }
 
-function moduleError(
-  module: string,
-  { reason, thrown }: { reason: string; thrown: unknown },
-): Error {
-  const text = `the module of the reactors, ${module}, ${reason}`;
-  return Object.assign(new Error(text, { cause: thrown }), { code: 'ERR_REACTOR_MODULE' });
-}
-
-function exitError(code: number): Error {
-  return Object.assign(new Error(`a reactor ended by itself, with exit code ${code}`), {
-    code: 'ERR_REACTOR_EXIT',
-  });
-}
-
 function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+  return thrown instanceof Error ? thrown : reactorThrew(thrown);
 }

@@ -2,6 +2,7 @@
  * One thread of a {@link ReactorPool}, as the user's module sees it: `start(reactor)` is called once, makes
  * servers with `reactor.listener`, and watches what it likes on `reactor.loop`.
  */
+
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { EventEmitter } from 'eventemitter3';
 import { checkFd, checkInteger } from '../../base/check';
@@ -11,6 +12,7 @@ import type { Listener } from '../../net/server/listener';
 import { closeOwned } from '../../sys/ownership';
 import { Bell } from '../accept/bell';
 import { ReactorListener } from '../accept/reactor-listener';
+import { inboxFull } from '../errors';
 import { type Delivery, deliver, InboxReader } from '../inbox';
 import type { FromReactor, ReactorThreadData } from './protocol';
 import { type ReactorStats, threadStats } from './stats';
@@ -158,8 +160,7 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
     checkInteger('to', to, 0, this.count - 1);
     const delivery = { ...rest, from: this.index, data };
     if (deliver(this.#outboxFds[to] as number, fd, delivery)) return;
-    const text = `the inbox of reactor ${to} is full`;
-    throw Object.assign(new Error(text), { code: 'ERR_INBOX_FULL' });
+    throw inboxFull(to);
   }
 
   #onDelivery(fd: number, { kind, listener, from, data }: Delivery): void {

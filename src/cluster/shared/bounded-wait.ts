@@ -4,7 +4,7 @@
  */
 import { isMainThread } from 'node:worker_threads';
 import { checkInteger, checkOptions } from '../../base/check';
-import { mainThreadError } from './errors';
+import { wouldBlockMainThread } from '../errors';
 
 /** The longest wait of one call, and the default. */
 export const MAX_WAIT_MS = 500;
@@ -27,5 +27,5 @@ export function timeoutOf(call: string, options: BoundedWaitOptions): number {
 
 /** Throws ERR_MAIN_THREAD in the main thread. */
 export function expectMayWait(call: string): void {
-  if (isMainThread) throw mainThreadError(call);
+  if (isMainThread) throw wouldBlockMainThread(call);
 }

@@ -3,8 +3,10 @@
  * carries (`workerData`, `postMessage`). The first word of the memory says what it is, the others in
  * front say its sizes, so that a handle of something else is refused and not misread.
  */
+
 import { types } from 'node:util';
 import { describe, invalidType } from '../../base/check';
+import { wrongValue } from '../../base/errors';
 
 /** What `share()` returns and `open()` takes. It cannot leave the process. */
 export interface SharedHandle {
@@ -34,5 +36,5 @@ export function wordsOfHandle(
 /** The memory is not that of an `owner`. */
 export function wrongHandle(owner: string, memory: SharedArrayBuffer): Error {
   const text = `The "handle" argument is of no ${owner}. Received ${describe(memory)}`;
-  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_VALUE' });
+  return wrongValue(text);
 }

@@ -9,8 +9,9 @@
  * whether the leader's pulse still beats (see thread-seats.ts): the kernel proves the death, no timeout
  * guesses it, so there are never two leaders, however slow one is.
  */
+
+import { notLeader, sharedClosed } from '../errors';
 import { type BoundedWaitOptions, expectMayWait, timeoutOf } from './bounded-wait';
-import { closedError, codedError } from './errors';
 import { type SharedHandle, wordsOfHandle, wrongHandle } from './handle';
 import { SEAT_WORDS, ThreadSeats } from './thread-seats';
 
@@ -107,7 +108,7 @@ export class Leadership {
   /** Give up the lead, and wake a follower for it. Throws ERR_NOT_LEADER if this thread does not lead. */
   promote(): void {
     this.#expectOpen();
-    if (!this.leads) throw codedError('ERR_NOT_LEADER', 'this thread does not lead');
+    if (!this.leads) throw notLeader();
     this.#giveUp(this.#seats.seat);
   }
 
@@ -158,7 +159,7 @@ export class Leadership {
   }
 
   #expectOpen(): void {
-    if (this.#closed) throw closedError('Leadership');
+    if (this.#closed) throw sharedClosed('Leadership');
   }
 }
 

@@ -7,7 +7,7 @@ import { EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, EPOLLIN } from '../../sys/con
 import { epollCreate1 } from '../../sys/epoll';
 import { unwrap } from '../../sys/errno';
 import { close, eventfd } from '../../sys/io';
-import { closedError } from './errors';
+import { sharedClosed } from '../errors';
 import { type SharedHandle, wordsOfHandle, wrongHandle } from './handle';
 import { SlotTable, type TableShape, tableBytes } from './slot-table';
 import { MAX_SLOTS } from './slot-word';
@@ -89,7 +89,7 @@ export class SetMemory {
 
   /** Throws ERR_SHARED_CLOSED when the last thread has closed the set. */
   expectLife(): void {
-    if (Atomics.load(this.header, LIFE) !== OPEN) throw closedError('SharedSet');
+    if (Atomics.load(this.header, LIFE) !== OPEN) throw sharedClosed('SharedSet');
   }
 
   /** The epoll fd. */

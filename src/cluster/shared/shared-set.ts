@@ -18,8 +18,8 @@ import { EventList } from '../../epoll/event-list';
 import { Waker } from '../../epoll/waker';
 import { EPOLLEXCLUSIVE, EPOLLONESHOT } from '../../sys/constants';
 import { disown, own } from '../../sys/ownership';
+import { notOneshot, setFull, sharedClosed, slotNotHeld } from '../errors';
 import { type BoundedWaitOptions, timeoutOf } from './bounded-wait';
-import { closedError, codedError, slotStateError } from './errors';
 import type { SharedHandle } from './handle';
 import { ReadySlots } from './ready-slots';
 import { CLOSED, CLOSING, DROPPED, LIFE, OPEN, SEAT, SetMemory, SLOT, STOPPED } from './set-memory';
@@ -135,7 +135,7 @@ export class SharedSet {
     const { record, outlivesHolder } = parseAddOptions(options, this.recordBytes);
     const { table } = this.#memory;
     const slot = table.claim(fd, mask, outlivesHolder);
-    if (slot < 0) throw codedError('ERR_SET_FULL', `all ${this.slots} slots of the set are taken`);
+    if (slot < 0) throw setFull(this.slots);
     const wasOwned = disown(fd);
     try {
       if (record !== null) table.record(slot).set(record);
@@ -177,7 +177,7 @@ export class SharedSet {
   rearm(slot: number, events?: number): void {
     this.#expectOpen();
     if (!this.oneshot) {
-      throw codedError('ERR_NOT_ONESHOT', `slot ${slot} is always armed: the set is not oneshot`);
+      throw notOneshot(slot);
     }
     this.#expectMine(slot);
     if (events !== undefined) this.#memory.table.setMask(slot, this.#maskOf(events));
@@ -370,10 +370,10 @@ export class SharedSet {
   }
 
   #notMine(slot: number): Error {
-    return slotStateError(slot, this.#memory.table.stateOf(slot));
+    return slotNotHeld(slot, this.#memory.table.stateOf(slot));
   }
 
   #expectOpen(): void {
-    if (this.#closed) throw closedError('SharedSet');
+    if (this.#closed) throw sharedClosed('SharedSet');
   }
 }

@@ -8,7 +8,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { checkInteger } from '../../base/check';
-import { codedError, type SlotState } from './errors';
+import { noSlot, type SlotState } from '../errors';
 import {
   ARMED,
   FREE,
@@ -244,7 +244,7 @@ export class SlotTable {
       if (this.#indexOf(slot) < this.#slots) return;
     }
     checkInteger('slot', slot, 0, 0x7fff_ffff);
-    throw codedError('ERR_SLOT_GONE', `slot ${slot} is none of this set`);
+    throw noSlot(slot);
   }
 
   /** How many slots are in use. Looks at each of them. */

@@ -18,7 +18,7 @@ import { pipe2 } from '../../sys/fds';
 import { close } from '../../sys/io';
 import { closeOwned, own } from '../../sys/ownership';
 import { PollList, poll } from '../../sys/poll';
-import { tooManyThreadsError } from './errors';
+import { tooManyThreads } from '../errors';
 
 /** The highest number of a seat. They begin with 1; 0 stands for nobody. */
 export const MAX_SEATS = 255;
@@ -62,7 +62,7 @@ export class ThreadSeats {
     }
     close(readFd);
     closeOwned(this.#writeFd);
-    throw tooManyThreadsError(MAX_SEATS);
+    throw tooManyThreads(MAX_SEATS);
   }
 
   /** The reading end of this thread's pulse: readable, EPOLLHUP, from when the thread has ended. */

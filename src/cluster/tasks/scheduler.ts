@@ -15,13 +15,13 @@ import type { EventLoop } from '../../loop/event-loop';
 import type { Registration } from '../../loop/registration';
 import { EPOLLIN } from '../../sys/constants';
 import {
-  badModule,
   canceled,
   deadlinePassed,
   messageOf,
   queueFull,
   schedulerClosed,
-} from './errors';
+  taskModule,
+} from '../errors';
 import {
   checkTaskOptions,
   closeSchema,
@@ -266,7 +266,7 @@ export class TaskScheduler {
     if (!isFailure(failure)) return failure;
     const { failure: kind, reason, thrown, fields } = failure;
     if (types.isNativeError(thrown)) restore(thrown, fields);
-    return kind === 'module' ? badModule(this.#module, reason, thrown) : thrown;
+    return kind === 'module' ? taskModule(this.#module, reason, thrown) : thrown;
   }
 
   /** The end of a task that waits no more and does not run: first its promise, then the next one. */

@@ -13,7 +13,7 @@ import type { ResourceLimits } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { outsideCallers } from '../../base/context';
 import { runtimeFor } from '../../base/script-thread';
-import { crashed } from './errors';
+import { crashed } from '../errors';
 import { type Call, LOADING, type ThreadData } from './protocol';
 import type { Task } from './task';
 

@@ -8,8 +8,8 @@
 import { writeSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
+import { messageOf } from '../errors';
 import { type Exports, functionOf, loadModule } from '../user-module';
-import { messageOf } from './errors';
 import { type Call, type Failure, LOADED, type ThreadData } from './protocol';
 
 const { module: path, progress, nice, bellFd } = workerData as ThreadData;

@@ -1,9 +1,10 @@
 /** What is refused by a connection itself, and not by the kernel. */
+import { connectionClosed } from '../../base/errors';
 import type { WriteCallback } from '../../bytes/write-queue';
 
 /** What a write gets that came too late. */
 export function closedError(): Error {
-  return Object.assign(new Error('the connection is closed'), { code: 'ERR_CONNECTION_CLOSED' });
+  return connectionClosed();
 }
 
 /** Refuse a write that came too late: its callback is called in the next tick. */

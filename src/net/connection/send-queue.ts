@@ -3,9 +3,10 @@
  * suits it, sendfile(2), send(2) or writev(2). Calls no callback and closes nothing: a flush has one of
  * four outcomes, on which the connection acts.
  */
+import { bytesLost } from '../../base/errors';
 import { type HeldRange, rangeError, sendRange } from '../../bytes/file-range';
 import { isLent } from '../../bytes/lent-memory';
-import { LOST, lostBytesError, type WriteCallback, WriteQueue } from '../../bytes/write-queue';
+import { LOST, type WriteCallback, WriteQueue } from '../../bytes/write-queue';
 import { MSG_NOSIGNAL } from '../../sys/constants';
 import { errno, SystemError } from '../../sys/errno';
 import { send } from '../../sys/socket';
@@ -102,10 +103,10 @@ export function sendBytes(fd: number, bytes: Uint8Array, length: number): number
   }
 }
 
-/** As {@link lostBytesError}; the close is a reset, so that the peer takes no part for the whole. */
+/** As {@link bytesLost}; the close is a reset, so that the peer takes no part for the whole. */
 export function bytesAreLost(fd: number): Error {
   resetOnClose(fd);
-  return lostBytesError(fd);
+  return bytesLost(fd);
 }
 
 /**

@@ -21,12 +21,7 @@ import {
   connectionSettings,
 } from '../connection/options';
 import type { SocketFile } from '../socket/socket-file';
-import {
-  type AcceptHandler,
-  Acceptor,Acceptor, 
-  type AcceptTrigger,type AcceptTrigger, 
-  type ConnectionSource
-} from './acceptor';
+import { Acceptor, type AcceptTrigger, type ConnectionSource } from './acceptor';
 import { type DroppedConnection, type DropReason, describeDrop } from './drop';
 import type { ServerLimits } from './limits';
 import type { Listener } from './listener';

@@ -9,12 +9,12 @@
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
 import { checkFd, refuseExtra } from '../../base/check';
-import { writerClosed } from '../../base/errors';
+import { bytesLost, writerClosed } from '../../base/errors';
 import { parseOptions } from '../../base/options';
 import { reportFailure } from '../../base/unheard';
 import { isLent } from '../../bytes/lent-memory';
 import { callbackOf, checkedData, type WriteExtra } from '../../bytes/write-arguments';
-import { LOST, lostBytesError, type WriteCallback, WriteQueue } from '../../bytes/write-queue';
+import { LOST, type WriteCallback, WriteQueue } from '../../bytes/write-queue';
 import { defaultLoop } from '../../loop/default-loop';
 import { EventLoop } from '../../loop/event-loop';
 import { errno, SystemError, unwrap } from '../../sys/errno';
@@ -240,7 +240,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     const queue = this.#queue;
     for (let bytes = queue.firstBytes; bytes !== null; bytes = queue.firstBytes) {
       if (bytes === LOST) {
-        this.#failSoon(lostBytesError(this.#fd));
+        this.#failSoon(bytesLost(this.#fd));
         break;
       }
       const count = this.#writeOut(bytes);
