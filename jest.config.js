@@ -8,6 +8,6 @@ module.exports = {
   setupFiles: ['<rootDir>/test/support/jest-setup.js'],
   // Much of a test's time is waiting: one worker for each core, not one fewer.
   maxWorkers: '100%',
-  // A hang shows within seconds. What needs more asks for it: see CONTRIBUTING.md.
+  // A hang shows within seconds. A test that needs more sets its own limit: see CONTRIBUTING.md.
   testTimeout: 10_000,
 };

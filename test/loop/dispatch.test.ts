@@ -1,4 +1,4 @@
-/** Who gets which event: fds that are closed and used again, and the ready list. */
+/** Events reach their own handler: fds that are closed and used again, and the ready list. */
 
 import type { Registration } from '../../src/loop/registration';
 import * as c from '../../src/sys/constants';

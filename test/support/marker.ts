@@ -17,7 +17,7 @@ export async function marker(loop: EventLoop = defaultLoop(), count = 3): Promis
         onEvents: () => {
           registration.remove();
           close(fd);
-          // What the events before it left for the next ticks and immediates is done by then.
+          // Ticks and immediates of the events before it run first.
           setImmediate(done);
         },
         onRevoked: (reason) => {
@@ -35,7 +35,7 @@ export function markerOnWheel(delayMs: number, loop: EventLoop = defaultLoop()):
   });
 }
 
-/** Some turns of Node's loop, for what is to go on meanwhile. Nothing is proved by it. */
+/** Let some turns of Node's loop pass, as a slow handler would. It proves nothing. */
 export async function nodeTurns(count = 20): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((done) => setImmediate(done));
 }

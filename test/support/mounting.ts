@@ -1,4 +1,4 @@
-/** Mount namespaces for the tests, where the machine lets us have them. */
+/** Mount namespaces for the tests, where the machine permits them. */
 import { spawnSync } from 'node:child_process';
 import { findProgram } from './programs';
 import { testWith } from './requires';

@@ -1,6 +1,6 @@
 /**
  * TypeScript of this checkout as JavaScript: the one place that calls the compiler. Plain JavaScript, since
- * `typescript.js` loads it where nothing else can. What a text becomes is kept by the text itself, for all
+ * `typescript.js` loads it where nothing else can. The results are cached by the hash of the source, for all
  * processes and for the next run.
  */
 const { createHash } = require('node:crypto');
@@ -39,7 +39,7 @@ exports.transpile = (text) => {
 
 /**
  * Put the JavaScript of the `roots` of this checkout, such as `src`, at the same places below `folder`, for
- * processes that start as fast as a user's. What was built or installed in them is left out.
+ * processes that start as fast as a user's. Build output and installed packages are left out.
  */
 exports.transpileInto = (folder, roots) => {
   for (const root of roots) {

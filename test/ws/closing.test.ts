@@ -1,4 +1,4 @@
-/** Control frames, and who closes how: the codes that each side sees. */
+/** Control frames and the closing handshake: the codes that each side sees. */
 import type { WebSocketConnection } from '../../src/ws/web-socket';
 import { receiveAll } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';

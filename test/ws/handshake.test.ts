@@ -1,4 +1,4 @@
-/** The upgrade: what is refused, paths, subprotocols, authorize. */
+/** The upgrade: refusals, paths, subprotocols, authorize. */
 
 import { request as httpRequest } from 'node:http';
 import WebSocket from 'ws';

@@ -1,4 +1,4 @@
-/** Sequences of what a client does, played to node:http on node:net and on our streams. */
+/** Sequences of a client's actions, played to node:http on node:net and on our streams. */
 import type { ServerOptions } from 'node:http';
 import { type Ground, type Log, RawClient, Rig } from '../../support/http-rig';
 

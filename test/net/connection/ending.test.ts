@@ -1,4 +1,4 @@
-/** FIN, destroy, reset and deadlines: what is still sent, and what is reported. */
+/** FIN, destroy, reset and deadlines: the bytes that are still sent, and the events. */
 import type { TcpConnection } from '../../../src/net/connection/connection';
 import * as sys from '../../../src/sys';
 import { receive, receiveAll } from '../../support/client';

@@ -1,4 +1,4 @@
-/** What a connection reports, in order; and resets. */
+/** The events of a connection, in order. */
 import type { TcpConnection } from '../../../src/net/connection/connection';
 import { until } from '../../support/until';
 

@@ -1,4 +1,4 @@
-/** What fails, where it is reported, and that it is reported once. */
+/** Errors of a datagram socket: each is reported once, and in one place. */
 
 import { EventLoop } from '../../../src/loop/event-loop';
 import type { DatagramSocket } from '../../../src/net/datagram/socket';

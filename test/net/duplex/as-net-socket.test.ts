@@ -1,4 +1,4 @@
-/** What a stream on a connection has of a net.Socket. */
+/** The members of a net.Socket that a stream on a connection has, too. */
 
 import { connect } from '../../../src/net/client/connect';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';

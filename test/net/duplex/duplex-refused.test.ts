@@ -1,4 +1,4 @@
-/** Fds that cannot be a stream, and what becomes of them. */
+/** Fds that cannot be a stream, and their fate. */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TcpConnection } from '../../../src/net/connection/connection';

@@ -1,4 +1,4 @@
-/** How long a socket rests that cannot accept or receive, and when it says so; under a clock of the test. */
+/** The rests of a socket that cannot accept or receive, and its errors, under a clock of the test. */
 import {
   FIRST_REST_MS,
   MAX_REST_MS,
