@@ -218,6 +218,14 @@ test.each([
   expect(pool.processes).toEqual([]);
 });
 
+test('a pool that is stopped while it starts has stopped, and no error', async () => {
+  const pool = make({ module: pathOf('never.js') });
+  const starting = pool.start();
+  await pool.stop();
+  await starting;
+  expect(pool.processes).toEqual([]);
+});
+
 test('a process that does not start in time is killed', async () => {
   const pool = make({ module: pathOf('never.js'), startTimeoutMs: 1 });
   await expect(pool.start()).rejects.toMatchObject({
