@@ -265,3 +265,8 @@ test.each([
   const make = () => new Prefork({ module: MODULE, ...options } as PreforkOptions);
   expect(make).toThrow(`option "${name}" of Prefork`);
 });
+
+test('an option with the name it has in node:cluster is refused with the name it has here', () => {
+  const options = { module: MODULE, exec: MODULE } as unknown as PreforkOptions;
+  expect(() => new Prefork(options)).toThrow('exec: see module');
+});
