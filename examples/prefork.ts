@@ -26,7 +26,9 @@ export function start(worker: PreforkWorker): void {
 
 async function main(): Promise<void> {
   const listen = { host: HOST, port: Number(process.env['PORT'] ?? 0) };
-  const pool = new Prefork({ module: __filename, processes: PROCESSES, listen });
+  // Each process compiles this anew, when it is run by ts-node.
+  const startTimeoutMs = 120_000;
+  const pool = new Prefork({ module: __filename, processes: PROCESSES, listen, startTimeoutMs });
   pool.on('exit', ({ pid, code, signal, isExpected }) => {
     if (!isExpected) console.log(`${pid} has ended (${signal ?? code}), and is replaced`);
   });

@@ -38,7 +38,7 @@ function main(): void {
     module: __filename,
     threads: Number(process.env['THREADS'] ?? 1),
     maxQueued: Number(process.env['MAX_QUEUED'] ?? 64),
-    deadlineMs: 10_000,
+    deadlineMs: 60_000,
   });
   const server = new TcpServer({ port: Number(process.env['PORT'] ?? 7021) });
   const site = serveHttp(server, {}, (request, response) => {

@@ -3,6 +3,9 @@
  * one for each), a process that crashes is replaced, and all are replaced one by one without a refused
  * connection.
  *
+ * What a process held when it was killed ends with it: its clients get a reset, or, if nothing that they
+ * sent was left unread, the end of the stream. Those in the backlog of an inherited listener stay there.
+ *
  * Each process runs the user's module, which exports `start(worker)`; see {@link PreforkWorker}. Each has
  * an epoll set of its own: one that was made before a fork would be shared by all, and each would be told
  * of fds that it does not know (see examples/prefork-shared-epoll.ts). So no set is inherited: they are
