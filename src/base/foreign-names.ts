@@ -44,6 +44,21 @@ const FOREIGN_NAMES: Readonly<Record<string, ForeignNames>> = {
     readableAll: 'chmod(2) of the path',
     writableAll: 'chmod(2) of the path',
   },
+  TaskScheduler: {
+    filename: 'module',
+    maxThreads: 'threads',
+    minThreads: 'threads; they start as tasks come',
+    maxQueue: 'maxQueued',
+    idleTimeout: 'idleTimeoutMs',
+    niceIncrement: 'nice',
+  },
+  Prefork: {
+    exec: 'module',
+    workers: 'processes',
+    port: 'listen',
+    host: 'listen',
+    instances: 'processes',
+  },
   connect: {
     ...connections,
     timeout: 'connectTimeoutMs or idleTimeoutMs',

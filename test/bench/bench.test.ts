@@ -136,7 +136,7 @@ test('the suite threads: a loop beside slow tasks', async () => {
   const { rows, ratios } = await report('threads', 'slow tasks');
   expect(rows.map((row) => row.contender)).toEqual([
     'with tasks',
-    'with tasks, nice 10',
+    'with tasks, nice 0',
     'without',
     'on the loop itself',
   ]);

@@ -11,7 +11,7 @@ jest.setTimeout(120_000);
 const MODULE = join(__dirname, 'programs/prefork-module.ts');
 const PROCESSES = 2;
 const CLIENTS = 8;
-const KILLS = 12;
+const KILLS = 8;
 
 async function running(options: object = {}): Promise<Prefork> {
   const pool = new Prefork({

@@ -87,6 +87,16 @@ test('SIGHUP replaces all processes', async () => {
   expect(child.stdout.match(/exit . 0 null true/g)).toHaveLength(4);
 });
 
+test('SIGTERM in the middle of a reload', async () => {
+  const { child, pids } = await start();
+  child.kill('SIGHUP');
+  child.kill('SIGTERM');
+  expect(await child.exit()).toEqual({ code: 0, signal: null });
+  expect(child.stdout).toMatch(/stopped\n$/);
+  expect(child.stderr).toBe('');
+  expect(pids.some(isAlive)).toBe(false);
+});
+
 test('SIGTERM to one process drains it alone, and it is replaced', async () => {
   const { child, pids } = await start();
   process.kill(pids[0] as number, 'SIGTERM');

@@ -218,6 +218,14 @@ test.each([
   expect(pool.processes).toEqual([]);
 });
 
+test('a pool that is stopped while it starts has stopped, and no error', async () => {
+  const pool = make({ module: pathOf('never.js') });
+  const starting = pool.start();
+  await pool.stop();
+  await starting;
+  expect(pool.processes).toEqual([]);
+});
+
 test('a process that does not start in time is killed', async () => {
   const pool = make({ module: pathOf('never.js'), startTimeoutMs: 1 });
   await expect(pool.start()).rejects.toMatchObject({
@@ -256,4 +264,9 @@ test.each([
 ])('the option %s is refused by name: %p', (name, options) => {
   const make = () => new Prefork({ module: MODULE, ...options } as PreforkOptions);
   expect(make).toThrow(`option "${name}" of Prefork`);
+});
+
+test('an option with the name it has in node:cluster is refused with the name it has here', () => {
+  const options = { module: MODULE, exec: MODULE } as unknown as PreforkOptions;
+  expect(() => new Prefork(options)).toThrow('exec: see module');
 });

@@ -2,11 +2,13 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { TaskScheduler, type TaskSchedulerOptions } from '../../src/cluster';
-import { runTs } from '../support/child';
+import { ROOT, runTs } from '../support/child';
 import { client, receive } from '../support/client';
 import { expectNoFdLeaks } from '../support/fd-leaks';
-import { until } from '../support/until';
+import { RUNS_TYPESCRIPT } from '../support/runs-typescript';
+import { next, until } from '../support/until';
 import { writeModules } from './programs/task-modules';
 
 expectNoFdLeaks();
@@ -176,6 +178,18 @@ test('a completion wakes an inline loop', async () => {
   peer.end();
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   expect(child.stdout).toContain('{"ended":0,"cut":0}');
+});
+
+test.each([
+  ['a task runs', 'hold'],
+  ['a task has ended', 'run'],
+])('a scheduler in a worker that is terminated while %s leaves nothing behind', async (_, name) => {
+  const worker = new Worker(join(ROOT, 'test/cluster/programs/task-worker.ts'), {
+    execArgv: [...RUNS_TYPESCRIPT],
+    workerData: name,
+  });
+  expect(await next(worker, 'message')).toEqual(['begun']);
+  expect(await worker.terminate()).toBe(1);
 });
 
 test('a close while a thread starts ends it when it has loaded', async () => {

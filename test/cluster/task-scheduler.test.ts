@@ -1,5 +1,6 @@
 /** The order of tasks, and the ways in which they are given up; crashes are in task-crashes.test.ts. */
 import { EventEmitter } from 'node:events';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { TaskScheduler, type TaskSchedulerOptions } from '../../src/cluster';
 import { TcpServer } from '../../src/net';
@@ -280,6 +281,18 @@ test('the payload is what it was at the call; bytes come without their surroundi
   const transfer = [moved.buffer];
   expect(await tasks.run(moved, { name: 'bytes', transfer })).toMatchObject({ memory: 64 });
   expect(moved.byteLength).toBe(0);
+});
+
+test.each([
+  [undefined, 5],
+  [0, 0],
+  [19, 19],
+])('with nice %p the thread stands back by %d, and this one does not', async (nice, expected) => {
+  const own = getPriority();
+  const tasks = scheduler(nice === undefined ? {} : { nice });
+  const theirs = await tasks.run<number>(null, { name: 'niceness' });
+  expect(theirs).toBe(Math.min(own + expected, 19));
+  expect(getPriority()).toBe(own);
 });
 
 test('what cannot be copied is refused, at once or when it is posted', async () => {

@@ -3,6 +3,9 @@
  * one for each), a process that crashes is replaced, and all are replaced one by one without a refused
  * connection.
  *
+ * What a process held when it was killed ends with it: its clients get a reset, or, if nothing that they
+ * sent was left unread, the end of the stream. Those in the backlog of an inherited listener stay there.
+ *
  * Each process runs the user's module, which exports `start(worker)`; see {@link PreforkWorker}. Each has
  * an epoll set of its own: one that was made before a fork would be shared by all, and each would be told
  * of fds that it does not know (see examples/prefork-shared-epoll.ts). So no set is inherited: they are
@@ -83,7 +86,7 @@ export class Prefork extends EventEmitter<PreforkEvents> {
       ? new OperatorSignals({
           onStop: () => void this.stop(),
           onKill: () => this.kill(),
-          onReload: () => void this.reload().catch((error) => this.#report(error)),
+          onReload: () => void this.reload().catch((error) => this.#onReloadFailed(error)),
         })
       : null;
   }
@@ -104,7 +107,8 @@ export class Prefork extends EventEmitter<PreforkEvents> {
   }
 
   /**
-   * Open the listeners and start all processes. Resolves when the module's `start` is done in each.
+   * Open the listeners and start all processes. Resolves when the module's `start` is done in each, or
+   * when the pool has stopped because it was asked to meanwhile.
    *
    * Rejects, with nothing left behind and nothing tried again: with what {@link TcpServer} throws for an
    * address that cannot be had; with ERR_PREFORK_MODULE for a module that cannot be loaded, has no
@@ -119,9 +123,10 @@ export class Prefork extends EventEmitter<PreforkEvents> {
       await Promise.all(this.#seats.map((seat) => this.#spawn(seat).online));
       if (this.#state === 'starting') this.#state = 'running';
     } catch (error) {
-      if (this.#stopping === null) this.kill();
+      const isAsked = this.#stopping !== null;
+      if (!isAsked) this.kill();
       await this.#stopping;
-      throw error;
+      if (!isAsked) throw error;
     }
   }
 
@@ -233,7 +238,9 @@ export class Prefork extends EventEmitter<PreforkEvents> {
       if (seat.pause !== null) clearTimeout(seat.pause);
       seat.pause = null;
       const next = this.#spawn(seat);
-      await next.online;
+      await next.online.catch((error) => {
+        throw this.#state === 'running' ? error : notRunning('reload');
+      });
       // The former one, or one that has replaced it meanwhile.
       const former = seat.child;
       seat.child = next;
@@ -252,6 +259,11 @@ export class Prefork extends EventEmitter<PreforkEvents> {
     this.#state = 'stopped';
     this.#signals?.close();
     this.emit('stop');
+  }
+
+  /** A pool that is stopped during a reload is none that has failed. */
+  #onReloadFailed(error: unknown): void {
+    if (this.#state === 'running') this.#report(error);
   }
 
   #report(error: unknown): void {

@@ -57,7 +57,8 @@ export class PreforkWorker extends EventEmitter<PreforkWorkerEvents> {
   }
 
   /**
-   * A server at the listener number `listener`, 0 if not given. Throws a RangeError if the pool has no
+   * A server at the listener number `listener`, 0 if not given; at a unix socket it is
+   * `worker.add(new UnixServer(worker.endpoints[0]))`. Throws a RangeError if the pool has no
    * such one, and what {@link TcpServer} throws.
    */
   listen(options: Omit<TcpServerOptions, 'port' | 'fd'> = {}, listener = 0): TcpServer {

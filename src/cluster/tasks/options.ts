@@ -29,8 +29,8 @@ export interface TaskSchedulerOptions {
   /** A thread that had nothing to do for so long ends; 30,000 if not given, 0 for never. */
   idleTimeoutMs?: number;
   /**
-   * How far the threads stand back when the machine has more to do than cores, as of nice(2): 0, the
-   * default, not at all, to 19.
+   * How far the threads stand back where there is more to do than there are cores, as of nice(2): from 0,
+   * not at all, to 19; 5 if not given. Loops come first.
    */
   nice?: number;
   /** Limits for the memory of each thread, as of `node:worker_threads`. */
@@ -103,7 +103,7 @@ export const schedulerSchema = z.strictObject({
   maxQueued: z.int().min(0).max(0xff_ffff).default(1_024),
   deadlineMs: z.int().min(0).max(MAX_DELAY_MS).default(0),
   idleTimeoutMs: z.int().min(0).max(MAX_DELAY_MS).default(30_000),
-  nice: z.int().min(0).max(19).default(0),
+  nice: z.int().min(0).max(19).default(5),
   resourceLimits: z
     .strictObject({
       maxYoungGenerationSizeMb: z.number().positive().optional(),

@@ -6,7 +6,7 @@
  * {@link Failure}: everything else that ends a task is the end of its thread.
  */
 import { writeSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { messageOf } from '../errors';
 import { type Exports, functionOf, loadModule } from '../user-module';
@@ -20,8 +20,7 @@ const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 export const run: Promise<(call: Call) => Promise<unknown>> = prepare();
 
 async function prepare(): Promise<(call: Call) => Promise<unknown>> {
-  // On Linux setpriority(2) of 0 is about this thread, not the process.
-  if (nice > 0) setPriority(nice);
+  standBack(nice);
   let exports: Exports | null = null;
   let thrown: unknown;
   try {
@@ -35,6 +34,15 @@ async function prepare(): Promise<(call: Call) => Promise<unknown>> {
   ringLater();
   if (exports === null) return () => answer(refuse(thrown));
   return (call) => answer(work(exports, call));
+}
+
+/** As nice(2). On Linux setpriority(2) of 0 is about this thread, not the process. */
+function standBack(nice: number): void {
+  try {
+    if (nice > 0) setPriority(Math.min(getPriority() + nice, 19));
+  } catch {
+    // A sandbox forbids it: then the thread has the priority of the process.
+  }
 }
 
 /** What `result` is; afterwards the scheduler's loop is woken. */

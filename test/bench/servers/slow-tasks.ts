@@ -1,6 +1,6 @@
 /**
  * The echo server, and slow work without a pause: `with tasks` in one thread of a scheduler
- * (`nice 10`: which stands back), `without`
+ * (`nice 0`: which does not stand back), `without`
  * not at all, `on the loop itself` in slices between its turns. Prints its port.
  */
 import { scryptSync } from 'node:crypto';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { TaskScheduler, TcpServer } from '../../../src';
 
 const [kind] = process.argv.slice(2);
-const nice = kind === 'with tasks, nice 10' ? 10 : 0;
+const nice = /nice (\d+)/.exec(kind ?? '')?.[1];
 /** So many are asked for at a time: one runs, the others wait. */
 const ASKED = 4;
 
@@ -22,7 +22,11 @@ const server = new TcpServer({
 });
 
 if (kind?.startsWith('with tasks')) {
-  const tasks = new TaskScheduler({ module: join(__dirname, 'slow-task.js'), threads: 1, nice });
+  const tasks = new TaskScheduler({
+    module: join(__dirname, 'slow-task.js'),
+    threads: 1,
+    ...(nice === undefined ? {} : { nice: Number(nice) }),
+  });
   const ask = async (): Promise<never> => {
     for (;;) await tasks.run('password', { name: 'hash' });
   };

@@ -14,7 +14,7 @@ import type { ThreadsCase } from './threads-case';
 const NAME = 'echo beside slow tasks';
 const GAP_US = 1_000;
 const BYTES = 64;
-const CONTENDERS = ['with tasks', 'with tasks, nice 10', 'without', 'on the loop itself'] as const;
+const CONTENDERS = ['with tasks', 'with tasks, nice 0', 'without', 'on the loop itself'] as const;
 
 /** The case. */
 export const slowTasks: ThreadsCase = { name: NAME, measure };

@@ -29,6 +29,11 @@ export async function thread(): Promise<number> {
   return require('node:worker_threads').threadId;
 }
 
+/** Of this thread. */
+export function niceness(): number {
+  return require('node:os').getPriority();
+}
+
 export async function fail(message: string): Promise<never> {
   throw Object.assign(new RangeError(message), { code: 'EBAD', detail: 7, socket: { fd: 3 } });
 }
