@@ -139,8 +139,8 @@ test(`${CONNECTIONS} connections with tagged bytes over four threads: none is lo
     mixed: 0,
     refused: 0,
   });
-  // Each thread had a share, be it a small one.
-  expect(Math.min(...served)).toBeGreaterThan(0);
+  // How it spreads is the kernel's business; one thread alone would be no churn.
+  expect(served.filter((messages) => messages > 0).length).toBeGreaterThan(1);
   expect(socketCount()).toBe(before);
 });
 
