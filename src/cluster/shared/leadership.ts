@@ -105,7 +105,11 @@ export class Leadership {
     return false;
   }
 
-  /** Give up the lead, and wake a follower for it. Throws ERR_NOT_LEADER if this thread does not lead. */
+  /**
+   * Give up the lead, and wake a follower for it. There is no order: a thread that joins at this moment
+   * may be the first. Throws ERR_NOT_LEADER if this thread does not
+   * lead.
+   */
   promote(): void {
     this.#expectOpen();
     if (!this.leads) throw notLeader();
