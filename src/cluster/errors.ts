@@ -77,10 +77,29 @@ export function schedulerClosed(detail = 'it takes no more tasks'): Coded {
   return coded(`the scheduler is closed: ${detail}`, 'ERR_TASK_SCHEDULER_CLOSED');
 }
 
+/** A thread that had no task has ended, and will be replaced. */
+export function warnOfTaskThread(error: unknown): void {
+  const text = `a task thread has ended while it had no task: ${messageOf(error)}`;
+  process.emitWarning(text, { code: 'EPOLL_FFI_TASKS' });
+}
+
 /** What an error, or anything else that was thrown, says. */
 export function messageOf(thrown: unknown): string {
   const message = (thrown as { message?: unknown } | null | undefined)?.message;
   return typeof message === 'string' ? message : String(thrown);
+}
+
+/** `thrown`, if it can be posted; an error that cannot is known by its message and stack. */
+export function portable(thrown: unknown): unknown {
+  try {
+    // Node makes an empty object of a DOMException, which a DataCloneError is.
+    if (!(thrown instanceof DOMException)) return structuredClone(thrown);
+  } catch {
+    // See below.
+  }
+  const { name = 'Error', stack } = thrown as Partial<Error>;
+  const copy = new Error(messageOf(thrown));
+  return Object.assign(copy, { name, stack: typeof stack === 'string' ? stack : copy.stack });
 }
 
 // Processes

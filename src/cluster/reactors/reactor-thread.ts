@@ -4,6 +4,7 @@
  * Until koffi is loaded the thread must not be ended from outside: see loading.ts.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { messageOf, portable } from '../errors';
 import { functionOf, loadModule } from '../user-module';
 import { type FromReactor, LOADED, type ReactorThreadData, type ToReactor } from './protocol';
 import { Reactor, type Stoppable } from './reactor';
@@ -27,7 +28,7 @@ async function main(): Promise<void> {
   try {
     start = functionOf<Start>(await loadModule(setup.module), 'start');
   } catch (thrown) {
-    return fail(`cannot be loaded: ${textOf(thrown)}`, thrown);
+    return fail(`cannot be loaded: ${messageOf(thrown)}`, thrown);
   }
   if (start === undefined) return fail('exports no function "start"', undefined);
   reactor = new Reactor(setup, post);
@@ -36,7 +37,7 @@ async function main(): Promise<void> {
   try {
     user = (await start(reactor)) ?? undefined;
   } catch (thrown) {
-    return fail(`its start() threw: ${textOf(thrown)}`, thrown);
+    return fail(`its start() threw: ${messageOf(thrown)}`, thrown);
   }
   post({ type: 'started' });
 }
@@ -67,19 +68,6 @@ async function stop(deadlineMs: number, isLast: boolean): Promise<void> {
   post({ type: 'stopped', ended: 0, cut: 0, ...result });
   // The rest of what the user left open must not keep the thread.
   setImmediate(() => process.exit(0));
-}
-
-function textOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
-}
-
-/** `thrown`, if it can be posted; else an error with its words. */
-function portable(thrown: unknown): unknown {
-  try {
-    return structuredClone(thrown);
-  } catch {
-    return new Error(textOf(thrown));
-  }
 }
 
 void main();

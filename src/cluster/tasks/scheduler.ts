@@ -17,10 +17,10 @@ import { EPOLLIN } from '../../sys/constants';
 import {
   canceled,
   deadlinePassed,
-  messageOf,
   queueFull,
   schedulerClosed,
   taskModule,
+  warnOfTaskThread,
 } from '../errors';
 import {
   checkTaskOptions,
@@ -310,8 +310,7 @@ export class TaskScheduler {
   #onCrash(error: unknown): void {
     this.#crashes += 1;
     if (error === null) return;
-    const text = `a task thread has ended while it had no task: ${messageOf(error)}`;
-    process.emitWarning(text, { code: 'EPOLL_FFI_TASKS' });
+    warnOfTaskThread(error);
   }
 
   /** A pause after a crash holds the process only if a task waits for its end. */

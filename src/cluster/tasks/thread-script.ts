@@ -8,7 +8,7 @@
 import { writeSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
-import { messageOf } from '../errors';
+import { messageOf, portable } from '../errors';
 import { type Exports, functionOf, loadModule } from '../user-module';
 import { type Call, type Failure, LOADED, type ThreadData } from './protocol';
 
@@ -103,17 +103,4 @@ function postable(result: unknown): unknown {
   if (typeof result === 'object' && !ArrayBuffer.isView(result)) structuredClone(result);
   else if (typeof result === 'function' || typeof result === 'symbol') structuredClone(result);
   return result;
-}
-
-/** `thrown`, if it can be posted; an error that cannot is known by its message and stack. */
-function portable(thrown: unknown): unknown {
-  try {
-    // Node makes an empty object of a DOMException, which a DataCloneError is.
-    if (!(thrown instanceof DOMException)) return structuredClone(thrown);
-  } catch {
-    // See below.
-  }
-  const { name = 'Error', stack } = thrown as Partial<Error>;
-  const copy = new Error(messageOf(thrown));
-  return Object.assign(copy, { name, stack: typeof stack === 'string' ? stack : copy.stack });
 }
