@@ -12,6 +12,8 @@ async function main(name: string): Promise<void> {
   const running = tasks.run({ begun, gate: word() }, { name });
   if (name === 'run') await running;
   else while (Atomics.load(begun, 0) === 0) await new Promise((resolve) => setImmediate(resolve));
+  // Lives until it is terminated.
+  parentPort?.on('message', () => {});
   parentPort?.postMessage('begun');
 }
 
