@@ -40,7 +40,7 @@ export {
   type EventLoopOptions,
   type EventLoopStats,
   type Registration,
-  type Timed,
+  type TimerEntry,
   type TimerOwner,
   TimerWheel,
   UNSCHEDULED,

@@ -14,7 +14,7 @@ const watchers = new WeakMap<Duplex, Set<() => void>>();
  * Resolves to true when `event` comes: `socket` (its turn), `drain`, or `finish`; to false when the
  * connection closes before.
  */
-export function comes(
+export function waitFor(
   response: ServerResponse,
   event: 'socket' | 'drain' | 'finish',
 ): Promise<boolean> {
@@ -41,12 +41,12 @@ export function comes(
  * closes before. What costs more than memory, such as an open file, should wait for that: a client can
  * send thousands of requests in one segment, and read none of the answers.
  */
-export function itsTurn(response: ServerResponse): Promise<boolean> | true {
+export function waitForTurn(response: ServerResponse): Promise<boolean> | true {
   // Of anything else we do not know whether it will ever have a socket.
   if (!(response instanceof ServerResponse)) return true;
   const { socket } = response.req;
   if (!(socket instanceof FdDuplex || socket instanceof Socket)) return true;
-  return response.socket !== null || comes(response, 'socket');
+  return response.socket !== null || waitFor(response, 'socket');
 }
 
 function callbacksOf(socket: Duplex): Set<() => void> {

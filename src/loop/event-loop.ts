@@ -118,7 +118,7 @@ export class EventLoop implements RegistrationOwner {
    * its batch began, and the batch may have taken long. For those who judge by it whether somebody
    * was silent.
    */
-  latestOf(stamp: number): number {
+  handledBy(stamp: number): number {
     return stamp === this.#now ? performance.now() : this.#slow.endOf(stamp);
   }
 
@@ -367,10 +367,10 @@ export class EventLoop implements RegistrationOwner {
     return Math.ceil(Math.min(this.#settings.maxInlineWaitMs, this.timers.msToNext()));
   }
 
-  /** See {@link WatchSet.hasGhost}. */
+  /** See {@link WatchSet.hasOrphanedEntry}. */
   #onStale(stale: number): void {
     this.#counters.staleEvents += stale;
-    if (this.#phase === 'closed' || !this.#set.hasGhost(stale)) return;
+    if (this.#phase === 'closed' || !this.#set.hasOrphanedEntry(stale)) return;
     const refused = this.#set.rebuild((epollFd) => this.#waiter?.replace(epollFd));
     if (refused === null) return;
     this.#counters.rebuilds += 1;

@@ -12,7 +12,7 @@
 export const UNSCHEDULED = 0;
 
 /** Who is told that its deadline has passed: any object, which has one deadline in one wheel. */
-export interface Timed {
+export interface TimerEntry {
   /** {@link UNSCHEDULED} to begin with. Maintained by the wheel; do not write to it. */
   timerIndex: number;
   onTimer(): void;
@@ -28,7 +28,7 @@ export class TimerLists {
   #next = new Int32Array(0);
   #previous = new Int32Array(0);
   #dueTicks = new Float64Array(0);
-  #owners: (Timed | null)[] = [];
+  #owners: (TimerEntry | null)[] = [];
   /** The first of the free nodes, which are linked by `#next`; 0 if there is none. */
   #free = 0;
 
@@ -52,7 +52,7 @@ export class TimerLists {
   }
 
   /** The timer of `owner`; {@link UNSCHEDULED} if there is none. */
-  indexOf(owner: Timed): number {
+  indexOf(owner: TimerEntry): number {
     const index = owner.timerIndex;
     return this.#owners[index] === owner ? index : UNSCHEDULED;
   }
@@ -72,7 +72,7 @@ export class TimerLists {
   }
 
   /** Make a timer for `owner`, in no list yet: {@link move} it into one. Returns its index. */
-  add(owner: Timed): number {
+  add(owner: TimerEntry): number {
     if (owner.timerIndex !== UNSCHEDULED) {
       throw new TypeError('timerIndex was written to, or the timer belongs to another wheel');
     }
@@ -94,8 +94,8 @@ export class TimerLists {
   }
 
   /** Forget a timer. Indices that were asked for before mean nothing any more. Returns its owner. */
-  remove(index: number): Timed {
-    const owner = this.#owners[index] as Timed;
+  remove(index: number): TimerEntry {
+    const owner = this.#owners[index] as TimerEntry;
     this.#unlink(index);
     this.#owners[index] = null;
     this.#next[index] = this.#free;
@@ -132,14 +132,14 @@ export class TimerLists {
     this.#next = new Int32Array(length);
     this.#previous = new Int32Array(length);
     this.#dueTicks = new Float64Array(length);
-    this.#owners = new Array<Timed | null>(length).fill(null);
+    this.#owners = new Array<TimerEntry | null>(length).fill(null);
     this.#capacity = capacity;
     let index = this.#lists;
     for (let list = 0; list < this.#lists; list += 1) {
       this.#next[list] = list;
       this.#previous[list] = list;
       for (let old = oldNext[list] as number; old !== list; old = oldNext[old] as number) {
-        const owner = oldOwners[old] as Timed;
+        const owner = oldOwners[old] as TimerEntry;
         owner.timerIndex = index;
         this.#owners[index] = owner;
         this.#dueTicks[index] = oldDueTicks[old] as number;

@@ -1,6 +1,6 @@
 /**
  * A timer wheel: deadlines for many connections, with one Node timer between them and no object for
- * each. Who has a deadline is a {@link Timed}: it lends the wheel one field; see timer-lists.ts for
+ * each. Who has a deadline is a {@link TimerEntry}: it lends the wheel one field; see timer-lists.ts for
  * the rest.
  *
  * The wheel has four levels of 256 slots. A slot of the first is one tick; a slot of the next level
@@ -16,7 +16,7 @@
  */
 import { invalidType, outOfRange } from '../base/check';
 import { outsideCallers } from '../base/context';
-import { type Timed, TimerLists, UNSCHEDULED } from './timer-lists';
+import { type TimerEntry, TimerLists, UNSCHEDULED } from './timer-lists';
 
 /** Milliseconds of one tick: the accuracy of a deadline. */
 const TICK_MS = 10;
@@ -36,9 +36,9 @@ export interface TimerOwner {
 
 /**
  * A deadline as an object, for those who have only few: an owner that has several, or does not want
- * the field of a {@link Timed}. Made once and scheduled as often as needed.
+ * the field of a {@link TimerEntry}. Made once and scheduled as often as needed.
  */
-export class WheelTimer implements Timed {
+export class WheelTimer implements TimerEntry {
   timerIndex: number = UNSCHEDULED;
   readonly owner: TimerOwner;
 
@@ -85,12 +85,12 @@ export class TimerWheel {
    * Have `timer.onTimer` called in `delayMs`; replaces an earlier schedule. A delay below 0 is none,
    * and one above 2\*\*31 - 1 is that. Throws a TypeError or RangeError for what is no number.
    */
-  schedule(timer: Timed, delayMs: number): void {
+  schedule(timer: TimerEntry, delayMs: number): void {
     this.#schedule(timer, dueTickIn(delayMs));
   }
 
   /** As {@link schedule}, unless `timer` is scheduled already for then or earlier. */
-  scheduleSooner(timer: Timed, delayMs: number): void {
+  scheduleSooner(timer: TimerEntry, delayMs: number): void {
     const dueTick = dueTickIn(delayMs);
     const index = this.#lists.indexOf(timer);
     if (index !== UNSCHEDULED && this.#lists.dueTick(index) <= dueTick) return;
@@ -98,7 +98,7 @@ export class TimerWheel {
   }
 
   /** Forget `timer`; does nothing if it is not scheduled. */
-  cancel(timer: Timed): void {
+  cancel(timer: TimerEntry): void {
     const index = this.#lists.indexOf(timer);
     if (index !== UNSCHEDULED) this.#lists.remove(index);
   }
@@ -114,7 +114,7 @@ export class TimerWheel {
     this.#clearAlarm();
   }
 
-  #schedule(timer: Timed, wanted: number): void {
+  #schedule(timer: TimerEntry, wanted: number): void {
     const lists = this.#lists;
     if (lists.size === 0) this.#tick = currentTick();
     const dueTick = Math.max(wanted, this.#tick + 1);

@@ -5,14 +5,14 @@
  * which the peer must wait; a client must not send before the 101 anyway (RFC 6455, section 4.1). A
  * client that leaves is closed at once: it never becomes a WebSocket, whatever the verdict will be.
  */
-import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../loop/timer-lists';
 import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
 
 /** Bytes that are kept for the WebSocket to be; the rest waits in the kernel. */
 const MAX_EARLY_BYTES = 64 * 1024;
 
 /** Waits for a verdict, a deadline, or the end of the connection: whichever comes first. */
-export class Opening implements ConnectionHandler, Timed {
+export class Opening implements ConnectionHandler, TimerEntry {
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
   readonly #connection: TcpConnection;

@@ -11,7 +11,7 @@ import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { invalidType, outOfRange, refuseExtra } from '../base/check';
 import type { WriteCallback } from '../bytes/write-queue';
-import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../loop/timer-lists';
 import type { ConnectionHandler, TcpConnection } from '../net/connection/connection';
 import { buffersOf, type IoBuffers } from '../net/connection/io-buffers';
 import { AnswerWatch } from './answer-watch';
@@ -85,7 +85,7 @@ const EMPTY = Buffer.alloc(0);
 /** A WebSocket. Made by {@link WebSocketServer}. */
 export class WebSocketConnection
   extends EventEmitter<WebSocketEvents>
-  implements ConnectionHandler, FrameSink, Timed
+  implements ConnectionHandler, FrameSink, TimerEntry
 {
   /** The subprotocol that was agreed on; empty if none. */
   readonly protocol: string;

@@ -12,7 +12,7 @@ import { type HeldRange, rangeError } from '../../bytes/file-range';
 import { closedError } from '../../net/connection/writer';
 import { FdDuplex } from '../../net/duplex/fd-duplex';
 import { errno } from '../../sys/errno';
-import { comes, itsTurn } from '../response-events';
+import { waitFor, waitForTurn } from '../response-events';
 import type { BodyPart } from './byte-ranges';
 import type { RegularFile } from './regular-file';
 
@@ -55,7 +55,7 @@ export async function endResponse(
   response: ServerResponse,
   text?: string,
 ): Promise<Error | undefined> {
-  const finished = comes(response, 'finish');
+  const finished = waitFor(response, 'finish');
   response.end(text);
   return (await finished) ? undefined : closedError();
 }
@@ -76,7 +76,7 @@ async function sendDirectly(
   socket: FdDuplex,
   parts: readonly HeldPart[],
 ): Promise<Error | undefined> {
-  if (!(await itsTurn(response))) return closedError();
+  if (!(await waitForTurn(response))) return closedError();
   if (!socket.writable) return closedError();
   const rangeCount = parts.filter((part) => typeof part !== 'string').length;
   return new Promise((resolve) => {
@@ -152,5 +152,5 @@ async function readChunk(range: HeldRange, sent: number): Promise<Buffer | Error
 async function write(response: ServerResponse, data: string | Buffer): Promise<Error | undefined> {
   if (response.destroyed || response.req.socket.destroyed) return closedError();
   if (response.write(data, 'latin1')) return undefined;
-  return (await comes(response, 'drain')) ? undefined : closedError();
+  return (await waitFor(response, 'drain')) ? undefined : closedError();
 }

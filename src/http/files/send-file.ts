@@ -9,7 +9,7 @@ import { types } from 'node:util';
 import { checkObject, invalidType, refuseExtra } from '../../base/check';
 import { closedError } from '../../net/connection/writer';
 import { wantFileFds } from '../file-fds';
-import { itsTurn } from '../response-events';
+import { waitForTurn } from '../response-events';
 import { answerFile } from './file-answer';
 import { endResponse, sendBody } from './file-body';
 import { borrowFile, openFile, type RegularFile } from './regular-file';
@@ -48,7 +48,7 @@ export async function sendFile(
   checkUnanswered(response);
   if (typeof file === 'number') return sendOpenFile(response, borrowFile(file), settings);
   wantFileFds();
-  if (!(await itsTurn(response))) return unsent(response);
+  if (!(await waitForTurn(response))) return unsent(response);
   return sendOpenFile(response, await openFile(file), settings);
 }
 

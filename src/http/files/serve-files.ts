@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseOptions } from '../../base/options';
 import { wantFileFds } from '../file-fds';
-import { itsTurn } from '../response-events';
+import { waitForTurn } from '../response-events';
 import { endResponse } from './file-body';
 import { openFile, type RegularFile } from './regular-file';
 import { parseRequestPath, queryOf } from './request-path';
@@ -117,7 +117,7 @@ async function sendBeneath(
   names: string[],
   { cacheControl, range, etag, lastModified }: Settings,
 ): Promise<FileOutcome> {
-  if (!(await itsTurn(response))) return unsent(response);
+  if (!(await waitForTurn(response))) return unsent(response);
   const file = await openBeneath(root, names);
   if (cacheControl !== undefined) response.setHeader('Cache-Control', cacheControl);
   const contentType = typeOfPath(names.at(-1) ?? null);

@@ -8,7 +8,7 @@
  */
 import type { EventLoop } from '../../loop/event-loop';
 import { type EventHandler, isFdGone, type Registration } from '../../loop/registration';
-import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../../loop/timer-lists';
 import * as constants from '../../sys/constants';
 import { errno, unwrap } from '../../sys/errno';
 import { closeOwned, disown } from '../../sys/ownership';
@@ -49,7 +49,7 @@ export function finishConnect(fd: number, setup: AttemptSetup): Promise<void> {
 /** `ready`: not watched yet. `pending`: the kernel tries. `settled`: the outcome was told. */
 type AttemptState = 'ready' | 'pending' | 'settled';
 
-class ConnectAttempt implements EventHandler, Timed {
+class ConnectAttempt implements EventHandler, TimerEntry {
   timerIndex: number = UNSCHEDULED;
   readonly #fd: number;
   readonly #setup: AttemptSetup;

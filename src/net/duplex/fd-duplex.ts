@@ -10,7 +10,7 @@ import { addAbortSignal, Duplex } from 'node:stream';
 import { type FileRange, holdRange } from '../../bytes/file-range';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
-import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../../loop/timer-lists';
 import { ipVersion, type SocketAddress } from '../../sys/address';
 import { F_DUPFD_CLOEXEC } from '../../sys/constants';
 import { errno, SystemError, unwrap } from '../../sys/errno';
@@ -42,7 +42,7 @@ const { ENOTSOCK } = errno;
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
 
 /** Looks like a `net.Socket` to those who take one. */
-export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, Timed {
+export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHandler, TimerEntry {
   /** As of `net.Socket`; what a stream is made of is connected. */
   readonly connecting = false;
   /** As of `net.Socket`: what {@link setTimeout} has set; undefined before. */
@@ -289,7 +289,7 @@ export class FdDuplex extends Duplex implements ConnectionHandler, FdChannelHand
     const { timeout = 0 } = this;
     if (this.#channel === null || this.#channel.closed || timeout === 0) return;
     const { lastActivity } = this.#channel;
-    const leftMs = this.#loop.latestOf(lastActivity) + timeout - performance.now();
+    const leftMs = this.#loop.handledBy(lastActivity) + timeout - performance.now();
     const isTold = this.#silenceTold === lastActivity;
     if (leftMs <= 0 && !isTold) {
       if (this.#isMoving) return this.#loop.timers.schedule(this, 0);

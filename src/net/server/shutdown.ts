@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { EventLoop } from '../../loop/event-loop';
-import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../../loop/timer-lists';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
 import type { TcpConnection } from '../connection/connection';
 
@@ -34,7 +34,7 @@ export const shutdownOptionFields = {
 };
 
 /** One shutdown, of all that is open. */
-export class ServerShutdown implements Timed {
+export class ServerShutdown implements TimerEntry {
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
   /** Resolved by {@link finish}. */
