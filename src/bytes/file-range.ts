@@ -1,8 +1,8 @@
 /**
- * A range of a file on its way to a socket, inside the kernel: sendfile(2) with an offset of ours, so
- * that the file's own position, which others may use, never moves.
+ * A range of a file that goes to a socket inside the kernel: sendfile(2) with an offset of ours, so
+ * the file's own position, which others may use, never moves.
  *
- * sendfile(2) waits for the disk when the file is not in the page cache; no call avoids that.
+ * sendfile(2) waits for the disk if the file is not in the page cache; no call avoids that.
  */
 import { fstatSync, type Stats } from 'node:fs';
 import { checkFd, checkInteger, invalidType, outOfRange } from '../base/check';
@@ -17,16 +17,16 @@ export interface FileRange {
   readonly length: number;
 }
 
-/** What a file is told from others by, for as long as somebody has it open. */
+/** Identifies a file among all others while it is open. */
 export interface FileIdentity {
   readonly dev: number | bigint;
   readonly ino: number | bigint;
 }
 
 /**
- * A range that may have to wait for its turn, of a file that somebody else has opened and may close.
- * Its number then goes to the next file that is opened, whose bytes are not for this peer; so the
- * range knows which file it is of.
+ * A range that may wait for its turn, of a file that other code has opened and may close. The next
+ * opened file then gets the number, and its bytes are not for this peer. So the range remembers
+ * which file it belongs to.
  */
 export class HeldRange implements FileRange {
   readonly fd: number;
@@ -55,9 +55,9 @@ export class HeldRange implements FileRange {
 }
 
 /**
- * Check what is to be sent before anything is; one that is held already is given back. Throws
- * TypeError and RangeError for what cannot be a range, and a {@link SystemError}: EBADF (not open),
- * EINVAL (not a regular file).
+ * Check a range before anything is sent; returns `range` itself if it is held already. Throws
+ * TypeError and RangeError for arguments that cannot be a range, and a {@link SystemError}: EBADF
+ * (not open), EINVAL (not a regular file).
  */
 export function holdRange(fd: number, range: FileRange): HeldRange {
   if (range instanceof HeldRange && range.fd === fd) return range;
@@ -85,9 +85,9 @@ function statFile(fd: number): Stats {
 }
 
 /**
- * Send up to `length` bytes, not 0, of the file of `range` from `offset`. Returns the bytes the socket
- * has taken, 0 if the file ends there, or -errno: -EBADF also if the fd is another file by now. A
- * signal does not end it.
+ * Send up to `length` bytes, not 0, of the file of `range` from `offset`. Returns the bytes that
+ * the socket took, 0 if the file ends there, or -errno: -EBADF also if the fd is another file by
+ * now. A signal does not end it.
  */
 export function sendRange(
   socket: number,
@@ -102,7 +102,7 @@ export function sendRange(
   }
 }
 
-/** Why a range could not be sent: `outcome` is what {@link sendRange} gave, 0 or -errno. */
+/** The reason why a range could not be sent. `outcome` of {@link sendRange}: 0 or -errno. */
 export function rangeError(outcome: number, file: number, offset: number): Error {
   if (outcome === -EBADF) {
     const reason = `fd ${file} was closed while a range of its file was waiting to be sent`;

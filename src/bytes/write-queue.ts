@@ -1,24 +1,27 @@
 /**
- * What the kernel would not take yet, in order: bytes, and ranges of files, with the callbacks that
- * wait for them.
+ * Bytes and file ranges that the kernel would not take yet, in order, with the callbacks that wait
+ * for them.
  *
- * It does no I/O: it says what to send next, and is told how much was sent. A connection has one only
- * while something is queued. Accounts are settled before any callback is called, so a callback may
- * write, send, end and destroy.
+ * It does no I/O: it returns what to send next, and its user reports how much was sent. A
+ * connection has one only while something is queued. The counts are updated before any callback is
+ * called, so a callback may write, send, end and destroy.
  */
 import { IOV_MAX } from '../sys/vector';
 import type { HeldRange } from './file-range';
 
-/** Called once for a write: with nothing when the kernel has all its bytes, or with the error. */
+/**
+ * Called once for a write: without an argument when the kernel has all its bytes, or with the
+ * error.
+ */
 export type WriteCallback = (error?: Error) => void;
 
-/** Who waits for a write, and since when, in milliseconds of `performance.now()`. */
+/** The callback of a write, and since when it waits, in milliseconds of `performance.now()`. */
 export interface Waiting {
   readonly since: number;
   readonly callback?: WriteCallback | undefined;
 }
 
-/** A write, or a range of a file, that waits. All of one shape, in a chain. */
+/** A write or a file range that waits. All have one shape, in a chain. */
 class PendingWrite {
   next: PendingWrite | null = null;
   /** Null for a range of a file. */
@@ -35,15 +38,15 @@ class PendingWrite {
 }
 
 /**
- * Chunks at least this long are sent from where they are; shorter ones are put together. A copy costs
- * 60 ns for 1 KiB and 350 for 8, telling the kernel of a chunk 120 (measured): even at 3 KiB.
+ * Chunks of at least this length are sent from where they are; shorter ones are put together. A
+ * copy costs 60 ns for 1 KiB and 350 ns for 8 KiB, an iovec 120 ns (measured): even at 3 KiB.
  */
 export const COPY_BELOW = 4 * 1024;
 
-/** What {@link WriteQueue.collect} gives when the bytes that stand first are not there any more. */
+/** Returned by {@link WriteQueue.collect} when the memory of the first bytes is gone. */
 export const LOST = -1;
 
-/** A callback that throws must not upset the accounts: its error is raised a little later. */
+/** A callback that throws must not upset the counts: its error is raised a little later. */
 function settle(callback: WriteCallback | undefined, error?: Error): void {
   if (callback === undefined) return;
   try {
@@ -60,14 +63,14 @@ function settle(callback: WriteCallback | undefined, error?: Error): void {
 export class WriteQueue {
   #first: PendingWrite | null = null;
   #last: PendingWrite | null = null;
-  /** Sent, and not called back yet: from here to `#first`. */
+  /** Sent, but its callback not called yet: from here to `#first`. */
   #unsettled: PendingWrite | null = null;
   #isSettling = false;
   #sent = 0;
   #bytes = 0;
   #fileBytes = 0;
   #count = 0;
-  /** When bytes were last taken: what waits behind them waits from then on. */
+  /** When the kernel last took bytes: the bytes behind them wait from then on. */
   #moved = 0;
 
   /** Bytes in memory that are queued. */
@@ -90,7 +93,7 @@ export class WriteQueue {
     return this.#first === null;
   }
 
-  /** Whether callbacks are being called, by a `sent` that is not over. */
+  /** Whether callbacks are being called, inside a `sent` that has not returned. */
   get isSettling(): boolean {
     return this.#isSettling;
   }
@@ -121,22 +124,22 @@ export class WriteQueue {
     this.#fileBytes += range.length;
   }
 
-  /** The range of which the rest is to be sent next; null if it is bytes, or nothing. */
+  /** The range whose rest is next to send; null if bytes are next, or nothing. */
   get range(): HeldRange | null {
     return this.#first?.range ?? null;
   }
 
-  /** Bytes of the first that were sent already. */
+  /** Bytes of the first write that were sent already. */
   get sentOfFirst(): number {
     return this.#sent;
   }
 
   /**
-   * Put the bytes to send next into the empty list `parts`, in order: large chunks as they are, runs
-   * of small ones put together in `scratch`. Stops at a file, when there are `limit` bytes or more,
-   * at {@link IOV_MAX} parts, when `scratch` is full, and at bytes whose memory was detached or made
-   * shorter meanwhile. Returns the bytes; 0 only if none stand first; {@link LOST}, with no parts, if
-   * such bytes do.
+   * Put the next bytes to send into the empty list `parts`, in order: large chunks as they are,
+   * runs of small ones put together in `scratch`. Stops at a file range, at `limit` bytes or more,
+   * at {@link IOV_MAX} parts, when `scratch` is full, and at bytes whose memory was detached or
+   * shrunk meanwhile. Returns the bytes; 0 only if no bytes come first; {@link LOST}, with no
+   * parts, if the memory of the first bytes is gone.
    */
   collect(parts: Uint8Array[], scratch: Buffer, limit: number): number {
     let total = 0;
@@ -144,7 +147,7 @@ export class WriteQueue {
     let run = 0;
     let used = 0;
     let pending = this.#first;
-    // One part is left for the run that is open.
+    // One part stays free for the open run.
     for (
       ;
       pending !== null && total < limit && parts.length < IOV_MAX - 1;
@@ -157,7 +160,7 @@ export class WriteQueue {
         break;
       }
       const rest = length - skip;
-      // To the end that was written: a view may have grown with its memory.
+      // Up to the end that was written: a view may have grown with its memory.
       const isWhole = skip === 0 && bytes.byteLength === length;
       const part = isWhole ? bytes : bytes.subarray(skip, length);
       if (rest < COPY_BELOW) {
@@ -177,8 +180,8 @@ export class WriteQueue {
   }
 
   /**
-   * `count` bytes were sent at `now`, in milliseconds of `performance.now()`. Calls back those whose
-   * writes are complete. Not to be called by a callback.
+   * `count` bytes were sent at `now`, in milliseconds of `performance.now()`. Calls the callbacks
+   * of complete writes. A callback must not call this.
    */
   sent(count: number, now: number): void {
     const from = this.#first;
@@ -207,7 +210,7 @@ export class WriteQueue {
 
   /** Give up: every waiting callback gets `error`. */
   fail(error: Error): void {
-    // Inside a callback: those before whose turn it was have been sent.
+    // Inside a callback: the writes before it have been sent.
     this.#settle();
     let failed = this.#first;
     this.#first = null;
