@@ -1,19 +1,19 @@
 /**
  * The storage of a timer wheel: linked lists of timers, in typed arrays.
  *
- * A timer is a small integer, its index, under which the arrays have its neighbours in the list, its
- * due tick and its owner. The index stands in the owner's `timerIndex`, and nowhere else: only this
- * file writes it, so it is never stale, and timers may be given other indices when the arrays grow
- * and shrink. Twenty thousand timers are four arrays, and nothing for the collector to follow but
- * the owners, which are there anyway.
+ * A timer is a small integer, its index. Under it the arrays have its neighbours in the list, its
+ * due tick and its owner. Only the owner's `timerIndex` stores the index, and only this file writes
+ * it. So it is never stale, and timers may get other indices when the arrays grow and shrink.
+ * Twenty thousand timers are four arrays, and the collector follows only the owners, which exist
+ * anyway.
  */
 
-/** What `timerIndex` is while its owner is not scheduled. Not an index of any timer. */
+/** The `timerIndex` of an owner that is not scheduled. Not the index of any timer. */
 export const UNSCHEDULED = 0;
 
-/** Who is told that its deadline has passed: any object, which has one deadline in one wheel. */
+/** An object with one deadline in one wheel, which calls it when the deadline has passed. */
 export interface TimerEntry {
-  /** {@link UNSCHEDULED} to begin with. Maintained by the wheel; do not write to it. */
+  /** {@link UNSCHEDULED} at first. The wheel maintains it; do not write to it. */
   timerIndex: number;
   onTimer(): void;
 }
@@ -32,7 +32,7 @@ export class TimerLists {
   /** The first of the free nodes, which are linked by `#next`; 0 if there is none. */
   #free = 0;
 
-  /** `lists`: how many. */
+  /** `lists`: the number of lists. */
   constructor(lists: number) {
     this.#lists = lists;
     for (let list = 0; list < lists; list += 1) this.#owners.push(null);
@@ -41,12 +41,12 @@ export class TimerLists {
     this.#resize(FIRST_CAPACITY);
   }
 
-  /** How many timers there are. */
+  /** The number of timers. */
   get size(): number {
     return this.#size;
   }
 
-  /** How many there is room for; doubled when full, and less again when mostly empty. */
+  /** The capacity in timers; it doubles when full, and shrinks again when mostly empty. */
   get capacity(): number {
     return this.#capacity;
   }
@@ -93,7 +93,7 @@ export class TimerLists {
     this.#append(index, list);
   }
 
-  /** Forget a timer. Indices that were asked for before mean nothing any more. Returns its owner. */
+  /** Forget a timer. Indices from before are invalid now. Returns its owner. */
   remove(index: number): TimerEntry {
     const owner = this.#owners[index] as TimerEntry;
     this.#unlink(index);
