@@ -22,7 +22,7 @@
  *    memory.
  * 2. Other code closes fd 9, which is watched, and a child process holds a duplicate. The
  *    kernel goes on reporting events for 9. EPOLL_CTL_DEL needs the number and the description
- *    together, and the number now means nothing (EBADF) or another file (ENOENT). So nobody can
+ *    together, and the number now means nothing (EBADF) or another file (ENOENT). So no call can
  *    delete the entry: it is *orphaned*. A level-triggered one makes each wait return at once.
  *
  * **What we do.**
@@ -38,7 +38,7 @@
  * - *Proof of an orphan.* A batch may contain at most as many stale events as registrations ended
  *   since the wait. One more proves that an orphaned entry (2) exists:
  *   `WatchSet.hasOrphanedEntry`.
- * - *Rebuild.* Nobody can delete the entry, but the set can go. `WatchSet.rebuild` makes a new epoll
+ * - *Rebuild.* No call can delete the entry, but the set can go. `WatchSet.rebuild` makes a new epoll
  *   set with every taken slot, and closes the old one. A one-shot that has fired is added disarmed.
  *   An fd that the new set refuses loses its registration, and its handler is called.
  *
