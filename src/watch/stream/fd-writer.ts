@@ -1,9 +1,10 @@
 /**
- * Writes bytes to an fd that is a stream: a pipe, a FIFO, a terminal. It writes at once; what the
- * kernel does not take is kept, in order, and the fd is watched for room only while something waits.
+ * Writes bytes to an fd that is a stream: a pipe, a FIFO, a terminal. It writes at once. Bytes that
+ * the kernel does not take are queued in order, and the fd is watched for room only while bytes
+ * wait.
  *
- * Each chunk is a write(2) of its own, never put together with others: a pipe in packet mode keeps
- * the bounds.
+ * Each chunk is a write(2) of its own, never joined with others: a pipe in packet mode keeps the
+ * bounds.
  */
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
@@ -47,25 +48,34 @@ const optionsSchema = z.strictObject(fdWriterOptionFields);
 
 /** Events of an {@link FdWriter}. */
 export interface FdWriterEvents {
-  /** Everything is written, after `write` had returned false. */
+  /** All bytes are written, after `write` had returned false. */
   drain: [];
-  /** A write failed: EPIPE when nobody reads any more. `close` follows. Unheard, it is uncaught. */
+  /**
+   * A write failed: EPIPE when the reader is gone. `close` follows. Without a listener it is
+   * uncaught.
+   */
   error: [error: Error];
   /** The writer is closed, and its fd too; nothing follows. */
   close: [];
 }
 
-/** Called once for a write, later: with nothing when the kernel has all its bytes, or the error. */
+/**
+ * Called once for a write, later: without an argument when the kernel has all bytes, or with the
+ * error.
+ */
 export type FdWriteCallback = (error?: Error) => void;
 
 interface Waiting {
   bytes: Uint8Array;
-  /** Of `bytes`, as they were when they had to wait. */
+  /** The length of `bytes` when they had to wait. */
   length: number;
   readonly callback: FdWriteCallback | undefined;
 }
 
-/** Writes that may wait, however short: what each takes beside its bytes counts for no other limit. */
+/**
+ * The maximum of waiting writes, however short: no other limit counts the memory beside their
+ * bytes.
+ */
 const MAX_QUEUED_WRITES = 64 * 1024;
 const LOST_BYTES = 'bytes that were queued have been detached or resized before they were written';
 
@@ -81,9 +91,9 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   #drainWanted = false;
   /** Bytes the kernel has taken. */
   bytesWritten = 0;
-  /** When it last took some, in milliseconds of `performance.now()`; 0 for never. */
+  /** The time when it last took some, in milliseconds of `performance.now()`; 0 for never. */
   lastWrite = 0;
-  /** Only while something waits. */
+  /** Only while bytes wait. */
   #watcher: FdWatcher | null = null;
   #held = true;
   #failure: Error | null = null;
@@ -134,11 +144,11 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
   }
 
   /**
-   * Write `data`; a string as UTF-8. Bytes that must wait are kept by reference: do not change them
-   * before `callback`. Views that are given out for the time of a call are copied. Does not block.
+   * Write `data`; a string as UTF-8. Waiting bytes are kept by reference: do not change them before
+   * `callback`. Views that are lent for one call are copied. Does not block.
    *
-   * Returns false when `highWaterMark` is reached (then wait for `drain`), and when the writer takes
-   * nothing any more, which the callback is told.
+   * Returns false when `highWaterMark` is reached (then wait for `drain`), and when the writer
+   * takes no more data; the callback then gets an error.
    */
   write(data: string | Uint8Array, callback?: FdWriteCallback, noMore?: never): boolean {
     checkCallback(callback, noMore);
@@ -164,7 +174,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     if (this.#isEmpty) this.close();
   }
 
-  /** Close now. What waits is not written; its callbacks get an error. */
+  /** Close now. Waiting bytes are not written; their callbacks get an error. */
   close(): void {
     this.#close(this.#failure ?? closedError());
   }
@@ -177,7 +187,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     return this.#head === this.#queue.length;
   }
 
-  /** Returns whether all of `entry` is written; what is not, stays in it. */
+  /** Returns whether all of `entry` is written; the rest stays in it. */
   #writeOut(entry: Waiting): boolean {
     for (;;) {
       const count = write(this.#fd, entry.bytes);
@@ -204,16 +214,16 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     entry.length = entry.bytes.byteLength;
     this.#queue.push(entry);
     this.#queuedBytes += entry.length;
-    // Its write has failed: it is told when the writer closes, with the others.
+    // Its write has failed: its callback gets the error when the writer closes, with the others.
     if (!this.writable) return false;
     const { highWaterMark, maxQueuedBytes } = this.#settings;
     if (this.#queuedBytes > maxQueuedBytes) {
-      const reason = `more than ${maxQueuedBytes} bytes are queued, nobody reads`;
+      const reason = `more than ${maxQueuedBytes} bytes are queued and not read`;
       this.#failSoon(-ENOBUFS, reason);
       return false;
     }
     if (this.#queue.length - this.#head > MAX_QUEUED_WRITES) {
-      this.#failSoon(-ENOBUFS, `more than ${MAX_QUEUED_WRITES} writes are queued, nobody reads`);
+      this.#failSoon(-ENOBUFS, `more than ${MAX_QUEUED_WRITES} writes are queued and not read`);
       return false;
     }
     this.#watch();
@@ -227,7 +237,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     const loop = this.#settings.loop ?? defaultLoop();
     this.#watcher = new FdWatcher(this.#fd, { writable: true, loop });
     this.#watcher.on('events', () => this.#flush());
-    // The write in `events` has not told of it: else the watcher would be closed by now.
+    // The write in `events` has not found it: else the watcher would be closed by now.
     this.#watcher.on('hangup', () => this.#failSoon(-EIO, 'the other end is gone'));
     this.#watcher.on('error', () => this.#failSoon(-EIO, 'the other end is gone or failed'));
     if (!this.#held) this.#watcher.unref();
@@ -310,7 +320,7 @@ function prepare(fd: number, options: FdWriterOptions): z.output<typeof optionsS
   return settings;
 }
 
-/** Later, and in order: what a callback throws cannot upset the queue. */
+/** Later, and in order: an exception of a callback cannot upset the queue. */
 function settle(callback: FdWriteCallback | undefined, error?: Error): void {
   if (callback === undefined) return;
   if (error === undefined) process.nextTick(callback);
