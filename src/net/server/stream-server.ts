@@ -1,6 +1,6 @@
 /**
- * What TCP and unix servers have in common: a listening socket, an acceptor, and the connections
- * that are open. The server decides nothing about what is said on a connection.
+ * The common part of TCP and unix servers: a listening socket, an acceptor, and the open
+ * connections. The server knows nothing of the protocol on a connection.
  */
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
@@ -39,8 +39,8 @@ export interface StreamServerEvents {
   connection: [connection: TcpConnection];
   /**
    * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
-   * however many clients there are. Or the listener was shut down by somebody who shares it (EINVAL),
-   * or closed (EBADF): then the server closes. Need not be listened to.
+   * however many clients there are. Or another owner shut down the listener (EINVAL), or it was
+   * closed (EBADF): then the server closes. Needs no listener.
    */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
@@ -52,15 +52,15 @@ export interface StreamServerEvents {
 /** `listening`: takes connections. `closing`: waits for the last one to go. `closed`. */
 type ServerState = 'listening' | 'closing' | 'closed';
 
-/** What a server tells its base. */
+/** The description of a server for its base class. */
 export interface StreamServerSetup extends z.output<typeof connectionOptionsSchema> {
   acceptTrigger: AcceptTrigger;
   loop: EventLoop | undefined;
-  /** What is to be removed when the listening ends. */
+  /** The file to remove when the listening ends. */
   file?: SocketFile | null;
-  /** Open connections, at most; without limit if undefined. */
+  /** The maximum of open connections; no limit if undefined. */
   maxConnections: number | undefined;
-  /** How many one peer may have; null for no limit. */
+  /** The maximum for each peer; null for no limit. */
   peerLimit: PeerLimit | null;
   /** The options that the program gave: see {@link StreamServer.limitByDefault}. */
   given: ReadonlySet<string>;
@@ -88,8 +88,8 @@ export abstract class StreamServer
   #shutdown: ServerShutdown | null = null;
 
   /**
-   * Takes `fd` over, which listens: it is closed with the server, and if this constructor throws; not
-   * if that is because another server of the loop has it already (EEXIST).
+   * Takes over `fd`, which listens: closes it with the server, and if this constructor throws,
+   * except if another server of the loop already has it (EEXIST).
    */
   constructor(fd: number, setup: StreamServerSetup) {
     super();
@@ -110,13 +110,13 @@ export abstract class StreamServer
       else this.#file?.release();
       throw error;
     }
-    // Again: the loop may have revoked a stale owner of the same number, who disowned it.
+    // Again: the loop may have revoked a stale owner of the same number, which disowned it.
     own(fd);
   }
 
   /**
-   * The listening socket, or -1 once closed: to pass it on to another process, by {@link sendFds} or
-   * in the `stdio` of a child. It stays ours, do nothing else with it.
+   * The listening socket, or -1 once closed: to pass to another process, by {@link sendFds} or in
+   * the `stdio` of a child. It stays ours; do nothing else with it.
    */
   get fd(): number {
     return this.listening ? this.#fd : -1;
@@ -137,7 +137,7 @@ export abstract class StreamServer
     return this.#dropped;
   }
 
-  /** The limits that hold for new connections: given, or a default of what is served on this server. */
+  /** The limits for new connections: given, or defaults of the protocols on this server. */
   get limits(): Readonly<ServerLimits> {
     const { idleTimeoutMs, writeTimeoutMs, lifetimeMs, minReadRate = null } = this.#settings;
     const maxConnections = this.#maxConnections;
@@ -168,15 +168,16 @@ export abstract class StreamServer
   }
 
   /**
-   * Take no more connections, finish those there are, and cut who has not ended at the deadline.
+   * Take no more connections, finish the open ones, and destroy those still open at the deadline.
    *
-   * Those who wait to be accepted are accepted first, unless the listener was handed over. What has
-   * arrived is delivered. Then each connection is ended after what is queued, or finished as its
-   * protocol does it: see `onShutdown` of {@link ConnectionHandler}.
+   * Clients in the backlog are still accepted and served, unless the listener was handed over.
+   * Bytes that have arrived are delivered. Then each connection is ended after its queued bytes, or
+   * finished by its protocol: see `onShutdown` of {@link ConnectionHandler}.
    *
-   * Resolves when the last connection has gone, with how many ended and how many were cut; those that
-   * are cut get an error ERR_SHUTDOWN_DEADLINE. Also after {@link close}. Called again, it gives the
-   * same result, and the earlier deadline holds. Rejects with a TypeError that names a wrong option.
+   * Resolves when the last connection has gone, with the numbers of ended and cut ones; those that
+   * are cut get an error ERR_SHUTDOWN_DEADLINE. Also after {@link close}. Called again, it returns
+   * the same result, and the earlier deadline counts. Rejects with a TypeError that names a wrong
+   * option.
    */
   async shutdown(options: ShutdownOptions = {}, noCallback?: never): Promise<ShutdownResult> {
     refuseExtra('shutdown', noCallback, 'it returns a promise');
@@ -187,7 +188,7 @@ export abstract class StreamServer
     return shutdown.result;
   }
 
-  /** Take no more connections. The open ones go on; `close` is told when the last has gone. */
+  /** Take no more connections. The open ones go on; `close` is emitted when the last has gone. */
   close(noCallback?: never): void {
     refuseExtra('close', noCallback, 'listen to "close"');
     if (this.#state !== 'listening') return;
@@ -209,9 +210,9 @@ export abstract class StreamServer
   }
 
   /**
-   * Cut the connections on which no bytes have moved for `idleMs`, with ETIMEDOUT. Returns how many.
-   * Looks at each connection: for a program that makes a pass over its users anyway, now and then.
-   * `idleTimeoutMs` does it without one.
+   * Cut the connections on which no bytes have moved for `idleMs`, with ETIMEDOUT. Returns how
+   * many. It looks at each connection: for a program that makes a pass over its users from time to
+   * time. `idleTimeoutMs` needs no such pass.
    */
   sweep(idleMs: number): number {
     checkLimit('idleMs', idleMs);
@@ -281,7 +282,7 @@ export abstract class StreamServer
 
   #beginShutdown(handedOver: boolean): ServerShutdown {
     const shutdown = new ServerShutdown(this.loop, this.#connections);
-    // First, as a listener of `connection` may ask for the same.
+    // First, because a listener of `connection` may ask for the same.
     this.#shutdown = shutdown;
     if (handedOver) this.#file?.release();
     else if (this.listening) this.#acceptor.takeAll();
@@ -298,7 +299,7 @@ export abstract class StreamServer
     this.emit('connection', connection);
   }
 
-  /** Null if the kernel has no memory, or no watch, for one more: as much a shortage as of fds. */
+  /** Null if the kernel has no memory, or no watch, for one more: a shortage, as of fds. */
   #connect(fd: number): TcpConnection | null {
     try {
       return new TcpConnection(fd, this.#settings);
@@ -309,7 +310,9 @@ export abstract class StreamServer
     }
   }
 
-  /** Close at once what was accepted: a client that knows can go elsewhere, one in a queue waits. */
+  /**
+   * Close an accepted client at once: a client that knows can go elsewhere, one in a queue waits.
+   */
   #drop(fd: number, reason: DropReason): void {
     this.#dropped += 1;
     // Addresses cost two calls and some text, and after the close they are gone.

@@ -1,10 +1,10 @@
 /**
- * Whether the reading half of a socket was shut down: shutdown(2) with SHUT_RD, by whoever shares it.
+ * Whether another owner of a socket has shut down its reading half: shutdown(2) with SHUT_RD.
  *
- * Such a listener on a unix socket, and such a datagram socket, is readable for ever (EPOLLIN) while
- * accepting and receiving give EAGAIN. EPOLLRDHUP tells the two apart, but those who watch have not
- * asked for it, so that the masks stay what the kernel's documents show. They ask here instead, when
- * a readiness was for nothing.
+ * Such a listener on a unix socket, and such a datagram socket, is readable for ever (EPOLLIN),
+ * while accepting and receiving return EAGAIN. EPOLLRDHUP would show it, but our masks do not ask
+ * for it, so that they stay as in the kernel's documents. They call this instead, when a readiness
+ * was for nothing.
  */
 import { POLLRDHUP } from '../../sys/constants';
 import { PollList, poll } from '../../sys/poll';
