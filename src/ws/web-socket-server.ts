@@ -1,11 +1,11 @@
 /**
- * The WebSocket server of high concurrency.
+ * The WebSocket server for many connections.
  *
- * The listener is watched `IN | ONESHOT` and re-armed after each round of accepting. A connection is
- * watched `IN | RDHUP | ET`; the head of its request is parsed by node:http, and from the 101
- * response on it is a lean {@link WebSocketConnection}. HUP closes and removes it. Every complete
- * message of a segment is handled. Sockets stay non-blocking, so that the write deadline holds: a
- * client that never reads is cut, and nobody else notices.
+ * The listener is watched `IN | ONESHOT` and re-armed after each round of accepting. A connection
+ * is watched `IN | RDHUP | ET`; node:http parses the head of its request, and from the 101 response
+ * on it is a lean {@link WebSocketConnection}. HUP closes and removes it. Every complete message of
+ * a segment is handled. Sockets stay non-blocking, so the write deadline holds: a client that never
+ * reads is cut, and the others do not notice.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { types } from 'node:util';
@@ -51,13 +51,13 @@ export interface WebSocketServerEvents {
   /** A WebSocket is open. Attach listeners now: its messages come after this. */
   connection: [socket: WebSocketConnection, request: IncomingMessage];
   /**
-   * A plain HTTP request, to be answered as with node:http. Without a listener it gets a 426. Not
-   * emitted where a `serveHttp` shares the server, which answers them.
+   * A plain HTTP request, to answer as with node:http. Without a listener it gets a 426. Not
+   * emitted if a `serveHttp` shares the server, which answers it.
    */
   request: [request: IncomingMessage, response: ServerResponse];
   /**
-   * A connection could not be accepted (EMFILE), or `authorize` gave no verdict; the server goes on.
-   * Need not be listened to.
+   * A connection could not be accepted (EMFILE), or `authorize` returned no verdict; the server
+   * goes on. Needs no listener.
    */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
@@ -70,15 +70,15 @@ export interface WebSocketServerEvents {
 export interface BroadcastOptions {
   /** Send a binary message; the default for bytes. Strings are always text. */
   binary?: boolean;
-  /** Leave this one out. */
+  /** Skip this one. */
   except?: WebSocketConnection;
 }
 
 /** Options of {@link WebSocketServer.shutdown}. */
 export interface WebSocketShutdownOptions extends ShutdownOptions {
-  /** What the clients are told; 1001, "going away", if not given. */
+  /** The close code for the clients; 1001, "going away", if not given. */
   code?: number;
-  /** Why, in up to 123 bytes; nothing if not given. */
+  /** The reason, in up to 123 bytes; empty if not given. */
   reason?: string;
 }
 
@@ -99,13 +99,14 @@ export class WebSocketServer
 {
   /** The server under this one: its connections, its limits, and its fd. */
   readonly server: StreamServer;
-  /** Shared by all sockets. A shutdown changes how long they have to close, and what they say. */
+  /** Shared by all sockets. A shutdown changes their closing time, code and reason. */
   readonly #settings: WebSocketServerSettings & Mutable<WebSocketSettings>;
   readonly #clients = new Set<WebSocketConnection>();
 
   /**
-   * Listen, or use `options.server`. Throws as {@link TcpServer} does, and an Error ERR_SERVER_TAKEN
-   * for a server whose connections are another's, or that has a WebSocketServer for this path.
+   * Listen, or use `options.server`. Throws as {@link TcpServer} does, and an Error
+   * ERR_SERVER_TAKEN for a server whose connections have another owner, or that has a
+   * WebSocketServer for this path.
    */
   constructor(options: WebSocketServerOptions, noCallback?: never) {
     super();
@@ -122,18 +123,21 @@ export class WebSocketServer
     server.on('close', () => this.emit('close'));
   }
 
-  /** The path that was given; undefined for every path that no other WebSocketServer has. */
+  /** The given path; undefined for every path that no other WebSocketServer has. */
   get path(): string | undefined {
     return this.#settings.path;
   }
 
-  /** Where the server listens. Throws an Error if that is no IP address: see {@link server}. */
+  /**
+   * The address at which the server listens. Throws an Error if that is not an IP address: see
+   * {@link server}.
+   */
   get address(): SocketAddress {
     if (this.server instanceof TcpServer) return this.server.address;
     throw new Error('a WebSocketServer on a unix socket has no IP address');
   }
 
-  /** The port, also if 0 was asked for. Throws as {@link address}. */
+  /** The port, also if the option was 0. Throws as {@link address}. */
   get port(): number {
     return this.address.port;
   }
@@ -162,8 +166,8 @@ export class WebSocketServer
   }
 
   /**
-   * Stop listening and close every client with `code`. `close` is told when the last connection has
-   * gone, after `closeTimeoutMs` at the latest.
+   * Stop listening and close every client with `code`. `close` is emitted when the last connection
+   * has gone, after `closeTimeoutMs` at the latest.
    */
   close(code: number = CLOSE_GOING_AWAY, reason = '', noCallback?: never): void {
     refuseExtra('close', typeof code === 'function' ? code : noCallback, 'listen to "close"');
@@ -175,16 +179,16 @@ export class WebSocketServer
   }
 
   /**
-   * As {@link close}, with a deadline and a promise, and not before what has arrived was handled; see
-   * {@link StreamServer.shutdown}. Clients have until the deadline to answer the close frame, whatever
-   * `closeTimeoutMs` is. HTTP responses under way are finished. Rejects with a RangeError for a code
-   * or reason that a close frame cannot carry.
+   * As {@link close}, with a deadline and a promise, and after the bytes that have arrived were
+   * handled; see {@link StreamServer.shutdown}. Clients have until the deadline to answer the close
+   * frame, whatever `closeTimeoutMs` is. HTTP responses under way are finished. Rejects with a
+   * RangeError for a code or reason that a close frame cannot carry.
    */
   async shutdown(options: WebSocketShutdownOptions = {}): Promise<ShutdownResult> {
     const { code, reason, ...limits } = parseOptions('shutdown', shutdownSchema, options);
     checkClose(code, reason);
     this.#settings.goingAway = { code, reason };
-    // Longer than the deadline, so that it is that which cuts, and counts.
+    // Longer than the deadline, so that the deadline cuts, and counts.
     this.#settings.closeTimeoutMs = limits.deadlineMs + CHECK_MS;
     return this.server.shutdown(limits);
   }
@@ -218,9 +222,9 @@ export class WebSocketServer
     return this.emit('request', request, response);
   }
 
-  /** For the HTTP server, which is through with this connection. */
+  /** For the HTTP server, which has finished with this connection. */
   onUpgrade({ request, stream, head }: Upgrade): void {
-    // Of what was written before, and has nobody to hear that it failed.
+    // An earlier write may still fail, and no other listener is left.
     stream.on('error', () => {});
     const released = stream.release();
     if (released === null) return;
@@ -256,7 +260,7 @@ export class WebSocketServer
       const all = opening.settle();
       if (all !== null) then(all);
     };
-    // By resolve, as a thenable may call back twice, or throw.
+    // By resolve, because a thenable may call back twice, or throw.
     Promise.resolve(verdict).then(
       (late) => settle((all) => this.#decide({ request, connection, early: all }, late)),
       (error) => settle(() => this.#fail(connection, error)),
@@ -279,7 +283,7 @@ export class WebSocketServer
   #accept({ request, connection, early }: Candidate): void {
     if (connection.closed) return;
     const protocol = this.#chooseProtocol(request);
-    // Where HTTP shares the server, its longer one would hold.
+    // If HTTP shares the server, its longer one would hold.
     if (!this.server.isGiven('writeTimeoutMs')) {
       connection.setWriteTimeout(WEB_SOCKET_LIMITS.writeTimeoutMs);
     }
@@ -290,13 +294,13 @@ export class WebSocketServer
       protocol,
     });
     this.#clients.add(socket);
-    // A listener that throws must not cost the socket what came with the request.
+    // A listener that throws must not cost the socket the bytes that arrived with the request.
     this.#tell(() => this.emit('connection', socket, request));
     if (!this.server.listening) socket.onShutdown();
     socket.receive(early);
   }
 
-  /** Answer, and close when the client has read it; what it still sends is of no use. */
+  /** Answer, and close when the client has read it; its further bytes are ignored. */
   #refuse(connection: TcpConnection, refusal: HandshakeRefusal): void {
     connection.handOverTo(refused);
     connection.resume();
@@ -305,7 +309,7 @@ export class WebSocketServer
     connection.setLifetime(this.#settings.closeTimeoutMs);
   }
 
-  /** `authorize` threw, which is the program's mistake: both sides learn of it. */
+  /** `authorize` threw, which is the program's mistake: report it to both sides. */
   #fail(connection: TcpConnection, error: unknown): void {
     this.#refuse(connection, FAILED);
     this.#tell(() => {
@@ -331,11 +335,11 @@ export class WebSocketServer
 interface Candidate {
   request: IncomingMessage;
   connection: TcpConnection;
-  /** Bytes that came behind the request. */
+  /** Bytes behind the request. */
   early: Buffer;
 }
 
-/** How often node:http looks for requests that take too long, at most. */
+/** The interval at which node:http looks for requests that take too long. */
 const CHECK_MS = 1_000;
 
 /** Handles connections of clients that were refused. */

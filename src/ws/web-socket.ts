@@ -1,8 +1,8 @@
 /**
  * One WebSocket of a server: RFC 6455 on a connection of the loop.
  *
- * Messages come as they do from the `ws` package, `(data, isBinary)`, with one difference: `data` is
- * valid during the call only, copy what you keep (`Buffer.from(data)`, or `data.toString()`).
+ * It emits messages as the `ws` package does, `(data, isBinary)`, with one difference: `data` is
+ * valid only during the call, so copy what you keep (`Buffer.from(data)`, or `data.toString()`).
  *
  * The connection stays lean: no stream, no HTTP parser, no timer of its own, one object more than
  * TCP. Nothing blocks; a peer that does not read meets the connection's write deadline.
@@ -38,13 +38,13 @@ const { isUint8Array } = types;
 export interface WebSocketEvents {
   /** A whole message. The view is overwritten after the call: copy what you keep. */
   message: [data: Buffer, isBinary: boolean];
-  /** A ping, which has been answered. */
+  /** A ping; it has been answered. */
   ping: [data: Buffer];
   /** A pong. */
   pong: [data: Buffer];
   /** The queue is empty again after `send` returned false. */
   drain: [];
-  /** What is wrong with the connection or the peer. Need not be listened to: `close` follows. */
+  /** A failure of the connection or the peer. Needs no listener: `close` follows. */
   error: [error: Error];
   /**
    * The connection is gone. `code` and `reason` are those of the peer's close frame; 1006 if it sent
@@ -57,19 +57,19 @@ export interface WebSocketEvents {
 export interface SendOptions {
   /** Send a binary message; the default for bytes. Strings are always text. */
   binary?: boolean;
-  /** Called once, later: with nothing when the kernel has the message, or with the error. */
+  /** Called once, later: without an argument when the kernel has the message, or with the error. */
   callback?: WriteCallback;
 }
 
-/** What all sockets of one server share. */
+/** Settings that all sockets of one server share. */
 export interface WebSocketSettings extends FrameLimits {
   readonly pingIntervalMs: number;
   readonly closeTimeoutMs: number;
-  /** What is told when the server shuts down. */
+  /** The code and reason sent when the server shuts down. */
   readonly goingAway: { code: number; reason: string };
 }
 
-/** Who is told last that a socket is gone. */
+/** Called last when a socket is gone. */
 export interface WebSocketOwner {
   onSocketClose(socket: WebSocketConnection): void;
 }
@@ -87,9 +87,9 @@ export class WebSocketConnection
   extends EventEmitter<WebSocketEvents>
   implements ConnectionHandler, FrameSink, TimerEntry
 {
-  /** The subprotocol that was agreed on; empty if none. */
+  /** The chosen subprotocol; empty if none. */
   readonly protocol: string;
-  /** For the user: what belongs to this socket. Not touched here. */
+  /** For the user's data about this socket. Not touched here. */
   attachment: unknown = undefined;
   readonly #connection: TcpConnection;
   readonly #settings: WebSocketSettings;
@@ -99,9 +99,9 @@ export class WebSocketConnection
   #state: SocketState = 'open';
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
-  /** Made by the first that awaits an answer. */
+  /** Made by the first awaited answer. */
   #watch: AnswerWatch | null = null;
-  /** Made by the first ping that finds something queued. */
+  /** Made by the first ping that finds a non-empty queue. */
   #pongs: PongQueue | null = null;
   #pingedAt = 0;
   #closeCode = CLOSE_ABNORMAL;
@@ -133,7 +133,7 @@ export class WebSocketConnection
     return this.#state === 'open';
   }
 
-  /** Bytes that wait for the kernel to take them. */
+  /** Bytes that the kernel has not taken yet. */
   get bufferedAmount(): number {
     return this.#connection.queuedBytes;
   }
@@ -148,8 +148,8 @@ export class WebSocketConnection
   }
 
   /**
-   * Send a message: a string as text, bytes as a binary message unless `binary` is false. Bytes that
-   * must wait are kept by reference, see {@link TcpConnection.write}.
+   * Send a message: a string as text, bytes as a binary message unless `binary` is false. Waiting
+   * bytes are kept by reference, see {@link TcpConnection.write}.
    *
    * Returns false when the queue has reached the high-water mark (then wait for `drain`), and when
    * the socket is not open any more.
@@ -166,8 +166,8 @@ export class WebSocketConnection
   }
 
   /**
-   * Send what {@link encodeFrame} made: the same bytes for any number of sockets. Throws a TypeError
-   * for anything but one whole frame of a message, a ping or a pong.
+   * Send a frame from {@link encodeFrame}: the same bytes for any number of sockets. Throws a
+   * TypeError for anything but one whole frame of a message, a ping or a pong.
    */
   sendEncoded(frame: Uint8Array): boolean {
     if (!isUint8Array(frame) || !isSendableFrame(frame)) {
@@ -187,8 +187,9 @@ export class WebSocketConnection
   }
 
   /**
-   * Start the closing handshake. `close` is told when the connection is gone, also if the peer does
-   * not answer: `closeTimeoutMs` after it has read all that was sent, or has stopped to read. Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
+   * Start the closing handshake. `close` is emitted when the connection is gone, also if the peer
+   * does not answer: `closeTimeoutMs` after it has read all sent bytes, or has stopped reading.
+   * Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
    */
   close(code: number = CLOSE_NORMAL, reason = '', noMore?: never): void {
     refuseExtra('close', noMore, 'listen to "close"');
@@ -204,7 +205,7 @@ export class WebSocketConnection
     this.#connection.destroy();
   }
 
-  /** Read no more, so that the peer must stop; what was received already is still delivered. */
+  /** Read no more, so that the peer must stop; received bytes are still delivered. */
   pause(): void {
     this.#connection.pause();
   }
@@ -214,7 +215,7 @@ export class WebSocketConnection
     this.#connection.resume();
   }
 
-  /** For the server: bytes that came together with the upgrade request. */
+  /** For the server: bytes that arrived together with the upgrade request. */
   receive(chunk: Buffer): void {
     if (chunk.length > 0) this.#decode(chunk, null);
   }
@@ -307,14 +308,14 @@ export class WebSocketConnection
     this.#await(pingIntervalMs, wasClear);
   }
 
-  /** The peer owes an answer to what was sent last. */
+  /** The peer owes an answer to the bytes sent last. */
   #await(limitMs: number, wasClear: boolean): void {
     this.#watch ??= new AnswerWatch(this.#connection);
     const frame = this.#decoder.frameUnderWay;
     this.#schedule(this.#watch.begin(limitMs, { frame, wasClear }));
   }
 
-  /** Those that must wait are counted. */
+  /** Waiting pongs are counted. */
   #sendPong(data: Buffer): void {
     if (this.#connection.queuedBytes === 0) {
       this.#sendFrame(OPCODE_PONG, data, undefined);
@@ -337,7 +338,10 @@ export class WebSocketConnection
     this.#endConnection();
   }
 
-  /** Both close frames are there, or no more is expected: our FIN, and the peer's within a time. */
+  /**
+   * Both close frames are there, or no more is expected: send our FIN, and await the peer's for a
+   * limited time.
+   */
   #endConnection(): void {
     if (this.#state === 'closed') return;
     this.#state = 'ending';
