@@ -253,7 +253,7 @@ export class WebSocketServer
     const timeoutMs = this.#settings.handshakeTimeoutMs;
     const onLate = (): void => {
       this.#refuse(connection, TOO_LATE);
-      this.#tell(() => this.emit('error', lateError(timeoutMs)));
+      this.#emitSafely(() => this.emit('error', lateError(timeoutMs)));
     };
     const opening = new Opening(connection, { early, timeoutMs, onLate });
     const settle = (then: (early: Buffer) => void): void => {
@@ -273,7 +273,7 @@ export class WebSocketServer
       refusal = refusalOf(verdict);
     } catch (error) {
       this.#refuse(candidate.connection, FAILED);
-      this.#tell(() => this.emit('error', error as Error));
+      this.#emitSafely(() => this.emit('error', error as Error));
       return;
     }
     if (refusal === null) this.#accept(candidate);
@@ -295,7 +295,7 @@ export class WebSocketServer
     });
     this.#clients.add(socket);
     // A listener that throws must not cost the socket the bytes that arrived with the request.
-    this.#tell(() => this.emit('connection', socket, request));
+    this.#emitSafely(() => this.emit('connection', socket, request));
     if (!this.server.listening) socket.onShutdown();
     socket.receive(early);
   }
@@ -312,12 +312,12 @@ export class WebSocketServer
   /** `authorize` threw, which is the program's mistake: report it to both sides. */
   #fail(connection: TcpConnection, error: unknown): void {
     this.#refuse(connection, FAILED);
-    this.#tell(() => {
+    this.#emitSafely(() => {
       if (!this.emit('error', error as Error)) this.loop.uncaught(error);
     });
   }
 
-  #tell(emit: () => void): void {
+  #emitSafely(emit: () => void): void {
     try {
       emit();
     } catch (error) {

@@ -243,8 +243,8 @@ export class WebSocketConnection
     this.#state = 'closed';
     this.#decoder.stop();
     connection.loop.timers.cancel(this);
-    if (error !== undefined) this.#tell(() => this.emit('error', error));
-    this.#tell(() => this.emit('close', this.#closeCode, this.#closeReason));
+    if (error !== undefined) this.#emitSafely(() => this.emit('error', error));
+    this.#emitSafely(() => this.emit('close', this.#closeCode, this.#closeReason));
     this.#owner.onSocketClose(this);
   }
 
@@ -262,12 +262,12 @@ export class WebSocketConnection
   onPing(data: Buffer): void {
     if (this.#state !== 'open') return;
     this.#sendPong(data);
-    this.#tell(() => this.emit('ping', data));
+    this.#emitSafely(() => this.emit('ping', data));
   }
 
   onPong(data: Buffer): void {
     if (this.#state === 'open') this.#watch?.answered();
-    this.#tell(() => this.emit('pong', data));
+    this.#emitSafely(() => this.emit('pong', data));
   }
 
   onCloseFrame(code: number, reason: string): void {
@@ -333,7 +333,7 @@ export class WebSocketConnection
       code: 'ERR_WEBSOCKET_PROTOCOL',
       closeCode: code,
     });
-    this.#tell(() => this.emit('error', error));
+    this.#emitSafely(() => this.emit('error', error));
     if (this.#state === 'open') this.close(code, reason);
     this.#endConnection();
   }
@@ -362,7 +362,7 @@ export class WebSocketConnection
   }
 
   /** A listener that throws must not cost the peer the messages behind this one. */
-  #tell(emit: () => void): void {
+  #emitSafely(emit: () => void): void {
     try {
       emit();
     } catch (error) {
