@@ -7,7 +7,7 @@ export const OPCODE_CONTINUATION = 0x0;
 export const OPCODE_TEXT = 0x1;
 /** A message, or its first fragment, of bytes. */
 export const OPCODE_BINARY = 0x2;
-/** The first control frame: the connection is to be closed. */
+/** The first control frame: the sender closes the connection. */
 export const OPCODE_CLOSE = 0x8;
 /** Asks whether the peer is there. */
 export const OPCODE_PING = 0x9;
