@@ -4,7 +4,11 @@
  *
  * The fields that dispatch reads are typed arrays beside the handlers, not an object per fd: with a
  * thousand busy connections every further object is a cache miss per event.
- *
+ */
+import type { EventData } from '../epoll/epoll';
+import type { EventHandler } from './registration';
+
+/*
  * # Stale events and orphaned entries
  *
  * **What the kernel keeps.** An fd is a small number. It refers to an open file description, and
@@ -30,30 +34,30 @@
  *   the user data is the slot, the high half is the slot's generation. Freeing the slot bumps its
  *   generation. Dispatch compares the generation when it handles each event, not when the batch
  *   arrives, so a stale event (1) no longer matches and is dropped.
- * - *Order.* `take` fills the slot before EPOLL_CTL_ADD, because an event may follow at once.
- *   `confirm` enters the slot under its fd after the kernel accepted it. If another slot still
- *   stands under that number, its fd was closed while it was watched (the kernel refuses a second
- *   entry for the same file with EEXIST). `confirm` frees that slot, and its handler is called with
- *   EBADF. Our own classes remove the registration before they close the fd.
+ * - *Order.* `take` fills the slot before EPOLL_CTL_ADD, which needs its user data; `release` frees
+ *   it if the kernel refuses. `confirm` enters the slot under its fd after the kernel accepted it. If
+ *   another slot still stands under that number, its fd was closed while it was watched (for the
+ *   same number and description the kernel returns EEXIST). `confirm` frees that slot, and its
+ *   handler's `onRevoked` is called with EBADF. Our own classes remove the registration before they
+ *   close the fd.
  * - *Proof of an orphan.* A batch may contain at most as many stale events as registrations ended
- *   since the wait. One more proves that an orphaned entry (2) exists:
+ *   since the wait. One more proves that there is an orphaned entry (2): see
  *   `WatchSet.hasOrphanedEntry`.
  * - *Rebuild.* No call can delete the entry, but the set can go. `WatchSet.rebuild` makes a new epoll
  *   set with every taken slot, and closes the old one. A one-shot that has fired is added disarmed.
- *   An fd that the new set refuses loses its registration, and its handler is called.
+ *   An fd that the new set refuses loses its registration, and its handler's `onRevoked` is called.
  *
  * **What remains.**
- * - Until the proof, an orphan costs wake-ups and dropped events. It never reaches a handler. Many
- *   removals in each batch can hide it until a quieter batch.
+ * - Until the proof, an orphan costs wake-ups and dropped events. Many removals in each batch can
+ *   hide it until a quieter batch.
  * - If the process has no fd left for a new set, the old set stays, and a later batch tries again.
- * - If other code closes a watched fd and its number becomes a file that this loop does not watch,
- *   the loop cannot notice. A rebuild at that time adds that file for the old handler.
- *   So remove the registration before you close the fd.
- * - A generation has 32 bits. A stale event could match again only after 2**32 registrations in its
- *   slot within one batch.
+ * - If other code closes a watched fd and the registration stays, the loop cannot notice until the
+ *   number is registered again. Meanwhile its handler may be called for events of a duplicate, and the
+ *   number may already be another file; a rebuild then adds that file for the old handler. So remove
+ *   the registration before you close the fd.
+ * - A generation has 32 bits: an old event could match again only after 2**32 registrations in its
+ *   slot.
  */
-import type { EventData } from '../epoll/epoll';
-import type { EventHandler } from './registration';
 
 /** A taken slot. */
 export interface Slot {
