@@ -72,10 +72,7 @@ export class Doorbell {
     return trust === 'good';
   }
 
-  /**
-   * `operation` of epoll_ctl(2) on libuv's set. Errors do not matter while the doorbell is not
-   * good.
-   */
+  /** `operation` of epoll_ctl(2) on libuv's set. Does nothing once the doorbell is bad. */
   control(operation: number, epollFd: number, events: number): void {
     if (trust === 'bad') return;
     event[EVENT_MASK_WORD] = events;

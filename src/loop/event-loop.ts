@@ -105,7 +105,7 @@ export class EventLoop implements RegistrationOwner {
     return this.#settings.waiter === 'inline';
   }
 
-  /** Start of this turn, in whole milliseconds of `performance.now()`; outside a turn, now. */
+  /** Start of this batch, in whole ms of `performance.now()`; outside a turn, the present time. */
   get now(): number {
     return this.#now ?? Math.floor(performance.now());
   }

@@ -85,7 +85,8 @@ async function runAll(folder: string, name: string, jobs: Job[]): Promise<number
     for (const job of rest) {
       const problem = await run(folder, job);
       done += 1;
-      if (done % PROGRESS_EVERY === 0) console.log(`${name}: ${done} of ${jobs.length}, ${bad} bad`);
+      if (done % PROGRESS_EVERY === 0)
+        console.log(`${name}: ${done} of ${jobs.length}, ${bad} bad`);
       if (problem === null) continue;
       bad += 1;
       console.log(problem);

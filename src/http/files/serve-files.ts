@@ -124,7 +124,7 @@ async function sendBeneath(
   return sendOpenFile(response, file, { range, etag, lastModified, contentType });
 }
 
-/** In another folder that took the root's place, a missing file is no 404. */
+/** If another folder took the root's place, the error is ESTALE, also for a missing file. */
 async function openBeneath(root: RootFolder, names: string[]): Promise<RegularFile> {
   let file: RegularFile | null = null;
   try {

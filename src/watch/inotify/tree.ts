@@ -177,8 +177,7 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     if (source.names.get(oldName) !== isDirectory) return this.#onEvent(to);
     if (moved?.holds(target) === true) return this.#listAll();
     const way = { source, oldName, target, newName };
-    // The other half of RENAME_EXCHANGE: the first half already reported the file over there as
-    // this one.
+    // The other half of RENAME_EXCHANGE: the first half was emitted as a move, so this is found.
     if (this.#moves.hasReverse(way) && this.#walk.has(source, oldName)) {
       return this.#appear(target, newName, isDirectory, 'found');
     }

@@ -27,7 +27,7 @@ export interface PressureMonitorOptions extends FdSourceOptions {
   resource: 'memory' | 'cpu' | 'io' | (string & {});
   /** `some`: at least one task waits; `full`: all do. `some` if not given. */
   level?: 'some' | 'full';
-  /** The trigger: so many microseconds of waiting in a window. */
+  /** The threshold: microseconds of waiting in a window. */
   stallUs: number;
   /**
    * Microseconds of a window, 500,000 to 10,000,000; 2,000,000 if not given. Without CAP_SYS_RESOURCE
