@@ -291,7 +291,7 @@ describe('with a clock of its own', () => {
     expect(countDisorder(fired, all)).toBe(0);
   });
 
-  test('a thread that is late by hours tells all, in the order of time', () => {
+  test('a thread that is late by hours fires all timers, in the order of time', () => {
     const fired: number[] = [];
     const numbers = spread();
     const all = make(2_001, fired);
