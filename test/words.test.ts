@@ -28,7 +28,7 @@ const files = ['src', 'examples']
       join(folder, name),
     ),
   )
-  .concat('README.md')
+  .concat('README.md', 'CONTRIBUTING.md', 'SECURITY.md')
   .filter((name) => /\.(?:m?ts|mjs|js|md)$/.test(name))
   .filter((name) => !NOT_YET.some((room) => name.startsWith(room)))
   .sort();

@@ -16,7 +16,8 @@ export interface EventLoopOptions {
    * - `'inline'`: this thread, for scripts and workers that do nothing else. Node's own timers and
    *   I/O then wait for up to `maxInlineWaitMs`.
    *
-   * A hop through the waiter thread costs some 40 to 100 µs; `npm run bench -- watch` measures it.
+   * A hop through the waiter thread costs some 40 to 100 µs, and two to three times the CPU time of a
+   * wake-up by Node's own loop; `npm run bench -- watch` measures both.
    */
   waiter?: 'thread' | 'libuv' | 'inline';
   /** The most events taken by one epoll_wait(2); 256 if not given. */
