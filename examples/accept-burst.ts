@@ -1,9 +1,9 @@
 /**
  * A burst of connections, and a listener that accepts one of them for each event.
  *
- * Edge-triggered, only a new connection is an event. Ten that come at once are one event; who accepts
- * once has nine in the queue, and no event tells of them until an eleventh comes. So: accept until
- * EAGAIN. (Level-triggered, one by one is right too, only slower.)
+ * Edge-triggered, only a new connection is an event. Ten that arrive at once are one event. A listener
+ * that accepts once leaves nine in the queue, and no event reports them until an eleventh arrives. So
+ * accept until EAGAIN. (Level-triggered, one by one is right too, only slower.)
  *
  *   run    npx ts-node examples/accept-burst.ts
  *   see    accept once: 1 of 10; another comes: 2 of 11; left in the queue: 9; drained: 10 of 10
@@ -15,7 +15,7 @@ const { AF_UNIX, EPOLLET, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = 
 const STREAM = SOCK_STREAM | SOCK_CLOEXEC;
 
 const opened: number[] = [];
-/** A socket that is closed at the end. Unix, as its connections are in the queue at once. */
+/** A socket that is closed at the end. A unix socket, because its connections are queued at once. */
 function socket(flags: number): number {
   const fd = sys.unwrap(sys.socket(AF_UNIX, STREAM | flags, 0), 'socket');
   opened.push(fd);
@@ -44,7 +44,7 @@ function acceptOne(): boolean {
 using epoll = new Epoll();
 epoll.add(listener, (EPOLLIN | EPOLLET) >>> 0);
 
-/** For each event that comes: `accept`. Returns how many connections that were. */
+/** Call `accept` for each event. Returns the number of accepted connections. */
 function accepted(accept: () => number): number {
   let total = 0;
   while (epoll.wait({ timeoutMs: 100 }).length > 0) total += accept();

@@ -1,11 +1,11 @@
 /**
- * The main job: a chat room in the browser, over our WebSocket server, with the loop's own figures
+ * The main example: a chat room in the browser, over our WebSocket server, with the loop's own figures
  * drawn beside it as a moving plot. Every byte, the page's too, goes through our own epoll_wait.
  *
  *   run    npm start                 (HOST=127.0.0.1 and PORT=8080 are the defaults)
  *   then   open http://127.0.0.1:8080 in two tabs, and write from one to the other
- *   see    the messages in both, and how the curves move
- *   end    Ctrl-C: every tab is told, and the process ends with 0
+ *   see    the messages in both, and the moving curves
+ *   end    Ctrl-C: every tab gets a close frame, and the process ends with 0
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -65,17 +65,20 @@ const figures = new Figures(loop);
 
 server.on('request', servePage);
 server.on('connection', (socket) => room.welcome(socket));
-const telling = setInterval(() => {
-  room.tell({ type: 'figures', ...figures.take(server.clients.size, room.takeMessageCount()) });
+const plotting = setInterval(() => {
+  room.broadcast({
+    type: 'figures',
+    ...figures.take(server.clients.size, room.takeMessageCount()),
+  });
 }, FIGURES_EVERY_MS);
 
 console.log(`open http://${host.includes(':') ? `[${host}]` : host}:${server.port}`);
 
 async function stop(): Promise<void> {
-  console.log('stopping: every client is told');
-  // A second Ctrl-C does not wait for anybody.
+  console.log('stopping: every client gets a close frame');
+  // A second Ctrl-C does not wait.
   process.once('SIGINT', () => process.exit(130));
-  clearInterval(telling);
+  clearInterval(plotting);
   await server.shutdown({ reason: 'the server stops' });
   loop.close();
 }

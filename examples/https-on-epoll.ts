@@ -1,7 +1,7 @@
 /**
- * HTTPS by node:https, on our connections, with deadlines and an end that loses no answer.
+ * HTTPS by node:https, on our connections, with deadlines and a shutdown that loses no answer.
  *
- * Below, an `FdDuplex` makes a stream of each connection, which a server of Node's takes for a socket.
+ * Below it, an `FdDuplex` makes a stream of each connection, and Node's server uses it as a socket.
  * You can do the same with other libraries: `server.emit('connection', new FdDuplex(connection))`
  * serves `node:tls`, `ws`, or a mail server.
  *

@@ -1,10 +1,10 @@
 /**
- * The network as it changes: links up and down, addresses added and removed.
+ * Changes of the network: links up and down, addresses added and removed.
  *
  *   run    npx ts-node examples/link-monitor.ts
  *   then   pull a cable, or, without harm to your network, in a namespace of its own:
  *          sudo unshare -n sh -c '(sleep 9; ip link set lo up) & npx ts-node examples/link-monitor.ts'
- *   see    what is there, then a line for each change
+ *   see    the existing links and addresses, then a line for each change
  *   end    Ctrl-C
  */
 import { RouteMonitor, type RouteRecord } from '../src';

@@ -2,11 +2,11 @@
  * The bug of the lost pong, and why it does not happen here.
  *
  * Connections were cut for missing pongs although the pong had arrived: one TCP segment held several
- * messages, the reader took one per readiness, and edge-triggered epoll has nothing more to say
- * about bytes that have been there all the time.
+ * messages, the reader took one per readiness, and edge-triggered epoll does not report bytes again
+ * that it has reported once.
  *
  *   run    npx ts-node examples/lost-pong.ts
- *   see    first the bug: the second message of a segment is there, and no event tells of it;
+ *   see    first the bug: the second message of a segment is there, and no event reports it;
  *          then our server, which handles a message, a pong and half a frame of one segment, and
  *          keeps the connection through five heartbeats
  */

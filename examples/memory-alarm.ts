@@ -1,8 +1,8 @@
 /**
- * An alarm before memory runs out: the kernel tells when tasks wait too long for it (PSI).
+ * An alarm before memory runs out: the kernel reports when tasks wait too long for it (PSI).
  *
- * By the time the out-of-memory killer comes, a machine has been stalling for a while. Here is the
- * moment to drop caches, or to take no more work.
+ * A machine stalls for a while before its out-of-memory killer acts. This is the moment to drop caches,
+ * or to accept no more work.
  *
  *   run    npx ts-node examples/memory-alarm.ts
  *          RESOURCE=cpu STALL_MS=500 ... for another resource, another threshold in 2 s

@@ -3,8 +3,8 @@
  *
  * After a load test with many clients that never read, a server could not serve new ones: its
  * writers were blocked. A write deadline had been set, but did nothing, because a library had put
- * the sockets back into blocking mode. Here sockets stay non-blocking: what the kernel does not take
- * is queued, and a queue that does not move for `writeTimeoutMs` ends its connection.
+ * the sockets back into blocking mode. Here sockets stay non-blocking: bytes that the kernel does not
+ * take are queued, and a queue that does not move for `writeTimeoutMs` ends its connection.
  *
  *   run    npx ts-node examples/never-readers.ts        (CLIENTS=1000 is the default)
  *   see    1,000 clients that never read are sent data until their buffers are full; an honest
@@ -39,7 +39,7 @@ server.on('connection', (socket, request) => {
   });
 });
 
-/** A client that sends its request, and never reads a byte: a bare socket that nobody watches. */
+/** A client that sends its request, and never reads a byte: a bare socket that no loop watches. */
 function neverReader(): number {
   const { AF_INET, SOCK_CLOEXEC, SOCK_STREAM } = constants;
   const fd = sys.unwrap(sys.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket');

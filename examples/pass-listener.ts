@@ -1,9 +1,9 @@
 /**
  * A listening socket goes from one process to another: SCM_RIGHTS of unix(7).
  *
- * The parent opens the port, and never accepts. It starts a child, to which it has a unix socket, and
- * passes the listener through it. The child serves, from then on whatever the parent does: this is
- * how a server is replaced by its next version without refusing a connection.
+ * The parent opens the port, and never accepts. It starts a child with a unix socket between the two,
+ * and passes the listener through it. From then on the child serves, whatever the parent does. So the
+ * next version of a server replaces it without refusing a connection.
  *
  *   run    PORT=7006 npx ts-node examples/pass-listener.ts
  *   then   nc 127.0.0.1 7006, a few times; press Enter here; and nc again
@@ -14,7 +14,7 @@ import { spawn } from 'node:child_process';
 import { constants, peerCredentials, receiveFds, sendFds, sys, watch } from '../src';
 
 const { AF_INET, AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } = constants;
-/** Where the child finds its end of the unix socket. */
+/** The fd of the child's end of the unix socket. */
 const CHANNEL = 3;
 
 if (process.argv[2] === 'child') serve();
@@ -50,7 +50,7 @@ function serve(): void {
     const [listener] = message.fds;
     if (listener === undefined) process.exit();
     const sender = peerCredentials(CHANNEL)?.pid;
-    console.log(`child ${process.pid} was told "${message.bytes}" by ${sender}`);
+    console.log(`child ${process.pid} got "${message.bytes}" from ${sender}`);
     watch(listener, () => acceptAll(listener));
   });
 }

@@ -1,13 +1,13 @@
 /**
- * A timer of the kernel beside `setInterval`: the same period for both, while JavaScript is busy now
- * and then.
+ * A timer of the kernel beside `setInterval`: the same period for both, while JavaScript is busy from
+ * time to time.
  *
- * A timerfd does not drift, has no whole-millisecond steps, and counts what it could not tell:
- * expirations that came while JavaScript was busy are reported in one go, not lost.
+ * A timerfd does not drift, has no whole-millisecond steps, and counts its expirations while JavaScript
+ * is busy: they are reported in one call, not lost.
  *
  *   run    PERIOD_MS=2.5 TICKS=200 npx ts-node examples/precise-timer.ts
- *   see    for each: how many periods have passed and how many were told, how far apart the calls
- *          were, and how far the last one was from where it should be
+ *   see    for each: the periods that have passed and those that were reported, the time between the
+ *          calls, and how late the last one was
  *   end    by itself, after TICKS periods (200 of 2.5 ms if not given)
  */
 import { TimerFd } from '../src';
@@ -16,12 +16,12 @@ const periodMs = Number(process.env['PERIOD_MS'] ?? 2.5);
 const ticks = Number(process.env['TICKS'] ?? 200);
 const BUSY_EVERY = 50;
 
-/** Notes when it was called. */
+/** Notes the times of its calls. */
 class Meter {
   readonly #start = performance.now();
   readonly #gaps: number[] = [];
   #last = this.#start;
-  /** Periods told of: more than calls, if a call can tell of several. */
+  /** Periods reported: more than calls, if one call can report several. */
   periods = 0;
 
   tick(periods: number): void {
@@ -38,7 +38,7 @@ class Meter {
     const off = elapsed - this.periods * periodMs;
     const passed = Math.floor(elapsed / periodMs);
     console.log(
-      `${name}: ${passed} periods passed, ${this.periods} told in ${gaps.length} calls; ` +
+      `${name}: ${passed} periods passed, ${this.periods} reported in ${gaps.length} calls; ` +
         `${middle.toFixed(2)} ms apart in the middle, ${gaps.at(-1)?.toFixed(2)} at most; ` +
         `at the end ${off.toFixed(2)} ms off`,
     );

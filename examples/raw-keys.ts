@@ -1,8 +1,8 @@
 /**
- * Keys as they are pressed: a terminal in raw mode, watched.
+ * Reads each key as it is pressed: a terminal in raw mode, watched.
  *
  * In raw mode nothing is echoed, no Enter is needed, and Ctrl-C is a byte like others. The modes are
- * put back at the end, whatever happens.
+ * restored at the end, whatever happens.
  *
  *   run    npx ts-node examples/raw-keys.ts      (in a terminal)
  *   type   letters, arrows, Ctrl-C

@@ -1,13 +1,13 @@
 /**
- * sendfile moves the offset, and whoever moves it again loses parts of the file.
+ * sendfile moves the offset, and a program that moves it again loses parts of the file.
  *
- * With `null` for the offset, sendfile(2) reads from the file's own position and moves it by what was
- * sent. A sender that then seeks by as much itself skips that many bytes, each time. With an offset of
- * ours the file's position stays where it is, and we add up what was sent.
+ * With `null` for the offset, sendfile(2) reads from the file's own position and advances it by the sent
+ * bytes. A sender that then seeks by the same number skips that many bytes, each time. With an offset of
+ * our own, the file's position does not move, and we add up the sent bytes.
  *
  *   run    npx ts-node examples/sendfile-offset.ts
- *   see    the 26 letters, five at a time: moved twice, every second five are lost; then both ways of
- *          doing it right, and where the file's own position stands after each
+ *   see    the 26 letters, five at a time: moved twice, every second five are lost; then both right
+ *          ways, and the file's own position after each
  */
 import { closeSync, writeSync } from 'node:fs';
 import { constants, sys } from '../src';
@@ -23,7 +23,7 @@ sys.unwrap(sys.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 'socket
 const [sender, receiver] = pair as unknown as [number, number];
 const position = (): number => sys.lseek(file, 0, SEEK_CUR);
 
-/** Send the file in parts, as `sendPart` does it, and show what comes. */
+/** Send the file in parts with `sendPart`, and show the received bytes. */
 function show(name: string, sendPart: () => number): void {
   sys.lseek(file, 0, SEEK_SET);
   let sent = 0;

@@ -1,8 +1,8 @@
 /**
  * Starvation under edge-triggered epoll, and why the ready list ends it.
  *
- * Edge-triggered, a socket must be read until EAGAIN. One whose peer sends faster than it is read
- * never says EAGAIN, and all others wait. The answer: keep a list of the sockets that are known to be
+ * Edge-triggered, a socket must be read until EAGAIN. If its peer sends faster than it is read, it
+ * never returns EAGAIN, and all others wait. The answer: keep a list of the sockets that are known to be
  * ready but not finished, read a bounded amount of each in turn, drop it from the list at EAGAIN.
  *
  *   run    npx ts-node examples/starvation.ts
@@ -18,7 +18,7 @@ import { constants, Epoll, type EventHandler, EventLoop, type Registration, sys 
 const PINGERS = 9;
 const ROUNDS = 20;
 const MIB = 1024 * 1024;
-/** Where the naive reader is stopped; it would never stop by itself. */
+/** The naive reader is stopped here; it would never stop by itself. */
 const ENOUGH_BYTES = 64 * MIB;
 const QUANTUM_BYTES = 256 * 1024;
 
@@ -36,7 +36,7 @@ function connection(): { peer: number; fd: number } {
   return { peer: pair[0] as number, fd: pair[1] as number };
 }
 
-/** One who sends a ping in each round. */
+/** A client that sends a ping in each round. */
 interface Pinger {
   peer: number;
   fd: number;
@@ -66,7 +66,7 @@ function sendPings(): void {
   for (const { peer } of pingers) sys.write(peer, ping);
 }
 
-/** Everything is read until EAGAIN, in the order in which the kernel tells of it. */
+/** Read each fd until EAGAIN, in the order in which the kernel reports them. */
 function theBug(): void {
   using epoll = new Epoll();
   for (const fd of [stream.fd, ...pingers.map((pinger) => pinger.fd)]) epoll.add(fd, EDGE);

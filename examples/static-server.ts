@@ -5,8 +5,8 @@
  *   run    ROOT=. PORT=7080 npx ts-node examples/static-server.ts   (or the folder as an argument)
  *   type   curl -i http://127.0.0.1:7080/README.md
  *          curl -r 0-99 http://127.0.0.1:7080/README.md             a part of it
- *          ab -k -c 20 -n 20000 http://127.0.0.1:7080/README.md     the benchmark of old
- *   see    the file; the part; no failed requests. Here, what could not be sent, and why
+ *          ab -k -c 20 -n 20000 http://127.0.0.1:7080/README.md     a well-known benchmark
+ *   see    the file; the part; no failed requests. Here: each file that could not be sent, with the reason
  *   end    Ctrl-C
  */
 import { serveFiles, serveHttp, TcpServer } from '../src';

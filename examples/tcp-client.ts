@@ -1,5 +1,5 @@
 /**
- * A TCP client: standard input to a server, and what it answers to standard output.
+ * A TCP client: standard input goes to a server, and its answers to standard output.
  *
  * Neither side is read faster than the other takes it, so a file of any size goes through.
  *

@@ -1,5 +1,5 @@
 /**
- * A TCP echo server: what comes in goes out again.
+ * A TCP echo server: it sends back every byte.
  *
  *   run    PORT=7000 npx ts-node examples/tcp-echo.ts
  *   then   nc 127.0.0.1 7000, and type a line

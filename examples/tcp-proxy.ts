@@ -1,15 +1,15 @@
 /**
- * A TCP proxy: what one side sends is sent on to the other, and nobody's slowness fills our memory.
+ * A TCP proxy: it passes bytes from each side to the other, and a slow side never fills our memory.
  *
- * `write` says when the other side is slow; then the fast one is paused, its bytes stay in the kernel,
- * and TCP's window stops it, until `drain`. The end of one half is passed on (`allowHalfOpen`), and an
+ * `write` returns false when the other side is slow. Then the fast one is paused, its bytes stay in the
+ * kernel, and TCP's window stops it, until `drain`. The end of one half is passed on (`allowHalfOpen`), and an
  * error of one side cuts the other. A side that leaves the proxy waiting is cut by its deadlines.
  *
  *   run    PORT=8080 TARGET_PORT=7000 npx ts-node examples/tcp-proxy.ts   (tcp-echo.ts listens there;
  *          HOST and TARGET_HOST for other addresses)
  *   type   nc 127.0.0.1 8080, and a line
  *   see    the line comes back through the proxy, and here how many bytes went each way
- *   end    Ctrl-C: who is connected may finish for ten seconds
+ *   end    Ctrl-C: open connections have ten seconds to finish
  */
 import { connect, type TcpConnection, TcpServer } from '../src';
 
@@ -27,7 +27,7 @@ proxy.on('connection', (client) => void serve(client));
 console.log(`listening at ${proxy.address.address}:${proxy.port}`);
 
 async function serve(client: TcpConnection): Promise<void> {
-  // Nothing is read, and no end seen, before there is somebody to pass it to.
+  // Read nothing, and see no end, before the other side is connected.
   client.pause();
   client.on('error', (error) => console.log(`client: ${error.message}`));
   // Not our conversation to end: the two have until the deadline.

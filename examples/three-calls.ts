@@ -6,7 +6,7 @@
  *
  *   run    PORT=7001 npx ts-node examples/three-calls.ts
  *   then   nc 127.0.0.1 7001, and type a line
- *   see    the line comes back in capitals; here, which fd was ready, and for what
+ *   see    the line comes back in capitals; here, each ready fd with its events
  *   end    Ctrl-C
  */
 import { constants, Epoll, formatEvents, sys } from '../src';
@@ -47,7 +47,7 @@ function acceptAll(): void {
   }
 }
 
-/** Edge-triggered: what is left unread now is not reported again. */
+/** Edge-triggered: bytes left unread now are not reported again. */
 function useUntilEmpty(fd: number): void {
   for (;;) {
     const count = sys.read(fd, buffer);

@@ -3,20 +3,20 @@
  *
  * Both listening sockets are in one epoll set. The loop waits with a time limit, and after each
  * round of events a pass over the users removes those who were silent for too long. An exception in
- * the handler of one user is told, and stops neither the loop nor anybody else.
+ * the handler of one user is printed, and stops neither the loop nor other users.
  *
  *   run    PORT=8080 LINE_PORT=7000 npx ts-node examples/two-listeners.ts      (IDLE_MS=30000)
  *   then   nc 127.0.0.1 7000, and type lines: your name first, then "boom"
  *          curl http://127.0.0.1:8080/ in another terminal
  *   see    each line comes back; "boom" throws, which the server prints, and goes on; the page lists
- *          the users; who types nothing for 30 s is removed
+ *          the users; a user who types nothing for 30 s is removed
  *   end    Ctrl-C
  */
 import { EventLoop, serveHttp, type TcpConnection, TcpServer } from '../src';
 
 const HOST = process.env['HOST'] ?? '127.0.0.1';
 const IDLE_MS = Number(process.env['IDLE_MS'] ?? 30_000);
-/** How long the loop waits for events, at most: so often the pass is made when nothing happens. */
+/** The longest wait for events, and so the interval of the pass when nothing happens. */
 const WAIT_MS = 100;
 const MAX_LINE = 1_024;
 
@@ -24,7 +24,7 @@ const loop = new EventLoop({ waiter: 'inline', maxInlineWaitMs: WAIT_MS });
 const pages = new TcpServer({ host: HOST, port: Number(process.env['PORT'] ?? 8080), loop });
 const lines = new TcpServer({ host: HOST, port: Number(process.env['LINE_PORT'] ?? 7000), loop });
 
-/** What is known of somebody at the line server. */
+/** A user of the line server. */
 interface User {
   name: string;
   /** The beginning of a line that is not whole yet. */
@@ -64,7 +64,7 @@ serveHttp(pages, {}, (_request, response) => {
   const now = performance.now();
   const users = [...lines.connections].map((connection) => {
     const seconds = Math.round((now - connection.lastActivity) / 1_000);
-    return `${userOf(connection).name || 'somebody'}, silent for ${seconds} s\n`;
+    return `${userOf(connection).name || 'a new user'}, silent for ${seconds} s\n`;
   });
   response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' });
   response.end(`${users.length} users\n${users.join('')}`);

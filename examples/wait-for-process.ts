@@ -1,12 +1,12 @@
 /**
- * Wait for a process that is not our child to end, without asking again and again whether it is
- * there still.
+ * Wait for the end of a process that is not our child, without asking again and again whether it
+ * still exists.
  *
- * A pidfd is readable once its process has ended, and stays with that process: when the number is
- * given to another, neither the event nor `kill` goes astray.
+ * A pidfd is readable once its process has ended, and stays with that process: when another process
+ * gets the number, neither the event nor `kill` goes to it.
  *
  *   run    sleep 10 & npx ts-node examples/wait-for-process.ts $!
- *   see    that it waits, and when and, if the kernel tells (Linux 6.15), how the process ended
+ *   see    that it waits, then the end of the process; how it ended, if the kernel says (Linux 6.15)
  *   end    by itself, or Ctrl-C
  */
 import { PidFd, SystemError } from '../src';

@@ -1,9 +1,9 @@
 /**
- * The interview question: a writable socket reports EPOLLOUT without end. When to watch for it?
+ * An interview question: a writable socket reports EPOLLOUT without end. When to watch for it?
  *
  * Four answers, each with the same work: messages echoed one after another, a block larger than the
- * socket's buffer, and nothing to do for a while. The figures are times that epoll_wait(2) brought
- * something, and calls of epoll_ctl(2).
+ * socket's buffer, and nothing to do for a while. The figures are the calls of epoll_wait(2)
+ * that returned events, and the calls of epoll_ctl(2).
  *
  *   run    npx ts-node examples/write-readiness.ts        (MESSAGES=500 is the default)
  *   see    (a) wakes all the time, though there is nothing to do; (b) wakes twice for a message, and

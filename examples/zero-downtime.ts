@@ -1,6 +1,6 @@
 /**
  * A server that replaces itself without refusing a connection: on SIGHUP it starts its successor with
- * the same listening socket, goes on until that one serves, finishes what it has begun, and ends.
+ * the same listening socket, goes on until the successor serves, finishes its own connections, and ends.
  *
  * The listener is passed as systemd's socket units pass theirs, so this also runs under one.
  *
@@ -23,7 +23,7 @@ server.on('connection', (connection) => {
     connection.write(`${process.pid} has heard: ${line}`);
     if (isLast) connection.end();
   });
-  // Whoever has not asked yet may: the question is on its way.
+  // A client that has not asked yet may still ask: its question is on the way.
   connection.on('shutdown', () => {
     if (connection.bytesRead > 0) connection.end();
     else isLast = true;
@@ -34,7 +34,7 @@ console.log(`${process.pid} is listening at ${server.address.address}:${server.p
 process.on('SIGHUP', replace);
 process.once('SIGTERM', () => void leave(false));
 process.once('SIGINT', () => void leave(false));
-// Tell the predecessor, if there is one, that it may go.
+// Notify the predecessor, if there is one, that it may end.
 process.send?.('serving');
 process.disconnect?.();
 

@@ -2,11 +2,10 @@
  * The last step of `npm run build`: makes the faces of the package, every `index.js` of dist, lazy,
  * and puts the script of the waiter thread into `loop/waiter-source.js`, for programs that are bundled.
  *
- * TypeScript makes of `export { Epoll } from './epoll'` a call of require at the top, so that
- * requiring the package would load all of it: every layer, zod, node:https. Here each name loads its
- * file when it is first asked for, and is a plain value from then on. Fails if a face holds anything
- * but such lines. An `import` of the main entry asks for all names; import a layer instead
- * (`epoll-ffi/sys`), which does too, but for its own.
+ * TypeScript turns `export { Epoll } from './epoll'` into a call of require at the top, so requiring the
+ * package would load all of it: every layer, zod, node:https. Here each name loads its file at its
+ * first use, and is a plain value from then on. Fails if an index contains any other code. An `import`
+ * of the main entry uses all names; import a layer instead (`epoll-ffi/sys`), which uses only its own.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -15,7 +14,7 @@ import { buildSync } from 'esbuild';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '../dist');
 
-/** Not as a getter of a literal name: Node takes such a one for unsafe, and hides it from `import`. */
+/** Not a getter of a literal name: Node considers that unsafe, and hides it from `import`. */
 const LAZY = `function lazy(name, load) {
   Object.defineProperty(exports, name, {
     configurable: true,
@@ -27,7 +26,7 @@ const LAZY = `function lazy(name, load) {
     },
   });
 }`;
-/** What TypeScript puts at the top for all names. */
+/** The lines that TypeScript puts at the top for all names. */
 const NAMES = /^(exports\.\w+ = )+void 0;$/gm;
 const REQUIRE = /^var (\w+) = require\("(.+)"\);$/gm;
 const NAME =
@@ -84,12 +83,12 @@ function getter(name, value) {
   return `lazy("${name}", function () { return ${value}; });`;
 }
 
-/** Never runs: Node, and bundlers, find the names for `import` by it. */
+/** Never runs: Node and bundlers find the names for `import` in it. */
 function hint(names) {
   return `0 && (module.exports = { ${names.join(', ')} });`;
 }
 
-/** Whatever else stands in a face would be lost. */
+/** Any other code in an index would be lost. */
 function refuseOthers(text, file) {
   const code = text.slice(text.indexOf('Object.defineProperty(exports, "__esModule"'));
   const rest = [NAMES, REQUIRE, NAME, NAMESPACE, /^Object\.defineProperty.*__esModule.*$/m]

@@ -2,7 +2,7 @@
  * epoll-ffi: Linux epoll for Node.js.
  *
  * From the bottom up: `sys` is the raw calls, `Epoll` one epoll instance, `EventLoop` a loop with
- * handlers, `watch` an emitter on any fd, `TcpServer` and `WebSocketServer` what is built on them.
+ * handlers, `watch` an emitter on any fd, and `TcpServer` and `WebSocketServer` are built on them.
  */
 export {
   type AcceptStrategy,
@@ -88,7 +88,7 @@ export {
   type EventLoopOptions,
   type EventLoopStats,
   type Registration,
-  type Timed,
+  type TimerEntry,
   type TimerOwner,
   TimerWheel,
   UNSCHEDULED,

@@ -36,7 +36,7 @@ const PREAMBLE = `
 test('every piece of TypeScript in the README compiles', () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
   const pieces = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code as string);
-  expect(pieces.length).toBeGreaterThanOrEqual(13);
+  expect(pieces.length).toBeGreaterThanOrEqual(4);
   const names = Object.keys(epollFfi).join(', ');
   const all = `import { ${names} } from 'epoll-ffi';`;
   const files = new Map(

@@ -13,7 +13,7 @@ expectNoFdLeaks();
 const NODE_OPTIONS = RUNS_TYPESCRIPT.join(' ');
 const PACKAGE = JSON.stringify(join(ROOT, 'src'));
 
-test('a line in a REPL: keys are told, and the REPL goes on', async () => {
+test('a line in a REPL: keys are emitted, and the REPL goes on', async () => {
   using pty = new Pty({ columns: 200 });
   const slave = pty.openSlave();
   const child = spawn(process.execPath, ['-i'], {

@@ -1,4 +1,4 @@
-/** What the loop has done since it was last asked, as rates and ratios. */
+/** The loop's counters since the last call, as rates and ratios. */
 import type { EventLoop, EventLoopStats } from '../../src';
 
 /** One point of every curve. */

@@ -69,7 +69,7 @@ class Curve {
 
 const curves = CURVES.map((curve) => new Curve(curve));
 
-/** Text goes in as text: nobody's message becomes markup. */
+/** Text goes in as text: no message becomes markup. */
 function addLine(className, ...parts) {
   const line = document.createElement('li');
   line.className = className;
@@ -86,7 +86,7 @@ function addSaid({ name, text }) {
 
 function showPeople(people) {
   element('people').textContent =
-    people.length > 0 ? `here: ${people.join(', ')}` : 'nobody is here';
+    people.length > 0 ? `here: ${people.join(', ')}` : 'the room is empty';
 }
 
 const handlers = {

@@ -1,5 +1,5 @@
 /**
- * A chat room: who is there, what was said, and what a client may say.
+ * A chat room: its people, its history, and the rules for a client's messages.
  *
  * A client sends `{ "type": "join", "name": "Ada" }` and then `{ "type": "say", "text": "..." }`;
  * everything else is refused with a close frame (1008).
@@ -15,7 +15,7 @@ const messageSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('say'), text: z.string().trim().min(1).max(500) }),
 ]);
 
-/** Something that was said. */
+/** One line of the history. */
 interface Line {
   name: string;
   text: string;
@@ -32,7 +32,7 @@ export class Room {
     this.#server = server;
   }
 
-  /** A new socket: it has no name yet, and sees what was said before. */
+  /** A new socket: it has no name yet, and gets the history. */
   welcome(socket: WebSocketConnection): void {
     socket.on('message', (data, isBinary) =>
       this.#onMessage(socket, isBinary ? '' : data.toString()),
@@ -43,8 +43,8 @@ export class Room {
     );
   }
 
-  /** Tell everybody. */
-  tell(message: object): void {
+  /** Send a message to every client. */
+  broadcast(message: object): void {
     this.#server.broadcast(JSON.stringify(message));
   }
 
@@ -68,21 +68,21 @@ export class Room {
     const name = this.#freeName(wanted);
     this.#names.set(socket, name);
     socket.send(JSON.stringify({ type: 'you', name }));
-    this.tell({ type: 'joined', name, people: this.#people() });
+    this.broadcast({ type: 'joined', name, people: this.#people() });
   }
 
   #say(name: string, text: string): void {
     const line = { name, text, at: Date.now() };
     this.#history.push(line);
     if (this.#history.length > HISTORY) this.#history.shift();
-    this.tell({ type: 'said', ...line });
+    this.broadcast({ type: 'said', ...line });
   }
 
   #leave(socket: WebSocketConnection): void {
     const name = this.#names.get(socket);
     if (name === undefined) return;
     this.#names.delete(socket);
-    this.tell({ type: 'left', name, people: this.#people() });
+    this.broadcast({ type: 'left', name, people: this.#people() });
   }
 
   #people(): string[] {

@@ -1,8 +1,8 @@
-/** What an AbortSignal is known by. */
+/** The methods that identify an AbortSignal. */
 
 const METHODS = ['addEventListener', 'removeEventListener', 'throwIfAborted'] as const;
 
-/** An AbortSignal of any realm or library, known by what it can do. */
+/** Whether `value` is an AbortSignal of any realm or library: it has the methods of one. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null) return false;
   const signal = value as Record<string, unknown>;
@@ -10,5 +10,5 @@ export function isAbortSignal(value: unknown): value is AbortSignal {
   return hasMethods && typeof signal['aborted'] === 'boolean';
 }
 
-/** What is said of a value that is none. */
+/** The complaint about a value that is not an AbortSignal. */
 export const NO_SIGNAL = 'expected an AbortSignal';

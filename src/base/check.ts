@@ -1,7 +1,7 @@
 /**
- * Argument checks that stand before every call into C. A wrong argument is the caller's mistake:
+ * Argument checks that run before every call into C. A wrong argument is the caller's mistake:
  * TypeError for a wrong kind, RangeError for a wrong value, both with Node's codes, the argument's
- * name and what was received.
+ * name and the received value.
  */
 import { inspect, types } from 'node:util';
 import { type Coded, wrongRange, wrongType, wrongValue } from './errors';
@@ -9,7 +9,7 @@ import { foreignName } from './foreign-names';
 
 const { isInt32Array, isUint32Array, isUint8Array } = types;
 
-// The getters themselves: an object's own `byteLength`, or a subclass's, could say anything.
+// The getters themselves: an object's own `byteLength`, or a subclass's, could return any value.
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
 function getterOf<T>(name: 'buffer' | 'byteLength' | 'byteOffset'): (this: Bytes) => T {
   return Object.getOwnPropertyDescriptor(typedArray, name)?.get as (this: Bytes) => T;
@@ -25,7 +25,7 @@ export const INT32_MAX = 0x7fff_ffff;
 /** The largest C `unsigned int`. */
 export const UINT32_MAX = 0xffff_ffff;
 
-/** Any view koffi passes as a pointer without a copy. A DataView is not among them. */
+/** Any view that koffi passes as a pointer without a copy. koffi copies a DataView. */
 export type Bytes = Uint8Array | Uint32Array | Int32Array;
 
 /** A TypeError that says which argument had the wrong type. */
@@ -33,15 +33,15 @@ export function invalidType(name: string, expected: string, received: unknown): 
   return wrongType(`The "${name}" argument must be ${expected}. Received ${describe(received)}`);
 }
 
-/** A RangeError that says which argument was out of range, and of which range. */
+/** A RangeError that names the argument and its range. */
 export function outOfRange(name: string, range: string, received: unknown): Coded<RangeError> {
   const text = `The value of "${name}" is out of range. It must be ${range}. Received ${describe(received)}`;
   return wrongRange(text);
 }
 
 /**
- * Refuse what stands where Node's users put a callback, or an encoding before it, and nothing here
- * would call it. `instead` says where it belongs.
+ * Refuse a callback, or an encoding before it, where Node's users pass one and nothing here would
+ * call it. `instead` names the right place for it.
  */
 export function refuseExtra(call: string, extra: unknown, instead: string): void {
   if (extra === undefined) return;
@@ -49,7 +49,7 @@ export function refuseExtra(call: string, extra: unknown, instead: string): void
   throw wrongType(text);
 }
 
-/** `value` for a message: on one line, and not all of what is large. */
+/** `value` for a message: on one line, and shortened if it is long. */
 export function describe(value: unknown): string {
   const text = inspect(value, {
     depth: 0,
@@ -85,8 +85,8 @@ export function checkUint(name: string, value: unknown): void {
 }
 
 /**
- * A mask, signed or unsigned: bit 31 makes what `|` gives a negative number, and EPOLLET is bit 31.
- * Returns it unsigned.
+ * A mask, signed or unsigned. `|` returns a negative number when bit 31 is set, and EPOLLET is bit
+ * 31. Returns the mask unsigned.
  */
 export function checkMask(name: string, value: unknown): number {
   if (typeof value !== 'number' || (value >>> 0 !== value && (value | 0) !== value)) {
@@ -109,7 +109,7 @@ export function checkOptions(
   if (typeof options !== 'object' || options === null) {
     throw invalidType('options', 'an object', options);
   }
-  // Makes no list of the names: waits have options too.
+  // Makes no list of the names, because each wait checks its options.
   for (const name in options) {
     if (!names.includes(name)) throw unknownOption(owner, name, names);
   }
@@ -122,20 +122,20 @@ function unknownOption(owner: string, name: string, names: readonly string[]): C
   return wrongValue(text);
 }
 
-/** A file descriptor: an integer from 0 to 2**31 - 1. Whether it is open, the kernel says. */
+/** A file descriptor: an integer from 0 to 2**31 - 1. Only the kernel knows whether it is open. */
 export function checkFd(value: unknown, name = 'fd'): void {
   if (typeof value !== 'number' || (value & INT32_MAX) !== value) {
     checkInteger(name, value, 0, INT32_MAX);
   }
 }
 
-/** `length` bytes must be there in `view`. Detached and shrunk buffers have none. */
+/** `view` must have at least `length` bytes. Detached and shrunk buffers have none. */
 export function checkBytes(view: unknown, length: unknown, name = 'buffer'): void {
   if (!isUint8Array(view)) throw invalidType(name, 'a Buffer or Uint8Array', view);
   checkLength(length, byteLength.call(view));
 }
 
-/** As {@link checkBytes}, where a `length` of undefined is all there is. Returns the length. */
+/** As {@link checkBytes}; a `length` of undefined means all bytes. Returns the length. */
 export function checkPart(view: unknown, length: number | undefined, name = 'buffer'): number {
   if (!isUint8Array(view)) throw invalidType(name, 'a Buffer or Uint8Array', view);
   const available = byteLength.call(view);
@@ -144,7 +144,7 @@ export function checkPart(view: unknown, length: number | undefined, name = 'buf
   return length;
 }
 
-/** A buffer that is used whole. Returns its true length, which is what C must be told. */
+/** A buffer that is used whole. Returns its true length, which C needs. */
 export function checkWhole(view: unknown, name: string): number {
   if (!isUint8Array(view) && !isUint32Array(view) && !isInt32Array(view)) {
     throw invalidType(name, 'a Uint8Array, Uint32Array or Int32Array', view);
@@ -167,15 +167,15 @@ function checkLength(length: unknown, available: number): void {
 
 const NOTHING = new ArrayBuffer(0);
 
-/** The bytes of a view that was checked, whatever its class or its own fields say of them. */
+/** The bytes of a checked view, whatever its class or its own fields claim. */
 export function bytesOf(view: Bytes): Uint8Array {
   const length = byteLength.call(view);
-  // One that was detached has no buffer to make another view of.
+  // A detached view has no buffer for another view.
   if (length === 0) return new Uint8Array(NOTHING);
   return new Uint8Array(bufferOf.call(view), byteOffset.call(view), length);
 }
 
-/** As {@link bytesOf}, to read and write numbers in. */
+/** As {@link bytesOf}, to read and write numbers. */
 export function dataOf(view: Bytes): DataView {
   const length = byteLength.call(view);
   if (length === 0) return new DataView(NOTHING);

@@ -1,8 +1,8 @@
 /**
- * Where the loop's callbacks run: outside any AsyncLocalStorage of whoever happened to start the
- * loop. Without this the first caller's store (one request's user, say) would be seen by the
- * handlers of every other fd of the loop, for ever. A listener that wants its own context binds it:
- * `AsyncResource.bind(listener)`.
+ * The async context of the loop's callbacks: outside any AsyncLocalStorage of the code that
+ * happened to start the loop. Without this, the handlers of every other fd of the loop would see
+ * the first caller's store (one request's user, say) for ever. A listener that wants its own
+ * context binds it: `AsyncResource.bind(listener)`.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 

@@ -1,10 +1,10 @@
 /**
- * What options are called elsewhere, by the class that does not have them: an error that only says
- * "unrecognized" leaves whoever comes from `node:net`, `ws`, `node:dgram`, `chokidar` or `send` to
- * search. Only words; nothing here is an option.
+ * Names of options in `node:net`, `ws`, `node:dgram`, `chokidar` and `send`, by the class here that
+ * does not have them. An error that only says "unrecognized" would leave users of those packages to
+ * search. This file holds only words; nothing here is an option.
  */
 
-/** The table of one owner of options: a name, and what there is for it here. */
+/** The table of one owner of options: a foreign name, and its counterpart here. */
 type ForeignNames = Readonly<Record<string, string>>;
 
 const KEEP_ALIVE = 'connection.setKeepAlive()';
@@ -115,7 +115,7 @@ const FOREIGN_NAMES: Readonly<Record<string, ForeignNames>> = {
   },
 };
 
-/** What `owner` has for the option that elsewhere is called `name`; undefined if it is not known. */
+/** The counterpart in `owner` of the foreign option `name`; undefined if it is not in the table. */
 export function foreignName(owner: string, name: string): string | undefined {
   const names = FOREIGN_NAMES[owner];
   return names !== undefined && Object.hasOwn(names, name) ? names[name] : undefined;

@@ -1,6 +1,6 @@
 /**
- * Options of what is mostly made without any: then their defaults are taken, and neither is a schema
- * built nor zod loaded, which takes longer than to load and start a loop.
+ * Options of things that mostly have none. For them the defaults are used, and neither a schema is
+ * built nor zod loaded: loading zod takes longer than to load and start a loop.
  */
 import type { z } from 'zod';
 import { parseOptions } from './options';
@@ -12,7 +12,7 @@ export class LazyOptions<S extends z.ZodType> {
   readonly #build: (zod: typeof z) => S;
   #schema: S | null = null;
 
-  /** `defaults` is what the schema that `build` makes gives for `{}`. */
+  /** `defaults` must equal the result of the schema that `build` makes for `{}`. */
   constructor(owner: string, defaults: z.output<S>, build: (zod: typeof z) => S) {
     this.#owner = owner;
     this.#defaults = defaults;

@@ -1,6 +1,6 @@
 /**
- * Options objects, checked with zod when the thing they configure is made. The error names the
- * option and says what was expected and what was received.
+ * Options objects, checked with zod at construction. The error names the option, what it expected
+ * and what it received.
  */
 import type { z } from 'zod';
 import { describe } from './check';
@@ -23,7 +23,7 @@ export function parseOptions<S extends z.ZodType>(
   throw wrongValue(text);
 }
 
-/** What zod says, without what it received: we say that, with the value. */
+/** zod's message without the received value, which we add ourselves. */
 function complaint(owner: string, issue: z.core.$ZodIssue, schema: z.ZodType): string {
   const text = issue.message.replace(/^Invalid input: (.*), received .*$/s, '$1');
   if (issue.code !== 'unrecognized_keys' || issue.path.length > 0) return text;
@@ -36,12 +36,12 @@ function complaint(owner: string, issue: z.core.$ZodIssue, schema: z.ZodType): s
   return meant.length > 0 ? `${text} (there is ${meant.join(', ')})` : text;
 }
 
-/** The options that `schema` has, if it is of an object. */
+/** The option names of `schema`, if it is the schema of an object. */
 function knownNames(schema: z.ZodType): string[] {
   return 'shape' in schema ? Object.keys(schema.shape as object) : [];
 }
 
-/** Whether who wrote `key` may have meant `name`: another case, or without the unit. */
+/** Whether a user who wrote `key` may have meant `name`: another case, or without the unit. */
 function isLike(name: string, key: string): boolean {
   const [a, b] = [name.toLowerCase(), key.toLowerCase()];
   return b.length > 2 && (a.includes(b) || b.includes(a));

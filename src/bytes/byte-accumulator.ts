@@ -1,16 +1,18 @@
 /**
- * Bytes that come in pieces, kept in blocks and put together once, at the end. One buffer that grows
- * by doubling would hold up to twice what has come, and the old one beside it while it grows.
+ * Bytes that arrive in pieces, kept in blocks and joined once, at the end. One buffer that grows by
+ * doubling would hold up to twice the bytes, and the old buffer beside it while it grows.
  */
 
-/** The first block; the next ones are as long as all before them, so that small messages have few. */
+/**
+ * The first block. Each next one is as long as all before it, so small messages have few blocks.
+ */
 const FIRST_BYTES = 1024;
-/** No block is longer, unless a piece is: so much more than what has come is held at most. */
+/** No block is longer, unless a piece is. This bounds the memory beyond the received bytes. */
 const MAX_BLOCK_BYTES = 64 * 1024;
 
 /**
- * Collects the pieces of one message. It grows with what has come, never with what was announced,
- * and small pieces cost no object each: neither can be used to exhaust memory.
+ * Collects the pieces of one message. It grows with the received bytes, never with an announced
+ * length, and small pieces cost no object each. So a peer can use neither to exhaust memory.
  */
 export class ByteAccumulator {
   /** The full blocks, in order. */
@@ -25,7 +27,7 @@ export class ByteAccumulator {
     return this.#length;
   }
 
-  /** Bytes of memory that are held. */
+  /** Bytes of memory held. */
   get capacity(): number {
     return this.#capacity;
   }
@@ -40,7 +42,7 @@ export class ByteAccumulator {
     this.#put(room === 0 ? piece : piece.subarray(room));
   }
 
-  /** The message, which is the caller's from now on; this is empty again. */
+  /** The message, which the caller owns from now on; this is empty again. */
   take(): Buffer {
     const message =
       this.#blocks.length === 0

@@ -2,7 +2,7 @@
  * A range of a file on its way to a socket, inside the kernel: sendfile(2) with an offset of ours, so
  * that the file's own position, which other code may use, never moves.
  *
- * sendfile(2) waits for the disk when the file is not in the page cache; no call avoids that.
+ * sendfile(2) waits for the disk if the file is not in the page cache; no call avoids that.
  */
 import { fstatSync, type Stats } from 'node:fs';
 import { checkFd, checkInteger, invalidType, outOfRange } from '../base/check';
@@ -56,9 +56,9 @@ export class HeldRange implements FileRange {
 }
 
 /**
- * Check what is to be sent before anything is; one that is held already is given back. Throws
- * TypeError and RangeError for what cannot be a range, and a {@link SystemError}: EBADF (not open),
- * EINVAL (not a regular file).
+ * Check a range before anything is sent; returns `range` itself if it is held already. Throws
+ * TypeError and RangeError for arguments that cannot be a range, and a {@link SystemError}: EBADF
+ * (not open), EINVAL (not a regular file).
  */
 export function holdRange(fd: number, range: FileRange): HeldRange {
   if (range instanceof HeldRange && range.fd === fd) return range;
@@ -86,9 +86,9 @@ function statFile(fd: number): Stats {
 }
 
 /**
- * Send up to `length` bytes, not 0, of the file of `range` from `offset`. Returns the bytes the socket
- * has taken, 0 if the file ends there, or -errno: -EBADF also if the fd is another file by now. A
- * signal does not end it.
+ * Send up to `length` bytes, not 0, of the file of `range` from `offset`. Returns the bytes that
+ * the socket took, 0 if the file ends there, or -errno: -EBADF also if the fd is another file by
+ * now. A signal does not end it.
  */
 export function sendRange(
   socket: number,
@@ -103,7 +103,7 @@ export function sendRange(
   }
 }
 
-/** Why a range could not be sent: `outcome` is what {@link sendRange} gave, 0 or -errno. */
+/** The reason why a range could not be sent. `outcome` of {@link sendRange}: 0 or -errno. */
 export function rangeError(outcome: number, file: number, offset: number): Error {
   if (outcome === -EBADF) {
     const reason = `fd ${file} was closed while a range of its file was waiting to be sent`;

@@ -7,12 +7,14 @@ import { markAsUntransferable } from 'node:worker_threads';
 
 const lent = new WeakSet<ArrayBufferLike>();
 
-/** Views of the memory of `view` will be handed out, each valid during one call. */
+/** Mark the memory of `view` as lent: listeners get views of it, each valid during one call. */
 export function lend({ buffer }: Uint8Array): void {
   lent.add(buffer);
 }
 
-/** Such memory, which a listener cannot take away by posting its view to another thread. */
+/**
+ * Allocate lent memory, which a listener cannot take away by posting its view to another thread.
+ */
 export function allocateLent(bytes: number): Buffer {
   const buffer = Buffer.allocUnsafeSlow(bytes);
   markAsUntransferable(buffer.buffer);
@@ -20,7 +22,7 @@ export function allocateLent(bytes: number): Buffer {
   return buffer;
 }
 
-/** Whether `view` lies in such memory. */
+/** Whether `view` lies in lent memory. */
 export function isLent({ buffer }: Uint8Array): boolean {
   return lent.has(buffer);
 }

@@ -1,10 +1,10 @@
 /**
- * Views of one buffer that are made once and used again: messages of the same place and size, which
- * is what most traffic is made of, cost no allocation.
+ * Views of one buffer that are made once and reused: messages of the same place and size, as in
+ * most traffic, cost no allocation.
  */
 
 const PLACES = 1024;
-/** So that lengths which are multiples of it, as most long ones, have places of their own. */
+/** Lengths that are multiples of it, as most long ones are, get places of their own. */
 const PLACE_BITS = 10;
 
 /** A direct-mapped cache of `Buffer` views. */
@@ -17,7 +17,7 @@ export class ViewCache {
     this.#buffer = buffer;
   }
 
-  /** Bytes `start` to `end`, as `buffer.subarray(start, end)` gives them. */
+  /** Bytes `start` to `end`, equal to `buffer.subarray(start, end)`. */
   view(start: number, end: number): Buffer {
     const length = end - start;
     const place = (start * 31 + length + (length >>> PLACE_BITS)) & (PLACES - 1);

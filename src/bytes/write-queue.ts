@@ -9,7 +9,10 @@
 import { IOV_MAX } from '../sys/vector';
 import type { HeldRange } from './file-range';
 
-/** Called once for a write: with nothing when the kernel has all its bytes, or with the error. */
+/**
+ * Called once for a write: without an argument when the kernel has all its bytes, or with the
+ * error.
+ */
 export type WriteCallback = (error?: Error) => void;
 
 /** What waits for a write, and since when, in milliseconds of `performance.now()`. */
@@ -18,7 +21,7 @@ export interface Waiting {
   readonly callback?: WriteCallback | undefined;
 }
 
-/** A write, or a range of a file, that waits. All of one shape, in a chain. */
+/** A write or a file range that waits. All have one shape, in a chain. */
 class PendingWrite {
   next: PendingWrite | null = null;
   /** Null for a range of a file. */
@@ -74,7 +77,7 @@ export class WriteQueue {
   #bytes = 0;
   #fileBytes = 0;
   #count = 0;
-  /** When bytes were last taken: what waits behind them waits from then on. */
+  /** When the kernel last took bytes: the bytes behind them wait from then on. */
   #moved = 0;
 
   /** Bytes in memory that are queued. */
@@ -135,12 +138,12 @@ export class WriteQueue {
     this.#fileBytes += range.length;
   }
 
-  /** The range of which the rest is to be sent next; null if it is bytes, or nothing. */
+  /** The range whose rest is next to send; null if bytes are next, or nothing. */
   get range(): HeldRange | null {
     return this.#first?.range ?? null;
   }
 
-  /** Bytes of the first that were sent already. */
+  /** Bytes of the first write that were sent already. */
   get sentOfFirst(): number {
     return this.#sent;
   }
@@ -170,7 +173,7 @@ export class WriteQueue {
     let run = 0;
     let used = 0;
     let pending = this.#first;
-    // One part is left for the run that is open.
+    // One part stays free for the open run.
     for (
       ;
       pending !== null && total < limit && parts.length < IOV_MAX - 1;
@@ -183,7 +186,7 @@ export class WriteQueue {
         break;
       }
       const rest = length - skip;
-      // To the end that was written: a view may have grown with its memory.
+      // Up to the end that was written: a view may have grown with its memory.
       const isWhole = skip === 0 && bytes.byteLength === length;
       const part = isWhole ? bytes : bytes.subarray(skip, length);
       if (rest < COPY_BELOW) {

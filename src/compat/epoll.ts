@@ -1,14 +1,17 @@
 /**
  * The API of the npm package `epoll` 4.x on our loop: change `require('epoll')` to
- * `require('epoll-ffi/compat/epoll')`, and there is nothing to compile any more.
+ * `require('epoll-ffi/compat/epoll')`. There is nothing to compile any more, also not at each Node
+ * release.
  *
  * The same: the constructor and its callback, the chainable `add`, `modify` and `remove`, `close`,
- * `closed`, the constants, and that watched fds hold the process open. Level-triggered is the default.
+ * `closed`, the constants, and that watched fds hold the process open. Level-triggered is the
+ * default.
  *
  * Different, where the original crashes or confuses:
  * - it runs in the main thread and in workers, also at once; each thread has a loop of its own;
- * - an fd that was closed without `remove` may be added again, by anyone. If another instance takes
- *   its number over, the former one's callback is told (EBADF); no event goes to the wrong callback;
+ * - an fd that was closed without `remove` may be added again, by any instance. If another instance
+ *   takes its number over, the former one's callback gets EBADF; no event goes to the wrong
+ *   callback;
  * - `remove` and `close` may come after the fd is gone;
  * - an instance changes only the fds it added itself;
  * - errors have `code`, `errno` and `syscall`.
@@ -19,7 +22,7 @@ import * as constants from '../sys/constants';
 import { errno, SystemError } from '../sys/errno';
 import { oneByOneLoop } from './one-by-one-loop';
 
-/** Told of events: `events` is the mask, unsigned. With an error there are no events. */
+/** Called with events: `events` is the mask, unsigned. With an error there are no events. */
 export type EpollCallback = (error: Error | null, fd: number, events: number) => void;
 
 /** The fds of one instance. */
@@ -28,7 +31,7 @@ type WatchedFds = Map<number, Watched>;
 /** One fd of one instance. */
 class Watched implements EventHandler {
   readonly registration: Registration;
-  /** The same instance is adding the fd again, and need not be told that the former one is gone. */
+  /** The same instance adds the fd again, so the former callback does not get EBADF. */
   isReplaced = false;
   readonly #fd: number;
   readonly #siblings: WatchedFds;
@@ -99,14 +102,14 @@ export class Epoll {
     return this;
   }
 
-  /** Watch `fd` for other events; also how an EPOLLONESHOT is armed again. Throws ENOENT, EBADF. */
+  /** Watch `fd` for other events; this also re-arms an EPOLLONESHOT. Throws ENOENT, EBADF. */
   modify(fd: number, events: number): this {
     this.#check('modify', fd, events);
     this.#of(fd).registration.modify(events >>> 0);
     return this;
   }
 
-  /** Watch `fd` no longer. Throws ENOENT if it was not added. */
+  /** Stop watching `fd`. Throws ENOENT if it was not added. */
   remove(fd: number): this {
     this.#check('remove', fd, 0);
     this.#of(fd).registration.remove();
@@ -114,7 +117,7 @@ export class Epoll {
     return this;
   }
 
-  /** Watch nothing any more. The fds stay open. Throws if called twice; returns null. */
+  /** Stop watching everything. The fds stay open. Throws if called twice; returns null. */
   close(): null {
     if (this.#isClosed) throw epollClosed('close', 'more than once');
     this.#isClosed = true;
@@ -141,7 +144,7 @@ function isInt32(value: unknown): value is number {
   return typeof value === 'number' && (value | 0) === value;
 }
 
-/** Masks with EPOLLET are negative when they were put together with `|`, and positive when not. */
+/** Masks with EPOLLET are negative if they were combined with `|`, and positive if not. */
 function isUint32(value: unknown): value is number {
   return typeof value === 'number' && value >>> 0 === value;
 }

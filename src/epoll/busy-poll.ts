@@ -1,7 +1,7 @@
 /**
- * Busy polling of one epoll set: while it waits, the kernel asks the network card instead of waiting
- * for its interrupt. Lower latency for a busy processor. Linux 6.9 and later, and only for sockets
- * of cards that have NAPI; see ioctl_eventpoll(2).
+ * Busy polling of one epoll set: while it waits, the kernel asks the network card instead of
+ * waiting for its interrupt. This trades CPU time for latency. Linux 6.9 and later, and only for
+ * sockets of cards with NAPI; see ioctl_eventpoll(2).
  */
 
 import { checkInteger, INT32_MAX, invalidType } from '../base/check';
@@ -62,7 +62,7 @@ export function writeBusyPoll(epfd: number, parameters: BusyPoll): void {
 function control(epfd: number, request: number): void {
   const outcome = ioctl(epfd, request, bytes);
   if (outcome >= 0) return;
-  // What an older kernel says, and one that was built without CONFIG_NET_RX_BUSY_POLL.
+  // Errors of an older kernel, and of one built without CONFIG_NET_RX_BUSY_POLL.
   const isMissing = outcome === -ENOTTY || outcome === -EOPNOTSUPP;
   const reason = 'this kernel has no busy polling for epoll sets (Linux 6.9 and later)';
   throw new SystemError('ioctl', outcome, { fd: epfd, ...(isMissing ? { reason } : {}) });

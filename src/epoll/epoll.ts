@@ -1,9 +1,9 @@
 /**
  * One epoll instance: the three calls of epoll(7) as a class.
  *
- * It knows fds and masks, nothing of handlers, timers or Node's loop; {@link EventLoop} is built on
- * it. `wait` blocks the calling thread, as epoll_wait(2) does. Any thread may use its own `Epoll` on
- * the same epoll fd (see {@link Epoll.fromFd}).
+ * It knows fds and masks, but no handlers, no timers and no loop of Node; {@link EventLoop} is
+ * built on it. `wait` blocks the calling thread, as epoll_wait(2) does. Any thread may use its own
+ * `Epoll` on the same epoll fd (see {@link Epoll.fromFd}).
  */
 
 import { fstatSync } from 'node:fs';
@@ -45,13 +45,13 @@ export interface EventData {
 export interface WaitOptions {
   /**
    * Milliseconds to wait, up to 2**31 - 1 (24.8 days). 0 returns at once; Infinity, the default,
-   * and -1 wait without end. A fraction is waited for to the nanosecond, by epoll_pwait2(2); where
-   * that is missing it is rounded up to a millisecond, so that a wait is never too short.
+   * and -1 wait without end. epoll_pwait2(2) waits for a fraction to the nanosecond; where the
+   * kernel lacks it, the time is rounded up to a millisecond, so that a wait is never too short.
    */
   timeoutMs?: number;
   /**
-   * The signals that are blocked during the wait, and no others: numbers or names. They do not end
-   * it and are delivered after it. If not given, the thread's own mask stays.
+   * Block exactly these signals during the wait: numbers or names. They do not end it, and are
+   * delivered after it. If not given, the thread's own mask stays.
    */
   signalMask?: readonly (number | NodeJS.Signals)[];
 }
@@ -94,8 +94,8 @@ export class Epoll {
   }
 
   /**
-   * Take over an epoll fd that exists already: inherited, received over a socket, or shared with
-   * another thread. `close` closes it, so give each owner its own duplicate or close only once.
+   * Take over an existing epoll fd: inherited, received over a socket, or shared with another
+   * thread. `close` closes it, so give each owner its own duplicate or close only once.
    */
   static fromFd(fd: number, options: EpollOptions = {}): Epoll {
     return new Epoll(options, fd);
@@ -113,9 +113,9 @@ export class Epoll {
   /**
    * `epoll_ctl(EPOLL_CTL_ADD)`: watch `fd` for `events`, a mask of EPOLLIN and so on.
    *
-   * `data` comes back with each event ({@link EventList.data64}, or `low` and `high`); it is 64 bits,
-   * as a bigint from 0n to 2n**64n - 1n or as two halves, and the fd itself if not given. Throws a
-   * {@link SystemError}: EEXIST (already added), EPERM (a regular file or directory), EBADF (not
+   * The kernel returns `data` with each event ({@link EventList.data64}, or `low` and `high`): 64
+   * bits, as a bigint from 0n to 2n**64n - 1n or as two halves; the fd itself if not given. Throws
+   * a {@link SystemError}: EEXIST (already added), EPERM (a regular file or directory), EBADF (not
    * open), ELOOP, EINVAL, ENOMEM, ENOSPC.
    */
   add(fd: number, events: number, data?: EventData | bigint): void {
@@ -124,8 +124,8 @@ export class Epoll {
 
   /**
    * `epoll_ctl(EPOLL_CTL_MOD)`: replace the mask and the data. EPOLLET and EPOLLONESHOT must be
-   * given again. If the fd is ready now it is reported (again), which is how a one-shot fd is
-   * re-armed. Throws ENOENT if `fd` was not added.
+   * given again. If the fd is ready now, the kernel reports it (again); this re-arms a one-shot fd.
+   * Throws ENOENT if `fd` was not added.
    */
   modify(fd: number, events: number, data?: EventData | bigint): void {
     this.#control(EPOLL_CTL_MOD, fd, events, data);
@@ -142,10 +142,11 @@ export class Epoll {
    *
    * Returns this instance's own list, empty at the timeout, valid until the next `wait`. A signal
    * ends the wait early with an empty list, so that the caller can return to Node and its signal
-   * handlers can run. Throws a TypeError or RangeError for options, a timeout or mask that is not defined.
+   * handlers can run. Throws a TypeError or RangeError for wrong options, and for an undefined
+   * timeout or mask.
    */
   wait(options: WaitOptions = {}): EventList {
-    // A number, as epoll_wait(2) takes it, would be no timeout at all; nor would a `timeout`.
+    // A number, as for epoll_wait(2), or a `timeout` would otherwise mean no timeout at all.
     checkOptions('Epoll.wait', options, WAIT_OPTIONS);
     const { timeoutMs = Infinity, signalMask } = options;
     checkTimeout(timeoutMs);
@@ -161,8 +162,8 @@ export class Epoll {
   }
 
   /**
-   * As {@link wait}, into a list of the caller's. `timeoutMs` is an integer, -1 for no end. Returns
-   * the number of events; allocates nothing.
+   * As {@link wait}, into the caller's list. `timeoutMs` is an integer, -1 for no end. Returns the
+   * number of events; allocates nothing.
    */
   waitInto(list: EventList, timeoutMs: number): number {
     if (!(list instanceof EventList)) throw invalidType('list', 'an EventList', list);
@@ -185,8 +186,8 @@ export class Epoll {
   }
 
   /**
-   * Close the epoll fd. A second call does nothing. A thread blocked in `wait` on the same fd is
-   * not woken: use a {@link Waker} first.
+   * Close the epoll fd. A second call does nothing. This does not wake a thread that is blocked in
+   * `wait` on the same fd: use a {@link Waker} first.
    */
   close(): void {
     if (this.#fd < 0) return;
@@ -240,7 +241,7 @@ function controlError(outcome: number, fd: number): SystemError {
   }
 }
 
-/** What an fd is that epoll refuses. */
+/** The kind of an fd that epoll refuses. */
 function kindOf(fd: number): string {
   const stats = fstatSync(fd);
   if (stats.isFile()) return 'a regular file';

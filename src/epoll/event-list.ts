@@ -1,9 +1,8 @@
 /**
- * The events of one wait, in the memory the kernel wrote them to.
+ * The events of one wait, in the memory to which the kernel wrote them.
  *
- * The accessors read the array and allocate nothing; that is what loops are built on. Iteration makes
- * one small object an event, which may be kept. The list is overwritten by the next wait that uses
- * it.
+ * The accessors read the array and allocate nothing; loops use them. Iteration makes one small
+ * object per event, which may be kept. The next wait that uses the list overwrites it.
  */
 
 import { checkInteger } from '../base/check';
@@ -18,11 +17,11 @@ import {
 
 const HALF_BITS = 32n;
 
-/** One event as iteration shows it. */
+/** One event of an iteration. */
 export interface ReadyEvent {
   /** `data.fd`: the fd, unless `add` was given data of its own. */
   readonly fd: number;
-  /** The mask of what is ready: EPOLLIN, EPOLLHUP and so on, unsigned. */
+  /** The ready mask: EPOLLIN, EPOLLHUP and so on, unsigned. */
   readonly events: number;
 }
 
@@ -30,7 +29,7 @@ export interface ReadyEvent {
 export class EventList implements Iterable<ReadyEvent> {
   /** How many events one wait can report. */
   readonly capacity: number;
-  /** The memory handed to the kernel. */
+  /** The memory that the kernel writes to. */
   readonly words: Uint32Array;
   #length = 0;
 
@@ -46,7 +45,7 @@ export class EventList implements Iterable<ReadyEvent> {
     return this.#length;
   }
 
-  /** Set by whoever waited; an {@link Epoll} does it for you. */
+  /** For the code that waited; an {@link Epoll} sets it itself. */
   set length(value: number) {
     checkInteger('length', value, 0, this.capacity);
     this.#length = value;
@@ -76,7 +75,7 @@ export class EventList implements Iterable<ReadyEvent> {
   }
 
   /**
-   * `data.u64` of event `index`, unsigned: what `add` was given as a bigint. Makes a bigint each
+   * `data.u64` of event `index`, unsigned: the bigint that `add` was given. Makes a bigint each
    * time; {@link low} and {@link high} are the same without one.
    */
   data64(index: number): bigint {

@@ -7,7 +7,7 @@
 import { checkMask, checkOptions, invalidType } from '../base/check';
 import * as constants from '../sys/constants';
 
-/** What to wait for, in words. */
+/** The events to wait for, in words. */
 export interface InterestOptions {
   /** EPOLLIN: there is something to read, or to accept. */
   readable?: boolean | undefined;
@@ -19,9 +19,9 @@ export interface InterestOptions {
   peerClosed?: boolean | undefined;
   /** EPOLLET: report changes, not states. Read and write until EAGAIN. */
   edge?: boolean | undefined;
-  /** EPOLLONESHOT: report once, then nothing until re-armed. */
+  /** EPOLLONESHOT: report once, and not again until re-armed. */
   oneShot?: boolean | undefined;
-  /** EPOLLEXCLUSIVE: of several epoll sets that hold the fd, wake at least one and not all. */
+  /** EPOLLEXCLUSIVE: of several epoll sets that contain the fd, wake at least one and not all. */
   exclusive?: boolean | undefined;
 }
 
@@ -52,7 +52,7 @@ export function interestMask(options: InterestOptions): number {
   return maskOfWords(options);
 }
 
-/** As {@link interestMask}, for options that were checked, and may have others beside. */
+/** As {@link interestMask}, for checked options, which may have other names too. */
 export function maskOfWords(options: InterestOptions): number {
   let mask = 0;
   for (const [name, flag] of FLAGS) {

@@ -14,9 +14,10 @@ import { checkTimeout, toTimespec } from './timeout';
 const { EINTR } = errno;
 
 /**
- * `poll`: of `interests`, fds with masks of POLLIN and so on, those that are ready, in their order.
+ * `poll`: returns the ready ones of `interests`, fds with masks of POLLIN and so on, in their
+ * order.
  *
- * Empty at the timeout, and when a signal ended the wait. What was not asked for may be told too:
+ * Empty at the timeout, and when a signal ended the wait. The kernel may report some flags unasked:
  * POLLERR, POLLHUP, and POLLNVAL for an fd that is not open. Regular files are always ready. Throws
  * a {@link SystemError}: EINVAL for more fds than RLIMIT_NOFILE. Blocks. See ppoll(2).
  */
@@ -45,13 +46,13 @@ export function pollFds(interests: readonly ReadyEvent[], options: WaitOptions =
   return ready;
 }
 
-/** The fds that {@link selectFds} looks at, and those that it found ready. */
+/** The fds that {@link selectFds} checks, and those that it found ready. */
 export interface SelectSets {
   /** A read would not block: there are bytes, or a connection, or the end. */
   readable: number[];
   /** A write would take at least some bytes. */
   writable: number[];
-  /** Urgent data, and what else select(2) calls exceptional; not errors. */
+  /** Urgent data, and other states that select(2) calls exceptional; not errors. */
   exceptional: number[];
 }
 
@@ -64,7 +65,7 @@ export interface SelectOptions {
 }
 
 /**
- * `select`: of the fds in each list those that are ready, in their order.
+ * `select`: returns the ready fds of each list, in their order.
  *
  * All are empty at the timeout, and when a signal ended the wait. Throws a RangeError for an fd of
  * 1,024 or more, which select(2) cannot take, and a {@link SystemError}: EBADF if one is not open.

@@ -1,8 +1,9 @@
 /**
- * The waits that epoll_wait(2) cannot do: fractions of a millisecond, and a signal mask.
+ * Waits that epoll_wait(2) cannot do: fractions of a millisecond, and a signal mask.
  *
- * epoll_pwait2(2) is missing before Linux 5.11 and glibc 2.35. Then epoll_pwait(2) takes its place,
- * with the time rounded up to whole milliseconds; that is found out once and remembered.
+ * epoll_pwait2(2) is missing before Linux 5.11 and glibc 2.35. There epoll_pwait(2) replaces it,
+ * with the time rounded up to whole milliseconds. The first call finds this out, and it is
+ * remembered.
  */
 import { epollPwait, epollPwait2 } from '../sys/epoll';
 import { errno } from '../sys/errno';
@@ -14,8 +15,8 @@ const { ENOSYS, EPERM } = errno;
 let hasPwait2 = true;
 
 /**
- * Wait on `epfd` for up to `timeoutMs`, checked before, with the signal mask `mask`; null leaves the
- * thread's own. Returns the number of events put into `list`, or -errno. Blocks.
+ * Wait on `epfd` for up to `timeoutMs`, already checked, with the signal mask `mask`; null leaves
+ * the thread's own. Returns the number of events put into `list`, or -errno. Blocks.
  */
 export function preciseWait(
   epfd: number,
@@ -26,7 +27,8 @@ export function preciseWait(
   const { words, capacity } = list;
   if (hasPwait2 && timeoutMs % 1 > 0) {
     const outcome = epollPwait2(epfd, words, capacity, toTimespec(timeoutMs), mask);
-    // EPERM is not the kernel's: an old container's filter says it of calls it does not know.
+    // EPERM does not come from the kernel: an old container's filter returns it for calls it does
+    // not know.
     if (outcome !== -ENOSYS && outcome !== -EPERM) return outcome;
     hasPwait2 = false;
   }

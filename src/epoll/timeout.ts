@@ -1,10 +1,10 @@
 /**
  * Timeouts in milliseconds, as Node counts them, for the waits of this layer.
  *
- * Defined are: 0, which returns at once; whole numbers and fractions up to 2**31 - 1 (24.8 days,
- * what epoll_wait(2) takes, and so the limit of every kernel); Infinity and -1, which have no end.
- * Everything else is refused, so that no slip (NaN, a negative difference) becomes a wait for ever
- * or a busy loop. A fraction is rounded up to the clock's next unit: no wait is too short.
+ * Valid values: 0, which returns at once; whole numbers and fractions up to 2**31 - 1 (24.8 days,
+ * the limit of epoll_wait(2), and so of every kernel); Infinity and -1, which have no end. Every
+ * other value is refused, so that no slip (NaN, a negative difference) becomes a wait for ever or a
+ * busy loop. A fraction is rounded up to the clock's next unit: no wait is too short.
  */
 import { INT32_MAX, invalidType, outOfRange } from '../base/check';
 import type { Timespec } from '../sys/timespec';
@@ -13,7 +13,7 @@ const MS_PER_SECOND = 1_000;
 const NANOSECONDS_PER_MS = 1_000_000;
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
 
-/** Throws a TypeError or RangeError for a timeout that is not defined. */
+/** Throws a TypeError or RangeError for an undefined timeout. */
 export function checkTimeout(timeoutMs: unknown): void {
   if (typeof timeoutMs !== 'number') throw invalidType('timeoutMs', 'a number', timeoutMs);
   if (timeoutMs === Infinity || timeoutMs === -1) return;
@@ -22,12 +22,12 @@ export function checkTimeout(timeoutMs: unknown): void {
   }
 }
 
-/** For the calls that take whole milliseconds: rounded up, -1 for no end. */
+/** For calls that take whole milliseconds: rounded up, -1 for no end. */
 export function toWholeMs(timeoutMs: number): number {
   return timeoutMs === Infinity ? -1 : Math.ceil(timeoutMs);
 }
 
-/** For the calls that take nanoseconds: rounded up, null for no end. */
+/** For calls that take nanoseconds: rounded up, null for no end. */
 export function toTimespec(timeoutMs: number): Timespec | null {
   if (timeoutMs === Infinity || timeoutMs === -1) return null;
   const seconds = Math.floor(timeoutMs / MS_PER_SECOND);

@@ -1,9 +1,8 @@
 /**
- * An eventfd that ends a wait: add its fd to an epoll set, and `wake` from anywhere.
+ * An eventfd that ends a wait: add its fd to an epoll set, and call `wake` from any place.
  *
- * `wake` may be called from any thread (give the other thread the fd and let it use
- * {@link Waker.fromFd}), also while the waiting thread is blocked. Wake-ups are not counted: many
- * before one `drain` are one.
+ * Any thread may call `wake` (give it the fd for {@link Waker.fromFd}), also while the waiting
+ * thread is blocked. Wake-ups are not counted: many before one `drain` are one.
  */
 
 import { checkFd } from '../base/check';
@@ -51,7 +50,10 @@ export class Waker {
     if (written !== -EAGAIN) unwrap(written, 'write', { fd: this.#fd });
   }
 
-  /** Make the fd unreadable again. Returns whether it had been woken; false once closed. Does not block. */
+  /**
+   * Make the fd unreadable again. Returns whether it was readable; false once closed. Does not
+   * block.
+   */
   drain(): boolean {
     if (this.#fd < 0) return false;
     const bytes = read(this.#fd, counter);

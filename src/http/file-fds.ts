@@ -1,10 +1,11 @@
 /**
- * A few fds that are kept for files, for when connections have all others: an answer with a file then
- * still has one to open it by.
+ * A few fds that are kept for files: when connections have all others, an answer can still open its
+ * file.
  *
- * They are this thread's, and are kept while a server of ours speaks HTTP and files have been asked
- * for. One is given up for an open(2) that follows at once, in the same turn, so that no connection
- * of this thread gets its number; another thread may. It is had again when a file is closed.
+ * They belong to this thread, and are kept while a server of ours speaks HTTP and files have been
+ * requested. One is closed for an open(2) that follows at once, in the same turn, so that no
+ * connection of this thread gets its number; another thread may. It is opened again when a file is
+ * closed.
  */
 import { SpareFd } from '../net/server/spare-fd';
 import type { StreamServer } from '../net/server/stream-server';
@@ -18,7 +19,7 @@ let isWanted = false;
 let serverCount = 0;
 let spares: SpareFd[] = [];
 
-/** Files are to be served in this thread. */
+/** This thread serves files from now on. */
 export function wantFileFds(): void {
   isWanted = true;
   keep();
@@ -36,14 +37,17 @@ export function keepFileFds(server: StreamServer): void {
   });
 }
 
-/** Have again what was given up, as far as there is room: a file has been closed. */
+/** Open the given-up fds again, as far as there is room: a file has been closed. */
 export function refillFileFds(): void {
   for (const spare of spares) {
     if (!spare.take()) return;
   }
 }
 
-/** What `open`, which opens one fd, gives after it failed with `error` in want of fds; throws `error` if there are none. */
+/**
+ * Close a spare fd and call `open`, which opens one fd and has failed with `error` for lack of fds.
+ * Throws `error` if there is no spare fd.
+ */
 export function openBySpare(error: unknown, open: () => number): number {
   if (!FULL_TABLE.has((error as NodeJS.ErrnoException).code)) throw error;
   if (!spares.some((spare) => spare.give())) throw error;

@@ -1,6 +1,6 @@
 /**
- * Waiting for a response's events, and for its client to go away: a response that waits for its turn
- * among pipelined ones has no socket yet, and hears nothing when the connection closes.
+ * Waits for a response's events, and for its client to leave. A response that waits for its turn
+ * among pipelined ones has no socket yet, and gets no event when the connection closes.
  */
 import { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
@@ -11,10 +11,10 @@ import { FdDuplex } from '../net/duplex/fd-duplex';
 const watchers = new WeakMap<Duplex, Set<() => void>>();
 
 /**
- * Resolves to true when `event` comes: `socket` (its turn), `drain`, or `finish`; to false when the
+ * Resolves to true at `event`: `socket` (its turn), `drain`, or `finish`; to false if the
  * connection closes before.
  */
-export function comes(
+export function waitFor(
   response: ServerResponse,
   event: 'socket' | 'drain' | 'finish',
 ): Promise<boolean> {
@@ -37,16 +37,16 @@ export function comes(
 }
 
 /**
- * Resolves to true when `response` is the one that is sent next or now, to false when the connection
- * closes before. What costs more than memory, such as an open file, should wait for that: a client can
- * send thousands of requests in one segment, and read none of the answers.
+ * Resolves to true when `response` is the one that is sent next or now, to false if the connection
+ * closes before. Anything that costs more than memory, such as an open file, should wait for that:
+ * a client can send thousands of requests in one segment, and read none of the answers.
  */
-export function itsTurn(response: ServerResponse): Promise<boolean> | true {
-  // Of anything else we do not know whether it will ever have a socket.
+export function waitForTurn(response: ServerResponse): Promise<boolean> | true {
+  // Any other object may never have a socket.
   if (!(response instanceof ServerResponse)) return true;
   const { socket } = response.req;
   if (!(socket instanceof FdDuplex || socket instanceof Socket)) return true;
-  return response.socket !== null || comes(response, 'socket');
+  return response.socket !== null || waitFor(response, 'socket');
 }
 
 function callbacksOf(socket: Duplex): Set<() => void> {

@@ -1,13 +1,13 @@
 /**
- * Waits by way of the epoll set of Node's own loop, with no thread and no callback from C.
+ * Waits by the epoll set of Node's own loop, with no thread and no callback from C.
  *
- * The loop's epoll fd is a member of libuv's set (see doorbell.ts). When something is ready, Node's loop
- * comes round and runs its immediates; ours, which is unref'd and therefore does not keep Node's loop
- * from sleeping, looks at the epoll fds of the loops that wait. Where Node's loop cannot be rung, or
- * has not been tried yet, a timer looks instead.
+ * The loop's epoll fd is a member of libuv's set (see doorbell.ts). When something is ready, Node's
+ * loop turns and runs its immediates. Our immediate looks at the epoll fds of the waiting loops; it
+ * is unref'd, so it does not keep Node's loop from sleeping. If the doorbell does not work, or is
+ * not tested yet, a timer looks instead.
  *
- * So there is nothing that may not end at any time: libuv has no handle of ours, and C never calls
- * JavaScript. A worker may be terminated at any moment, and the process exit.
+ * So everything here may end at any time: libuv has no handle of ours, and C never calls
+ * JavaScript. A worker may be terminated, and the process may exit, at any moment.
  */
 
 import { outsideCallers } from '../base/context';
@@ -17,21 +17,21 @@ import { DirectFds } from './direct-fds';
 import { Doorbell } from './doorbell';
 import type { Waiter } from './waiter';
 
-/** Between two looks where Node's loop cannot be rung. */
+/** Between two looks if the doorbell does not work. */
 const POLL_MS = 10;
-/** Before the first look: at the doorbell itself, which libuv knows when it has polled once. */
+/** Before the first look at the doorbell itself: libuv knows it after its first poll. */
 const FIRST_POLL_MS = 1;
 
 const peek = new PollList(1);
 
-/** Of this thread, while there are waiters. */
+/** This thread's doorbell, while there are waiters. */
 let doorbell: Doorbell | null = null;
 let waiters = 0;
-/** Those that were armed, and perhaps are not any more; swapped with `looking` when looked at. */
+/** Waiters that were armed, and may have changed since; swapped with `looking` during a look. */
 let armed: BackendWaiter[] = [];
 let looking: BackendWaiter[] = [];
 let isScheduled = false;
-/** What looks next where no immediate does. */
+/** Looks next if no immediate does. */
 let timer: NodeJS.Timeout | null = null;
 let pollMs = FIRST_POLL_MS;
 
@@ -96,7 +96,7 @@ export class BackendWaiter implements Waiter {
     leave();
   }
 
-  /** Node's loop has come round, for whatever reason. */
+  /** Node's loop has turned, for whatever reason. */
   look(): void {
     this.#isListed = false;
     if (this.#state !== 'armed') return;
@@ -105,7 +105,7 @@ export class BackendWaiter implements Waiter {
       this.#state = 'resting';
       this.#onWake();
     } else {
-      // It may have been ready when libuv took the event, which was its one shot.
+      // It may have become ready when libuv took the event, and that event was its one shot.
       this.arm();
     }
   }

@@ -1,15 +1,15 @@
 /**
- * The doorbell of a thread: what makes Node's loop come round when one of our epoll fds is ready.
+ * The doorbell of a thread: it makes Node's loop turn when one of our epoll fds is ready.
  *
- * It is a pipe that Node reads and nobody writes. An epoll fd of ours is a member of libuv's own set
- * under the doorbell's number (see uv-backend.ts), so libuv takes its event for the doorbell's, finds
- * nothing to read, and goes on to the immediates.
+ * It is a pipe that Node reads and nothing writes. An epoll fd of ours is a member of libuv's own
+ * set under the doorbell's number (see uv-backend.ts). So libuv takes its event for the doorbell's,
+ * finds nothing to read, and goes on to the immediates.
  *
- * That libuv does so is nothing it promises, so each thread finds out at first use, in this order:
- * whether libuv's own entry for the doorbell has its number as data, which is looked up and not tried,
- * because a wrong number could crash libuv; then whether the loop comes round when it is rung by an
- * eventfd that is ready. Until then, and for ever where it does not work, `isGood` is false, and the
- * loop has to be polled.
+ * libuv does not promise this, so each thread tests it at first use, in two steps. First: does
+ * libuv's own entry for the doorbell have its number as data? This is looked up and not tried,
+ * because a wrong number could crash libuv. Second: does the loop turn when a ready eventfd rings
+ * the bell? Until both succeed, and for ever if one fails, `isGood` is false, and a timer must poll
+ * the loop.
  */
 import { Socket } from 'node:net';
 import { outsideCallers } from '../base/context';
@@ -32,17 +32,17 @@ import { eventfd } from '../sys/io';
 import { closeOwned, own } from '../sys/ownership';
 import { uvBackendFd, wordOf } from '../sys/uv-backend';
 
-/** A thread may be late for its own loop; each try waits twice as long for it as the one before. */
+/** A thread may be late for its own loop; each try waits twice as long as the one before. */
 const TRIES = 5;
 const FIRST_TRY_MS = 20;
 
 /**
- * `untried`: nothing is known yet. `ringing`: the number is right, and the loop has not come round.
- * `good`: it works. `bad`: it does not; once and for all.
+ * `untried`: nothing is known yet. `ringing`: the number is right, and the loop has not turned yet.
+ * `good`: it works. `bad`: it does not, and no further test follows.
  */
 type Trust = 'untried' | 'ringing' | 'good' | 'bad';
 
-/** Of this thread, whose libuv stays the same. */
+/** Of this thread, whose libuv never changes. */
 let trust: Trust = 'untried';
 let tries = 0;
 
@@ -68,12 +68,12 @@ export class Doorbell {
     this.#socket.resume().unref();
   }
 
-  /** Whether Node's loop comes round when a member is ready. */
+  /** Whether Node's loop turns when a member is ready. */
   get isGood(): boolean {
     return trust === 'good';
   }
 
-  /** `operation` of epoll_ctl(2) on libuv's set. An error is of no matter where nothing is good. */
+  /** `operation` of epoll_ctl(2) on libuv's set. Does nothing once the doorbell is bad. */
   control(operation: number, epollFd: number, events: number): void {
     if (trust === 'bad') return;
     event[EVENT_MASK_WORD] = events;
@@ -83,14 +83,14 @@ export class Doorbell {
     else unwrap(answer, 'epoll_ctl', { fd: epollFd });
   }
 
-  /** Out of libuv's set; of no matter if it is in it no more. */
+  /** Take `epollFd` out of libuv's set; nothing happens if it has left already. */
   forget(epollFd: number): void {
     if (this.#backendFd >= 0) epollCtl(this.#backendFd, EPOLL_CTL_DEL, epollFd, null);
   }
 
   /**
-   * Find out more, if there is more to find out. Returns the milliseconds within which Node's loop
-   * must come round to `onRound` for the trial to succeed, or null where no trial has begun.
+   * Take the next step of the test, if there is one. Returns the milliseconds within which Node's
+   * loop must turn and call `onRound` for the test to succeed, or null if no test has begun.
    */
   tryOut(onRound: () => void): number | null {
     if (trust !== 'untried') return null;
@@ -100,12 +100,12 @@ export class Doorbell {
       if (word === this.#readFd) return this.#ring(onRound);
       giveUp('its loop numbers its events in a new way');
     } catch {
-      // There are no fds left: later.
+      // No fds are left: try later.
     }
     return null;
   }
 
-  /** By a member that is ready. */
+  /** Ring with a member that is ready. */
   #ring(onRound: () => void): number {
     const fd = own(unwrap(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd'));
     try {
@@ -122,7 +122,7 @@ export class Doorbell {
       closeOwned(fd);
       tries += 1;
       trust = performance.now() - rungAt < limitMs ? 'good' : 'untried';
-      if (trust === 'untried' && tries === TRIES) giveUp('its loop does not come round');
+      if (trust === 'untried' && tries === TRIES) giveUp('its loop does not turn');
       onRound();
     }).unref();
     return limitMs;

@@ -1,4 +1,4 @@
-/** What can be set for a loop, and what can be read of it. */
+/** Options of a loop, and the counters that it returns. */
 
 import { LazyOptions } from '../base/lazy-options';
 import { MAX_EVENTS } from '../sys/abi';
@@ -6,12 +6,18 @@ import { MAX_EVENTS } from '../sys/abi';
 /** Options of {@link EventLoop}. */
 export interface EventLoopOptions {
   /**
-   * Who blocks in epoll_wait(2) while there is nothing to do. `'thread'`, the default: a waiter
-   * thread, and Node's loop stays free; it starts when the loop has slept for a while, and until then
-   * Node's own loop waits. `'libuv'`: always Node's own loop, which has our epoll fd in its set; wakes
-   * faster than a thread and needs none. In a worker, which may be terminated at any time, `'thread'`
-   * is the same as this. `'inline'`: this thread, for scripts and workers that do nothing
-   * else; Node's own timers and I/O then wait for up to `maxInlineWaitMs`.
+   * Chooses the thread that blocks in epoll_wait(2) while there is nothing to do.
+   *
+   * - `'thread'`, the default: a waiter thread, so Node's loop stays free. It starts when the loop
+   *   has slept for 200 ms; until then Node's own loop waits.
+   * - `'libuv'`: always Node's own loop, which has our epoll fd in its set. It wakes faster than a
+   *   thread and needs none. In a worker, which may be terminated at any time, `'thread'` means
+   *   this.
+   * - `'inline'`: this thread, for scripts and workers that do nothing else. Node's own timers and
+   *   I/O then wait for up to `maxInlineWaitMs`.
+   *
+   * A hop through the waiter thread costs some 40 to 100 µs, and two to three times the CPU time of a
+   * wake-up by Node's own loop; `npm run bench -- watch` measures both.
    */
   waiter?: 'thread' | 'libuv' | 'inline';
   /** The most events taken by one epoll_wait(2); 256 if not given. */
@@ -21,18 +27,19 @@ export interface EventLoopOptions {
   /** Milliseconds after which a turn takes no further batch; 10 if not given. */
   turnBudgetMs?: number;
   /**
-   * Microseconds to go on looking for events, turn by turn of Node's loop, before the waiting is
-   * handed over; 100 if not given, 0 for never. It saves the hand-over when the next event is near,
-   * for CPU time when it is not; the loop spins less when spinning does not pay.
+   * Microseconds for which the loop looks for further events, once per turn of Node's loop, before
+   * it hands the waiting over; 100 if not given, 0 for never. A spin saves the hand-over when the
+   * next event is near, and costs CPU time when it is not; the loop spins less when spinning does
+   * not pay.
    */
   spinUs?: number;
   /** The longest wait of an inline loop; 500 if not given. */
   maxInlineWaitMs?: number;
-  /** Keep a histogram of how long turns take, see {@link EventLoop.turnTimes}. */
+  /** Keep a histogram of turn durations, see {@link EventLoop.turnTimes}. */
   measureTurns?: boolean;
 }
 
-/** {@link EventLoopOptions}, checked and with their defaults. */
+/** {@link EventLoopOptions}, checked, with the defaults. */
 export interface EventLoopSettings extends Required<EventLoopOptions> {}
 
 const DEFAULTS: EventLoopSettings = Object.freeze({
@@ -45,7 +52,7 @@ const DEFAULTS: EventLoopSettings = Object.freeze({
   measureTurns: false,
 });
 
-/** How {@link EventLoopOptions} are checked. */
+/** The check of {@link EventLoopOptions}. */
 export const eventLoopOptions = new LazyOptions('EventLoop', DEFAULTS, (z) =>
   z.strictObject({
     waiter: z.enum(['thread', 'libuv', 'inline']).default(DEFAULTS.waiter),
@@ -58,25 +65,25 @@ export const eventLoopOptions = new LazyOptions('EventLoop', DEFAULTS, (z) =>
   }),
 );
 
-/** What a loop has done so far; see {@link EventLoop.stats}. */
+/** Counters of a loop; see {@link EventLoop.stats}. */
 export interface EventLoopStats {
   /** Times the loop led: once per entry from Node. */
   turns: number;
-  /** Calls of epoll_wait(2) that brought events. */
+  /** Calls of epoll_wait(2) that returned events. */
   batches: number;
-  /** Events brought. */
+  /** Events returned. */
   events: number;
-  /** Calls of epoll_ctl(2) for what is watched. */
+  /** Calls of epoll_ctl(2) for watched fds. */
   controls: number;
   /** Times the waiter woke the loop. */
   wakeUps: number;
   /** Times the waiting was handed to the waiter. */
   handovers: number;
-  /** Turns that only looked for events and found none. */
+  /** Turns that looked for events and found none. */
   spins: number;
   /** Events dropped because their registration was gone. */
   staleEvents: number;
-  /** Times the epoll set was made anew, because a fd outlived its registration. */
+  /** Times the epoll set was rebuilt because of an orphaned entry, see slot-table.ts. */
   rebuilds: number;
   /** Fds registered now. */
   watched: number;

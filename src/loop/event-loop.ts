@@ -1,12 +1,12 @@
 /**
  * The event loop: one epoll set, led by the JavaScript thread that owns it.
  *
- * While there is work the loop's own thread leads: it takes batches of events with a zero timeout,
- * calls the handlers, and after a budget goes back to Node with `setImmediate`, so that timers,
+ * While there is work, the loop's own thread leads: it takes batches of events with a zero timeout,
+ * calls the handlers, and after a budget returns to Node with `setImmediate`, so that timers,
  * promises and other I/O keep running. When there is no work it looks for more during a short spin,
  * and then hands the waiting to a waiter (see waiter-pool.ts). No event ever crosses a thread.
  *
- * All methods belong to the thread that made the loop, except {@link Waker.wake} of its waker.
+ * Only the thread that made the loop may call its methods, except {@link Waker.wake} of its waker.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { checkFd, checkMask } from '../base/check';
@@ -39,7 +39,7 @@ import { type Revocation, WatchSet } from './watch-set';
  */
 type Phase = 'idle' | 'leading' | 'waiting' | 'closed';
 
-/** How long an unref'd loop sleeps between turns: an unref'd immediate would never run. */
+/** The sleep of an unref'd loop between turns: an unref'd immediate would never run. */
 const UNHELD_POLL_MS = 1;
 
 /** An epoll set with handlers. */
@@ -103,26 +103,20 @@ export class EventLoop {
     return this.#settings.waiter === 'inline';
   }
 
-  /**
-   * The time of this turn, in whole milliseconds of `performance.now()`: costs nothing to read.
-   * Outside a turn, the time it is.
-   */
+  /** Start of this batch, in whole ms of `performance.now()`; outside a turn, the present time. */
   get now(): number {
     return this.#now ?? Math.floor(performance.now());
   }
 
   /**
-   * The latest time that `stamp`, a {@link now} of earlier, can stand for: it is the time at which
-   * its batch began, and the batch may have taken long. For those who judge by it whether somebody
-   * was silent.
+   * Upper bound of when an event stamped `stamp` (a former {@link now}) was handled. Stamps are
+   * batch start times, and a batch may take long. Use it before you cut a peer for its silence.
    */
-  latestOf(stamp: number): number {
+  handledBy(stamp: number): number {
     return stamp === this.#now ? performance.now() : this.#slow.endOf(stamp);
   }
 
-  /**
-   * Wakes this loop from any thread: `Waker.fromFd(loop.waker.fd).wake()`. Made at the first use.
-   */
+  /** Wakes this loop from any thread: `Waker.fromFd(loop.waker.fd).wake()`. Made at first use. */
   get waker(): Waker {
     if (this.#waker === null) {
       this.#assertOpen();
@@ -134,11 +128,11 @@ export class EventLoop {
   }
 
   /**
-   * Watch `fd` for `events`, a mask of EPOLLIN and so on; `handler` is told of them. The fd should
+   * Watch `fd` for `events`, a mask of EPOLLIN and so on; the loop calls `handler`. The fd should
    * be non-blocking, and stays the caller's: remove the registration before closing it.
    *
-   * Throws a TypeError or RangeError for a wrong argument, and what {@link Epoll.add} throws; then
-   * nothing has changed, and `handler` is never called.
+   * Throws a TypeError or RangeError for a wrong argument, and the errors of {@link Epoll.add};
+   * then nothing has changed, and `handler` is never called.
    */
   add(fd: number, events: number, handler: EventHandler): Registration {
     this.#assertOpen();
@@ -198,35 +192,35 @@ export class EventLoop {
     this.#applyHeld();
   }
 
-  /** Let the registrations of this loop hold the process; the default. */
+  /** Let the registrations of this loop hold the process open; the default. */
   ref(): void {
     this.#mayHold = true;
     this.#applyHeld();
   }
 
-  /** Never hold the process, whatever is registered. */
+  /** Never hold the process open, whatever is registered. */
   unref(): void {
     this.#mayHold = false;
     this.#applyHeld();
   }
 
   /**
-   * Raise `error` as an uncaught exception once the running turn is over, so that one handler's
-   * mistake does not cost the others their events.
+   * Raise `error` as an uncaught exception after the running turn, so that one handler's mistake
+   * does not cost the others their events.
    */
   uncaught(error: unknown): void {
     uncaught(error);
   }
 
-  /** What the loop has done so far. A new object each time. */
+  /** The counters of this loop. A new object each time. */
   stats(): EventLoopStats {
     const { controls, slots } = this.#set;
     return { ...this.#counters, controls, watched: slots.size, timers: this.timers.size };
   }
 
   /**
-   * Stop for good. Every registration is revoked: its handler's `onRevoked` is called. The fds stay
-   * open. May be called by a handler; the rest of the batch is dropped.
+   * Stop for good. Every registration is revoked: the loop calls its handler's `onRevoked`. The fds
+   * stay open. A handler may call this; the rest of the batch is dropped.
    */
   close(): void {
     if (this.#phase === 'closed') return;
@@ -250,7 +244,7 @@ export class EventLoop {
     this.#waiter.setHeld(this.#isHeld);
   }
 
-  /** Have a turn run soon. */
+  /** Schedule a turn. */
   #schedule(): void {
     this.#phase = 'leading';
     outsideCallers(() => this.#next());
@@ -277,7 +271,8 @@ export class EventLoop {
     this.#now = Math.floor(now);
     this.#counters.turns += 1;
     let batches = 0;
-    // Before the ends are delivered: what their handlers do in a tick must not wait for an event.
+    // Before the ends are delivered: work that their handlers begin in a tick must not wait for an
+    // event.
     let timeoutMs = this.#inlineWaitMs();
     if (this.#ready.hasLater) this.#ready.serveLater();
     while (this.#phase === 'leading' && this.#runBatch(timeoutMs)) {
@@ -293,7 +288,9 @@ export class EventLoop {
     this.#afterTurn(batches > 0, now);
   }
 
-  /** Take what is ready, then serve the ready list once round. Returns whether there was any. */
+  /**
+   * Handle one batch of events, then one round of the ready list. Returns whether there was any.
+   */
   #runBatch(timeoutMs: number): boolean {
     const count = this.#set.wait(this.#list, timeoutMs);
     if (timeoutMs !== 0) this.#now = Math.floor(performance.now());
@@ -354,10 +351,10 @@ export class EventLoop {
     return Math.ceil(Math.min(this.#settings.maxInlineWaitMs, this.timers.msToNext()));
   }
 
-  /** See {@link WatchSet.hasGhost}. */
+  /** See {@link WatchSet.hasOrphanedEntry}. */
   #onStale(stale: number): void {
     this.#counters.staleEvents += stale;
-    if (this.#phase === 'closed' || !this.#set.hasGhost(stale)) return;
+    if (this.#phase === 'closed' || !this.#set.hasOrphanedEntry(stale)) return;
     const refused = this.#set.rebuild((epollFd) => this.#waiter.replace(epollFd));
     if (refused === null) return;
     this.#counters.rebuilds += 1;

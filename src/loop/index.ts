@@ -3,5 +3,5 @@ export { defaultLoop } from './default-loop';
 export { EventLoop } from './event-loop';
 export type { EventLoopOptions, EventLoopStats } from './event-loop-options';
 export type { EventHandler, Registration } from './registration';
-export { type Timed, UNSCHEDULED } from './timer-lists';
+export { type TimerEntry, UNSCHEDULED } from './timer-lists';
 export { type TimerOwner, TimerWheel, WheelTimer } from './timer-wheel';

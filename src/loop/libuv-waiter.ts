@@ -1,8 +1,8 @@
 /**
- * Waits by way of Node's own loop: libuv has the loop's epoll fd in its epoll set.
+ * Waits by Node's own loop: libuv has the loop's epoll fd in its epoll set.
  *
- * A wake-up costs no hop through a thread, and the waiting no thread. In exchange the kernel wakes
- * Node's loop, so the loop can only lead when Node's loop comes round; that is what it does anyway.
+ * A wake-up costs no hop through a thread, and waiting needs no thread. In exchange, the kernel
+ * wakes Node's loop, and ours can lead only when Node's loop turns; it does so anyway.
  */
 import { UvPoll } from '../sys/uv-poll';
 import type { Waiter } from './waiter';

@@ -1,6 +1,6 @@
 /**
- * The handlers of a loop that are called without an event of the kernel: those that were not finished
- * (the ready list, served after each batch), and those that wait for the next turn.
+ * Handlers that the loop calls without an event of the kernel: the unfinished ones (the ready list,
+ * served after each batch), and those that wait for the next turn.
  */
 import type { EventHandler, Registration } from './registration';
 import type { SlotTable } from './slot-table';
@@ -11,7 +11,7 @@ export class ReadyList {
   readonly #deliver: (handler: EventHandler, events: number) => void;
   #ready: Registration[] = [];
   #later: Registration[] = [];
-  /** Swapped with either while it is served. */
+  /** Swapped with one of the two while that is served. */
   #serving: Registration[] = [];
 
   constructor(slots: SlotTable, deliver: (handler: EventHandler, events: number) => void) {
@@ -19,7 +19,7 @@ export class ReadyList {
     this.#deliver = deliver;
   }
 
-  /** How many are to be served after this batch. */
+  /** The number of registrations to serve after this batch. */
   get length(): number {
     return this.#ready.length;
   }
@@ -34,7 +34,7 @@ export class ReadyList {
     return this.#ready.length + this.#later.length > 0;
   }
 
-  /** Serve `registration` again after the others; `events` are added to those it waits with. */
+  /** Serve `registration` again after the others. `events` are added to those noted for it. */
   add(registration: Registration, events: number): void {
     if (this.#slots.addPending(registration, events)) this.#ready.push(registration);
   }
@@ -44,7 +44,7 @@ export class ReadyList {
     this.#later.push(registration);
   }
 
-  /** Once round: who comes meanwhile is served the next time. */
+  /** One round; a registration that is added meanwhile waits for the next one. */
   serve(): void {
     const serving = this.#ready;
     this.#ready = this.#serving;
@@ -56,7 +56,7 @@ export class ReadyList {
     serving.length = 0;
   }
 
-  /** A turn begins. Who was removed meanwhile has another generation by now. */
+  /** A turn begins. A registration that was removed meanwhile has another generation by now. */
   serveLater(): void {
     const serving = this.#later;
     this.#later = this.#serving;

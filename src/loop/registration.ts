@@ -1,8 +1,7 @@
 /**
- * One fd in one loop. Handed out by {@link EventLoop.add}; what it can do is done by the loop.
+ * One fd in one loop. {@link EventLoop.add} returns it, and the loop does the work of its methods.
  *
- * The kernel gives back 64 bits with each event; ours are a slot and the slot's generation (see
- * slot-table.ts).
+ * The kernel returns 64 bits of ours with each event: a slot and its generation (see slot-table.ts).
  */
 
 import { checkObject, invalidType } from '../base/check';
@@ -10,31 +9,31 @@ import type { EventData } from '../epoll/epoll';
 import { SystemError } from '../sys/errno';
 import { closeOwned } from '../sys/ownership';
 
-/** Who is told of an fd's events. Methods, not closures: one object serves all. */
+/** Handles the events of an fd. Methods, not closures, so one object can serve many fds. */
 export interface EventHandler {
   /**
-   * The fd is ready for what `events` says; 0 says that this is the turn that
-   * {@link Registration.nextTurn} asked for. What it throws becomes an uncaught exception.
+   * The fd is ready for `events`. 0 means that {@link Registration.nextTurn} asked for this call. An
+   * exception here becomes an uncaught exception.
    */
   onEvents(events: number): void;
   /**
-   * The registration ended without being removed by its holder: the loop was closed, or the fd was
-   * closed and its number registered again.
+   * The registration ended without a call of `remove`: the loop was closed, or the fd was closed and
+   * its number registered again.
    */
   onRevoked(reason: Error): void;
 }
 
 /**
- * Whether a registration was revoked because its fd was closed behind our back: then the number may
- * be somebody else's by now, and must not be closed.
+ * Whether a registration was revoked because its fd was closed while it was watched. Then the number
+ * may belong to another file by now, and must not be closed.
  */
 export function isFdGone(reason: Error): boolean {
   return reason instanceof SystemError && reason.code === 'EBADF';
 }
 
 /**
- * Close `fd`, which was to be watched, after that has failed with `error`. Not after EEXIST: the
- * loop watches the fd for somebody else, whose it is. Returns whether the fd was ours to close.
+ * Close `fd` after the loop has refused to watch it with `error`. After EEXIST it is not closed: the
+ * loop watches it for another owner. Returns whether the fd was ours to close.
  */
 export function closeRefused(fd: number, error: unknown): boolean {
   if (error instanceof SystemError && error.code === 'EEXIST') return false;
@@ -42,7 +41,7 @@ export function closeRefused(fd: number, error: unknown): boolean {
   return true;
 }
 
-/** `handler` must have the methods of an {@link EventHandler}: when it is called it is too late. */
+/** Check the methods of an {@link EventHandler} now: the first event would be too late. */
 export function checkHandler(handler: unknown): void {
   checkObject('handler', handler);
   const { onEvents, onRevoked } = handler as Record<string, unknown>;
@@ -54,7 +53,7 @@ export function checkHandler(handler: unknown): void {
   }
 }
 
-/** What a registration needs of its loop. */
+/** The part of a loop that a registration calls. */
 export interface RegistrationOwner {
   isActive(registration: Registration): boolean;
   eventsOf(registration: Registration): number;
@@ -91,12 +90,12 @@ export class Registration implements EventData {
     return this.#owner.eventsOf(this);
   }
 
-  /** Replace the interest mask. The kernel looks again: what is ready now is reported (again). */
+  /** Replace the interest mask. The kernel checks again, and reports an fd that is ready now. */
   modify(events: number): void {
     this.#owner.modify(this, events);
   }
 
-  /** Arm a one-shot again, or have a ready fd reported again. */
+  /** Arm a one-shot again, or make the kernel report a ready fd again. */
   rearm(): void {
     this.#owner.modify(this, this.events);
   }
@@ -107,17 +106,17 @@ export class Registration implements EventData {
   }
 
   /**
-   * Put this on the ready list: `handler.onEvents(events)` is called again soon, after the other
-   * ready fds had their turn. For an edge-triggered fd whose quantum was spent before EAGAIN: the
-   * kernel has reported it and will not do so again.
+   * Put this on the ready list: the loop calls `handler.onEvents(events)` again soon, after the
+   * other ready fds. For an edge-triggered fd whose quantum was spent before EAGAIN: the kernel has
+   * reported it and will not report it again.
    */
   requeue(events: number): void {
     this.#owner.requeue(this, events);
   }
 
   /**
-   * Have `handler.onEvents(0)` called at the beginning of the loop's next turn: after the ticks,
-   * promises and immediates that are due by then, and before any further event of any fd.
+   * Make the loop call `handler.onEvents(0)` at the start of its next turn: after the ticks, promises
+   * and immediates that are due by then, and before any further event of any fd.
    */
   nextTurn(): void {
     this.#owner.nextTurn(this);

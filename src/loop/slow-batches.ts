@@ -1,17 +1,16 @@
 /**
- * When those batches of a loop ended that took long.
+ * The end times of a loop's slow batches.
  *
- * What happens in a batch is stamped with the time at which the batch began, since a look at the
- * clock for each message would cost too much. Where handlers are slow, a stamp may be too early by
- * all of the batch. Who judges by stamps, which is rare, asks here for the latest time that one can
- * stand for.
+ * Events are stamped with the start of their batch, because a clock call per message would cost too
+ * much. If handlers are slow, a stamp may be too early by the length of the batch. The rare code
+ * that judges by stamps asks here for the upper bound.
  */
 
-/** What is no longer than a tick of the timer wheel is no matter for anybody. */
+/** Shorter batches do not matter: this is one tick of the timer wheel. */
 const SLOW_MS = 10;
 /**
- * A batch is forgotten when so many times its length have passed: whoever has waited for longer is
- * judged too early by less than this part of it. So there are never more than a few hundred.
+ * A batch is forgotten after so many times its length. A peer that has waited for longer is then
+ * judged too early by less than this part of its wait. So at most a few hundred are kept.
  */
 const PRECISION = 64;
 
@@ -19,7 +18,7 @@ const PRECISION = 64;
 export class SlowBatches {
   #batches: { began: number; ended: number }[] = [];
 
-  /** How many are kept. */
+  /** The number of batches kept. */
   get size(): number {
     return this.#batches.length;
   }

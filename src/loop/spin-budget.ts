@@ -1,16 +1,16 @@
 /**
- * How long a loop goes on looking for events before it hands the waiting over.
+ * The time for which a loop looks for events before it hands the waiting over.
  *
- * A hand-over and the wake-up after it cost tens of microseconds, so it pays to look a little longer
- * when the next event is near, and not at all when it is far. The budget learns which, as the
- * kernel's halt polling does: a wake-up that came soon after the hand-over would have been caught by
- * spinning and doubles the budget; one that came late halves it.
+ * A hand-over and the wake-up after it cost tens of microseconds. So spinning pays if the next
+ * event is near, and costs CPU time if it is far. The budget learns which, as the kernel's halt
+ * polling does: a wake-up soon after the hand-over doubles the budget (spinning would have caught
+ * the event), a late one halves it.
  */
 
 const US_PER_MS = 1_000;
-/** Below this the budget is nothing at all. */
+/** Below this the budget is 0. */
 const SMALLEST_US = 10;
-/** About what a wake-up takes: it is part of every wait that is measured, but not of a spin. */
+/** About the cost of a wake-up: it is part of every measured wait, but not of a spin. */
 const WAKE_UP_US = 50;
 
 /** The spin budget of one loop. Times are milliseconds of `performance.now()`. */

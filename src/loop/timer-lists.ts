@@ -1,20 +1,20 @@
 /**
  * The storage of a timer wheel: linked lists of timers, in typed arrays.
  *
- * A timer is a small integer, its index, under which the arrays have its neighbours in the list, its
- * due tick and its owner. The index stands in the owner's `timerIndex`, and nowhere else: only this
- * file writes it, so it is never stale, and timers may be given other indices when the arrays grow
- * and shrink. Twenty thousand timers are four arrays, and nothing for the collector to follow but
- * the owners, which are there anyway.
+ * A timer is a small integer, its index. Under it the arrays have its neighbours in the list, its
+ * due tick and its owner. Only the owner's `timerIndex` stores the index, and only this file writes
+ * it. So it is never stale, and timers may get other indices when the arrays grow and shrink.
+ * Twenty thousand timers are four arrays, and the collector follows only the owners, which exist
+ * anyway.
  */
 import { wrongValue } from '../base/errors';
 
-/** What `timerIndex` is while its owner is not scheduled. Not an index of any timer. */
+/** The `timerIndex` of an owner that is not scheduled. Not the index of any timer. */
 export const UNSCHEDULED = 0;
 
-/** Who is told that its deadline has passed: any object, which has one deadline in one wheel. */
-export interface Timed {
-  /** {@link UNSCHEDULED} to begin with. Maintained by the wheel; do not write to it. */
+/** An object with one deadline in one wheel, which calls it when the deadline has passed. */
+export interface TimerEntry {
+  /** {@link UNSCHEDULED} at first. The wheel maintains it; do not write to it. */
   timerIndex: number;
   onTimer(): void;
 }
@@ -29,11 +29,11 @@ export class TimerLists {
   #next = new Int32Array(0);
   #previous = new Int32Array(0);
   #dueTicks = new Float64Array(0);
-  #owners: (Timed | null)[] = [];
+  #owners: (TimerEntry | null)[] = [];
   /** The first of the free nodes, which are linked by `#next`; 0 if there is none. */
   #free = 0;
 
-  /** `lists`: how many. */
+  /** `lists`: the number of lists. */
   constructor(lists: number) {
     this.#lists = lists;
     for (let list = 0; list < lists; list += 1) this.#owners.push(null);
@@ -42,18 +42,18 @@ export class TimerLists {
     this.#resize(FIRST_CAPACITY);
   }
 
-  /** How many timers there are. */
+  /** The number of timers. */
   get size(): number {
     return this.#size;
   }
 
-  /** How many there is room for; doubled when full, and less again when mostly empty. */
+  /** The capacity in timers; it doubles when full, and shrinks again when mostly empty. */
   get capacity(): number {
     return this.#capacity;
   }
 
   /** The timer of `owner`; {@link UNSCHEDULED} if there is none. */
-  indexOf(owner: Timed): number {
+  indexOf(owner: TimerEntry): number {
     const index = owner.timerIndex;
     return this.#owners[index] === owner ? index : UNSCHEDULED;
   }
@@ -73,7 +73,7 @@ export class TimerLists {
   }
 
   /** Make a timer for `owner`, in no list yet: {@link move} it into one. Returns its index. */
-  add(owner: Timed): number {
+  add(owner: TimerEntry): number {
     if (owner.timerIndex !== UNSCHEDULED) {
       throw wrongValue('timerIndex was written to, or the timer belongs to another wheel');
     }
@@ -94,9 +94,9 @@ export class TimerLists {
     this.#append(index, list);
   }
 
-  /** Forget a timer. Indices that were asked for before mean nothing any more. Returns its owner. */
-  remove(index: number): Timed {
-    const owner = this.#owners[index] as Timed;
+  /** Forget a timer. Indices from before are invalid now. Returns its owner. */
+  remove(index: number): TimerEntry {
+    const owner = this.#owners[index] as TimerEntry;
     this.#unlink(index);
     this.#owners[index] = null;
     this.#next[index] = this.#free;
@@ -133,14 +133,14 @@ export class TimerLists {
     this.#next = new Int32Array(length);
     this.#previous = new Int32Array(length);
     this.#dueTicks = new Float64Array(length);
-    this.#owners = new Array<Timed | null>(length).fill(null);
+    this.#owners = new Array<TimerEntry | null>(length).fill(null);
     this.#capacity = capacity;
     let index = this.#lists;
     for (let list = 0; list < this.#lists; list += 1) {
       this.#next[list] = list;
       this.#previous[list] = list;
       for (let old = oldNext[list] as number; old !== list; old = oldNext[old] as number) {
-        const owner = oldOwners[old] as Timed;
+        const owner = oldOwners[old] as TimerEntry;
         owner.timerIndex = index;
         this.#owners[index] = owner;
         this.#dueTicks[index] = oldDueTicks[old] as number;

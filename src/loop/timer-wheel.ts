@@ -1,22 +1,22 @@
 /**
- * A timer wheel: deadlines for many connections, with one Node timer between them and no object for
- * each. Who has a deadline is a {@link Timed}: it lends the wheel one field; see timer-lists.ts for
- * the rest.
+ * A timer wheel: deadlines for many connections, with one Node timer for all and no object for
+ * each. The owner of a deadline is a {@link TimerEntry}, which lends the wheel one field; see
+ * timer-lists.ts.
  *
- * The wheel has four levels of 256 slots. A slot of the first is one tick; a slot of the next level
- * is as long as all slots of the level before. A timer waits in the level its distance asks for, and
- * moves down as its time comes: so each is touched four times at most, in 24 days, and the Node
- * timer fires when there is something to do, not at each tick. Scheduling and cancelling are a few
- * assignments. Ticks are coarse: a timer fires up to one tick late, never early, and all in the
+ * The wheel has four levels of 256 slots. A slot of the first level is one tick; a slot of the next
+ * level is as long as all slots of the level before. A timer waits in the level of its distance,
+ * and moves down as its time comes near. So each is touched at most four times in 24 days, and the
+ * Node timer fires when there is something to do, not at each tick. Scheduling and cancelling are a
+ * few assignments. Ticks are coarse: a timer fires up to one tick late, never early, and all in the
  * order of their ticks, however late this thread is. The Node timer is unref'd: a deadline alone
- * does not hold the process.
+ * does not hold the process open.
  *
- * Users that push a deadline back at each message should not reschedule each time: note the time of
- * the last activity, let the timer fire, and schedule it again for what is left.
+ * Users that extend a deadline at each message should not reschedule each time: note the time of
+ * the last activity, let the timer fire, and schedule it again for the rest.
  */
 import { invalidType, outOfRange } from '../base/check';
 import { outsideCallers } from '../base/context';
-import { type Timed, TimerLists, UNSCHEDULED } from './timer-lists';
+import { type TimerEntry, TimerLists, UNSCHEDULED } from './timer-lists';
 
 /** Milliseconds of one tick: the accuracy of a deadline. */
 const TICK_MS = 10;
@@ -24,21 +24,21 @@ const TICK_MS = 10;
 const SLOTS = 256;
 /** Ticks of one slot of each level: 10 ms, 2.56 s, 11 minutes, 46 hours. */
 const SPANS = [1, SLOTS, SLOTS ** 2, SLOTS ** 3];
-/** Longest delay, about 24 days: Node's timers go no further either. */
+/** Longest delay, about 24 days, as of Node's timers. */
 export const MAX_DELAY_MS = 0x7fff_ffff;
-/** The list of what is being fired, behind those of the slots. */
+/** The list of the timers that are being fired, behind the lists of the slots. */
 const DUE = SPANS.length * SLOTS;
 
-/** Who is told that a {@link WheelTimer} is due. */
+/** Called when a {@link WheelTimer} is due. */
 export interface TimerOwner {
   onTimer(timer: WheelTimer): void;
 }
 
 /**
- * A deadline as an object, for those who have only few: an owner that has several, or does not want
- * the field of a {@link Timed}. Made once and scheduled as often as needed.
+ * A deadline as an object, for an owner that has several, or that does not want the field of a
+ * {@link TimerEntry}. Made once and scheduled as often as needed.
  */
-export class WheelTimer implements Timed {
+export class WheelTimer implements TimerEntry {
   timerIndex: number = UNSCHEDULED;
   readonly owner: TimerOwner;
 
@@ -61,36 +61,37 @@ export class TimerWheel {
   readonly #lists = new TimerLists(DUE + 1);
   readonly #onError: (error: unknown) => void;
   readonly #onAlarm = (): void => this.#advance();
-  /** All that was due up to this tick has been collected. */
+  /** All timers due up to this tick have been collected. */
   #tick = currentTick();
   #alarm: NodeJS.Timeout | null = null;
   #alarmTick = Infinity;
 
-  /** `onError` is told what an `onTimer` throws. */
+  /** `onError` receives the exceptions of `onTimer`. */
   constructor(onError: (error: unknown) => void) {
     this.#onError = onError;
   }
 
-  /** How many timers are scheduled. */
+  /** The number of scheduled timers. */
   get size(): number {
     return this.#lists.size;
   }
 
-  /** How many timers the wheel has memory for: follows `size` up and down. */
+  /** The number of timers that the wheel has memory for: it follows `size` up and down. */
   get capacity(): number {
     return this.#lists.capacity;
   }
 
   /**
-   * Have `timer.onTimer` called in `delayMs`; replaces an earlier schedule. A delay below 0 is none,
-   * and one above 2\*\*31 - 1 is that. Throws a TypeError or RangeError for what is no number.
+   * Call `timer.onTimer` in `delayMs`; this replaces an earlier schedule. A delay below 0 counts as
+   * 0, and one above 2\*\*31 - 1 as that. Throws a TypeError or RangeError if `delayMs` is not a
+   * number.
    */
-  schedule(timer: Timed, delayMs: number): void {
+  schedule(timer: TimerEntry, delayMs: number): void {
     this.#schedule(timer, dueTickIn(delayMs));
   }
 
-  /** As {@link schedule}, unless `timer` is scheduled already for then or earlier. */
-  scheduleSooner(timer: Timed, delayMs: number): void {
+  /** As {@link schedule}, unless `timer` is already scheduled for the same time or earlier. */
+  scheduleSooner(timer: TimerEntry, delayMs: number): void {
     const dueTick = dueTickIn(delayMs);
     const index = this.#lists.indexOf(timer);
     if (index !== UNSCHEDULED && this.#lists.dueTick(index) <= dueTick) return;
@@ -98,12 +99,12 @@ export class TimerWheel {
   }
 
   /** Forget `timer`; does nothing if it is not scheduled. */
-  cancel(timer: Timed): void {
+  cancel(timer: TimerEntry): void {
     const index = this.#lists.indexOf(timer);
     if (index !== UNSCHEDULED) this.#lists.remove(index);
   }
 
-  /** Milliseconds to when there may be something to do; Infinity if there is nothing. */
+  /** Milliseconds until the next possible work; Infinity if there is none. */
   msToNext(): number {
     if (this.#alarmTick === Infinity) return Infinity;
     return Math.max(this.#alarmTick * TICK_MS - performance.now(), 0);
@@ -114,7 +115,7 @@ export class TimerWheel {
     this.#clearAlarm();
   }
 
-  #schedule(timer: Timed, wanted: number): void {
+  #schedule(timer: TimerEntry, wanted: number): void {
     const lists = this.#lists;
     if (lists.size === 0) this.#tick = currentTick();
     const dueTick = Math.max(wanted, this.#tick + 1);
@@ -125,7 +126,7 @@ export class TimerWheel {
     if (dueTick < this.#alarmTick) this.#setAlarm(dueTick);
   }
 
-  /** The slot for what is due at `dueTick`, which is not past. */
+  /** The slot of `dueTick`, which is not past. */
   #slotFor(dueTick: number): number {
     const distance = dueTick - this.#tick;
     let level = 0;
@@ -149,7 +150,7 @@ export class TimerWheel {
     if (tick < this.#alarmTick) this.#setAlarm(tick);
   }
 
-  /** Move what is due to a list of its own, so that firing may schedule again. */
+  /** Move the due timers to a list of their own, so that firing may schedule again. */
   #collectDue(now: number): void {
     for (let tick = this.#nextTick(); tick <= now; tick = this.#nextTick()) {
       this.#tick = tick;
@@ -161,7 +162,7 @@ export class TimerWheel {
     this.#tick = Math.max(this.#tick, now);
   }
 
-  /** The time of a slot of a higher level has come: its timers are near enough for the lower ones. */
+  /** The time of a slot of a higher level has come: move its timers to lower levels. */
   #moveDown(slot: number): void {
     const lists = this.#lists;
     for (let index = lists.first(slot); index !== UNSCHEDULED; index = lists.first(slot)) {
@@ -176,7 +177,7 @@ export class TimerWheel {
     }
   }
 
-  /** The next tick at which a slot has to be served or moved down; Infinity if all are empty. */
+  /** The next tick at which a slot must be served or moved down; Infinity if all are empty. */
   #nextTick(): number {
     let next = Infinity;
     if (this.#lists.size === 0) return next;
@@ -197,7 +198,7 @@ export class TimerWheel {
     this.#clearAlarm();
     this.#alarmTick = tick;
     const delayMs = Math.max(Math.ceil(tick * TICK_MS - performance.now()), 1);
-    // Rounded up to a tick, the longest delay would be more than Node takes, which then makes it 1.
+    // The longest delay, rounded up to a tick, would exceed Node's limit, and Node would make it 1.
     const capped = Math.min(delayMs, MAX_DELAY_MS);
     this.#alarm = outsideCallers(() => setTimeout(this.#onAlarm, capped).unref());
   }

@@ -1,19 +1,19 @@
 /**
  * The waiter threads of the main thread, and the loops they wait for.
  *
- * A waiter thread blocks in epoll_wait(2) on a *super* set whose members are the epoll fds of
- * loops, each registered `EPOLLIN | EPOLLONESHOT`. To wait, a loop re-arms its member; that one
- * epoll_ctl(2) also looks whether something is ready already, so no wake-up can be lost. When the
+ * A waiter thread blocks in epoll_wait(2) on a *super* set, whose members are the epoll fds of
+ * loops, each registered `EPOLLIN | EPOLLONESHOT`. To wait, a loop re-arms its member. That one
+ * epoll_ctl(2) also checks whether something is ready already, so no wake-up can be lost. When the
  * thread wakes it posts the loop's number, and the loop takes its events itself.
  *
- * A thread starts when a loop of its has slept for a while, and loops wait by way of Node's own loop
- * (see backend-waiter.ts) as long as it does not run: before, while it starts, and when it cannot.
+ * A thread starts when one of its loops has slept for a while. While it does not run (before, while
+ * it starts, or if it cannot start), its loops wait by Node's own loop (see backend-waiter.ts).
  *
- * Life and death: koffi throws, and so aborts the process, where it is loaded into a thread that is
- * ending. So the process's 'exit' waits for a thread that still loads it. And a worker that is blocked
- * in C keeps Node from exiting. So every super set holds an eventfd that ends the thread; `close` of
- * the last loop and 'exit' write it. A worker can be terminated without an 'exit', which ends its
- * workers too: there, no waiter thread is started at all.
+ * Life and death. koffi throws, and so aborts the process, if it is loaded into a thread that is
+ * ending: the process's 'exit' waits for a thread that still loads it. A worker that is blocked in
+ * C keeps Node from exiting: every super set holds an eventfd that ends the thread, and both
+ * `close` of the last loop and 'exit' write it. A worker can be terminated without an 'exit', which
+ * also ends its own workers: so a waiter thread is never started there.
  */
 import { basename, extname, join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
@@ -32,15 +32,20 @@ const { EPOLLIN, EPOLLONESHOT } = constants;
 
 /** Loops per waiter thread. A wake-up costs the thread a few microseconds, so many can share one. */
 const LOOPS_PER_THREAD = 64;
-/** From the first sleep of a loop to the start of its thread: most short scripts never have one. */
+/**
+ * From the first sleep of a loop to the start of its thread: most short scripts never start one.
+ */
 const START_AFTER_MS = 200;
-/** The pause after a thread could not start doubles up to this. */
+/** The pause after a failed start doubles up to this. */
 const LONGEST_PAUSE_MS = 60_000;
-/** A thread that lived for so long was a good one. */
+/** A thread that lived this long counts as good. */
 const GOOD_LIFE_MS = 1_000;
-/** That threads cannot start is told at most so often, whatever their number. */
+/** At most one warning about failing threads in this time, however many there are. */
 const WARNING_MS = 10_000;
-/** The end of the process waits at most so long for a thread that loads koffi (30 ms on an idle machine). */
+/**
+ * The longest time for which the end of the process waits for a thread that loads koffi (30 ms on
+ * an idle machine).
+ */
 const LOADING_MS = 5_000;
 
 /** One loop at a waiter thread. */
@@ -49,7 +54,7 @@ class Member implements Waiter {
   epollFd: number;
   armed = false;
   held = false;
-  /** Waits while the thread does not, and where the thread's set has no room. */
+  /** Waits while the thread does not run, or has no room in its set. */
   meanwhile: BackendWaiter | null = null;
   readonly #thread: WaiterThread;
   readonly #onWake: () => void;
@@ -93,20 +98,20 @@ class Member implements Waiter {
 }
 
 /**
- * `idle`: there is no worker; one will be started when a loop sleeps, or after a pause. `starting`: the
- * worker has not said READY. `waiting`: it blocks, or is about to, and posts wake-ups. `stopping`: the
- * last loop left, and the worker is about to end.
+ * `idle`: there is no worker; the next sleep of a loop starts one, perhaps after a pause.
+ * `starting`: the worker has not posted READY yet. `waiting`: it blocks, or is about to, and posts
+ * wake-ups. `stopping`: the last loop left, and the worker is about to end.
  */
 type ThreadState = 'idle' | 'starting' | 'waiting' | 'stopping';
 
-/** A worker, with what it waits on. */
+/** A worker and the epoll set that it waits on. */
 class Crew {
   readonly set: Epoll;
   readonly worker: Worker;
   readonly #stop: Waker;
   readonly #progress = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
-  /** Throws, and leaves nothing open, where there are no fds or no threads left. */
+  /** Throws if there are no fds or no threads left, and leaves nothing open then. */
   constructor() {
     this.set = new Epoll({ maxEvents: 1 });
     try {
@@ -127,7 +132,7 @@ class Crew {
     crews.add(this);
   }
 
-  /** Have the worker end by itself. */
+  /** Ask the worker to end by itself. */
   stop(): void {
     this.#stop.wake();
   }
@@ -146,16 +151,19 @@ class Crew {
   }
 }
 
-/** Those whose worker has not ended. */
+/** The crews whose worker has not ended. */
 const crews = new Set<Crew>();
 
-/** Before all other listeners: they may throw, or call process.exit(), and then no other is called. */
+/**
+ * Before all other listeners: one of them may throw or call process.exit(), and then the rest is
+ * skipped.
+ */
 function onProcessExit(): void {
   for (const crew of crews) crew.stop();
   for (const crew of crews) crew.untilLoaded();
 }
 
-/** One waiter thread, now and after it has died, and its loops. */
+/** One waiter thread and its loops; a new thread replaces one that has died. */
 class WaiterThread {
   readonly #members = new Map<number, Member>();
   #state: ThreadState = 'idle';
@@ -221,7 +229,7 @@ class WaiterThread {
     return (this.#crew as Crew).set;
   }
 
-  /** Into the thread's set; false if that has no room. */
+  /** Add `member` to the thread's set; false if the set has no room. */
   #take(member: Member): boolean {
     try {
       this.#set.add(member.epollFd, EPOLLONESHOT, { low: member.id, high: 0 });
@@ -248,7 +256,7 @@ class WaiterThread {
     }
     this.#crew = crew;
     let cause: unknown = 'it ended';
-    // Holds nothing: a listener takes a hold, so it stands before `unref`.
+    // Before `unref`: adding a listener would hold the process open again.
     crew.worker.on('message', (id: number) => this.#onMessage(id));
     crew.worker.unref();
     crew.worker.on('error', (error) => {
@@ -282,7 +290,7 @@ class WaiterThread {
     if (this.#state === 'stopping') return;
     const wasWaiting = this.#state === 'waiting';
     this.#held = 0;
-    // What the worker had taken from its set and not posted is found by the next look.
+    // The next look finds the events that the worker took from its set and did not post.
     for (const member of this.#members.values()) {
       if (member.meanwhile === null) member.waitMeanwhile();
     }
@@ -309,7 +317,9 @@ class WaiterThread {
     this.#crew?.stop();
   }
 
-  /** The loops that wait at the thread hold the process by its worker; the others by themselves. */
+  /**
+   * Loops that wait at the thread hold the process open by its worker; the others by themselves.
+   */
   #hold(change: 1 | -1): void {
     this.#held += change;
     if (this.#held > 0) this.worker?.ref();
@@ -347,12 +357,12 @@ function startBundled(file: string, options: WorkerOptions): Worker {
 
 const threads = new Set<WaiterThread>();
 
-/** The waiter threads of this process. For the tests, which watch them and end them. */
+/** The waiter threads of this process, for tests. */
 export function waiterThreads(): { worker: Worker | null; state: ThreadState }[] {
   return [...threads].map(({ worker, state }) => ({ worker, state }));
 }
 
-/** A place at a waiter thread for the loop that owns `epollFd`. In the main thread alone. */
+/** Give the loop that owns `epollFd` a place at a waiter thread. Only in the main thread. */
 export function joinWaiterThread(epollFd: number, onWake: () => void): Waiter {
   const thread = [...threads].find((candidate) => candidate.hasRoom) ?? new WaiterThread();
   return thread.join(epollFd, onWake);

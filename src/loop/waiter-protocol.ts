@@ -1,4 +1,4 @@
-/** What a loop's thread and its waiter thread say to each other. */
+/** The messages between a loop's thread and its waiter thread. */
 
 /** The first message of the waiter thread: it is about to wait. Loops have numbers from 1. */
 export const READY = 0;
@@ -12,7 +12,7 @@ export const LOADING = 0;
 /** It has loaded koffi, or has failed to. */
 export const LOADED = 1;
 
-/** What the waiter thread is given. */
+/** The data given to the waiter thread. */
 export interface WaiterThreadData {
   /** The epoll set of the loops' epoll fds. */
   superFd: number;

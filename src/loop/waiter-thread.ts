@@ -1,10 +1,11 @@
 /**
- * The body of a waiter thread: block in epoll_wait(2), post what woke it, go back to waiting.
+ * The body of a waiter thread: block in epoll_wait(2), post the number of the ready loop, wait
+ * again.
  *
- * It runs in a worker of its own, shares nothing with the loops but the number of an epoll fd, and
- * takes no events: the members of its set are the loops' epoll fds, registered one-shot. It imports
- * no more than it needs: until koffi is loaded, and all functions are declared, the thread must not be
- * ended from outside, and the end of the process waits for it (see waiter-pool.ts).
+ * It runs in its own worker, shares only the number of an epoll fd with the loops, and takes no
+ * events: the members of its set are the loops' epoll fds, registered one-shot. It imports only
+ * what it needs: until koffi is loaded and all functions are declared, the thread must not be ended
+ * from outside, and the end of the process waits for it (see waiter-pool.ts).
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createEventBuffer, EVENT_DATA_LOW_WORD, EVENT_WORDS } from '../sys/abi';
@@ -16,7 +17,7 @@ const { EINTR } = errno;
 
 /**
  * The longest wait. `worker.terminate()` of a thread that is blocked in C takes effect when the
- * call returns, so this is how long terminating it may take.
+ * call returns, so terminating may take this long.
  */
 const MAX_WAIT_MS = 500;
 const MAX_EVENTS = 64;

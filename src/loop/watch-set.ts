@@ -1,6 +1,7 @@
 /**
- * What one loop watches: the epoll set in the kernel, and the slots that say whom its events are for.
- * The two are changed together here and nowhere else.
+ * The fds that one loop watches: the epoll set in the kernel, and the slots that map its events to
+ * handlers. Only this file changes the two, and always together. slot-table.ts explains why an event
+ * may have no owner.
  */
 import { Epoll, type EventData } from '../epoll/epoll';
 import type { EventList } from '../epoll/event-list';
@@ -17,7 +18,7 @@ const { EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLL_CTL_DEL } = constants;
 
 const FIXED_MASK = 'a mask with EPOLLEXCLUSIVE cannot be modified: remove and add the fd';
 
-/** A handler that is no longer watched for, and why. */
+/** A handler whose registration has ended, and the reason. */
 export type Revocation = [handler: EventHandler, reason: Error];
 
 /** The fds of one loop. */
@@ -37,8 +38,9 @@ export class WatchSet {
   }
 
   /**
-   * Watch an fd. Returns its place, and the holder of the same fd number if there was one: that fd
-   * was closed behind our back. Throws what {@link Epoll.add} throws; then nothing has changed.
+   * Watch an fd. Returns its slot, and the former registration of the same fd number if there was
+   * one: that fd was closed while it was watched. Throws as {@link Epoll.add} does, and then nothing
+   * has changed.
    */
   add(slot: Slot): { data: EventData; former: Revocation | null } {
     const data = this.slots.take(slot);
@@ -53,7 +55,7 @@ export class WatchSet {
     const former = this.slots.confirm(data);
     if (former === null) return { data, former };
     this.#removals += 1;
-    return { data, former: [former.handler, closedBehindBack(former)] };
+    return { data, former: [former.handler, closedWhileWatched(former)] };
   }
 
   /** Replace the mask of an fd that is watched. */
@@ -72,7 +74,7 @@ export class WatchSet {
     this.controls += 1;
     if (this.direct?.remove(fd)) return true;
     // ENOENT or EBADF: the fd was closed before. If a duplicate of it lives on, its events will
-    // show up without an owner; see `hasGhost`.
+    // show up without an owner; see `hasOrphanedEntry`.
     const outcome = epollCtl(this.#epoll.fd, EPOLL_CTL_DEL, fd, null);
     if (outcome < 0 && outcome !== -ENOENT && outcome !== -EBADF) {
       throw new SystemError('epoll_ctl', outcome, { fd });
@@ -88,24 +90,18 @@ export class WatchSet {
   }
 
   /**
-   * Whether `stale` events without an owner, out of one batch, prove that the kernel holds an entry
-   * that we cannot name.
-   *
-   * An event without an owner is normal when its registration was removed earlier in the batch; but
-   * there can be no more of those than removals since the wait. One more, and an fd was closed
-   * before it was removed, while a duplicate (dup(2), a fork, a message) keeps the open file alive.
-   * See "Will closing a file descriptor cause it to be removed from all epoll interest lists?" in
-   * epoll(7).
+   * Whether `stale` events without an owner, out of one batch, prove that the kernel holds an
+   * orphaned entry: there are more of them than removals since the wait. See slot-table.ts.
    */
-  hasGhost(stale: number): boolean {
+  hasOrphanedEntry(stale: number): boolean {
     return stale > this.#removals;
   }
 
   /**
-   * Be rid of such entries in the one way there is: a new epoll set with all that is watched.
-   * `announce` is told the new epoll fd while the old one is still open. Returns what could not be
-   * taken over, or null if there are no fds for a new set; the entry will be reported again, and
-   * there may be some then.
+   * Drop orphaned entries: make a new epoll set with every registration. `announce` is called with
+   * the new epoll fd while the old one is still open. Returns the registrations that the new set
+   * refused, or null if there is no fd for a new set; the entry is then reported again, and a later
+   * batch tries again.
    */
   rebuild(announce: (epollFd: number) => void): Revocation[] | null {
     const former = this.#epoll;
@@ -131,7 +127,7 @@ export class WatchSet {
     return refused;
   }
 
-  /** Stop watching everything. Returns who was told until now. */
+  /** Stop watching everything. Returns the handlers whose registrations end by this. */
   close(): EventHandler[] {
     const entries = [...this.slots.entries()];
     for (const { data } of entries) this.slots.release(data);
@@ -144,8 +140,8 @@ export class WatchSet {
   }
 }
 
-/** The reason given when an fd turns out to be closed: its number was registered a second time. */
-function closedBehindBack({ fd, events }: Slot): SystemError {
+/** The reason for a handler whose fd was closed: the number was registered a second time. */
+function closedWhileWatched({ fd, events }: Slot): SystemError {
   const reason = `fd ${fd} was closed while it was watched for ${formatEvents(events)}`;
   return new SystemError('epoll_ctl', EBADF, { reason, fd });
 }

@@ -1,10 +1,10 @@
 /**
- * The memory layout of the structures the kernel reads and writes, declared once to koffi.
+ * The memory layout of the structures that the kernel reads and writes, declared once to koffi.
  *
- * Nothing here is a guessed number: sizes and offsets are asked of koffi's own types, so that
- * `epoll_event` is packed (12 bytes) on x86 and naturally aligned (16 bytes) elsewhere, exactly as
- * `<sys/epoll.h>` has it. The types are anonymous because koffi's type names are global per thread
- * and a second declaration (a second copy of this package, a test runner) would throw.
+ * No number here is guessed: koffi reports sizes and offsets of its own types. So `epoll_event` is
+ * packed (12 bytes) on x86 and naturally aligned (16 bytes) elsewhere, exactly as in
+ * `<sys/epoll.h>`. The types are anonymous because koffi's type names are global per thread, and a
+ * second declaration (a second copy of this package, a test runner) would throw.
  */
 import './platform';
 import { checkInteger } from '../base/check';

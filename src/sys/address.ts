@@ -1,7 +1,7 @@
 /**
  * Socket addresses: text and port to the bytes of `struct sockaddr_in` / `sockaddr_in6`, and back.
- * Addresses are parsed and printed by libc itself (inet_pton(3), inet_ntop(3)); names are not
- * looked up, that is the work of `node:dns`.
+ * libc itself parses and prints addresses (inet_pton(3), inet_ntop(3)). Names are not looked up:
+ * use `node:dns`.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import {
@@ -38,7 +38,7 @@ const IPV4_ADDRESS_BYTE = 4;
 const IPV6_BYTES = 28;
 const IPV6_ADDRESS_BYTE = 8;
 const IPV6_SCOPE_BYTE = 24;
-/** Where the IPv4 address is in "::ffff:192.0.2.1", and what stands before it. */
+/** The place of the IPv4 address in "::ffff:192.0.2.1", and the bytes before it. */
 const MAPPED_BYTE = IPV6_ADDRESS_BYTE + 12;
 const MAPPED_PREFIX = 0xffff;
 const PORT_BYTE = 2;
@@ -68,8 +68,9 @@ export function encodeAddress(where: Omit<SocketAddress, 'family'>): Uint8Array 
 }
 
 /**
- * 4 or 6 for an IP address, 0 for anything else; as `net.isIP`, but a zone may be any name that an
- * interface may have ("fe80::1%wg_home"). Whether there is one, {@link encodeAddress} says.
+ * 4 or 6 for an IP address, 0 for anything else; as `net.isIP`, but a zone may have any name that
+ * an interface may have ("fe80::1%wg_home"). {@link encodeAddress} checks whether there is such an
+ * interface.
  */
 export function ipVersion(text: string): 0 | 4 | 6 {
   if (isIPv4(text)) return 4;
@@ -132,9 +133,9 @@ export function encodeMembership(group: string, interfaceAddress?: string): Uint
 }
 
 /**
- * What IP_MULTICAST_IF (`struct in_addr`) or IPV6_MULTICAST_IF (an `int`) takes for the interface
- * with this IPv4 address, or in the zone of this IPv6 one ("::%eth0"). Throws a RangeError for what
- * names no interface.
+ * The value of IP_MULTICAST_IF (`struct in_addr`) or IPV6_MULTICAST_IF (an `int`) for the interface
+ * with this IPv4 address, or in the zone of this IPv6 address ("::%eth0"). Throws a RangeError if
+ * it names no interface.
  */
 export function encodeMulticastInterface(interfaceAddress: string): Uint8Array {
   if (typeof interfaceAddress !== 'string' || !interfaceAddress.includes(':')) {
@@ -162,7 +163,8 @@ function interfaceIndex(interfaceAddress: string): number {
   }
   const [, zone] = splitZone(interfaceAddress);
   if (interfaceAddress === '::') return 0;
-  // An address without a zone may be one of ours, and still does not say where: fe80::1 is everywhere.
+  // An address without a zone does not name an interface, even if it is ours: fe80::1 is
+  // everywhere.
   if (ipVersion(interfaceAddress) !== 6 || zone === undefined) {
     throw outOfRange(
       'interfaceAddress',
@@ -180,8 +182,8 @@ function scopeOf(zone: string, address: string, name = 'address'): number {
 }
 
 /**
- * What getsockname(2), getpeername(2) and accept4(2) put into `bytes`. Returns null for a family
- * other than IPv4 and IPv6 (a unix socket), and for bytes too short to be an address.
+ * Decode an address that getsockname(2), getpeername(2) or accept4(2) wrote into `bytes`. Returns
+ * null for a family other than IPv4 and IPv6 (a unix socket), and for too few bytes.
  */
 export function decodeAddress(bytes: Uint8Array): SocketAddress | null {
   const length = checkWhole(bytes, 'bytes');
@@ -200,10 +202,10 @@ export function decodeAddress(bytes: Uint8Array): SocketAddress | null {
 }
 
 /**
- * Which network an address is of, to count peers by: the 32 bits of an IPv4 address, also of one that
- * is mapped into IPv6 ("::ffff:192.0.2.1"); the first 64 bits of another IPv6 address as a bigint, as
- * one client commonly has all that are behind them. `bytes` as for {@link decodeAddress}; null where
- * that returns null. Makes no text.
+ * The network of an address, for counting peers: the 32 bits of an IPv4 address, also of one mapped
+ * into IPv6 ("::ffff:192.0.2.1"); the first 64 bits of another IPv6 address as a bigint, because
+ * one client commonly has all addresses behind them. `bytes` as for {@link decodeAddress}; null
+ * where that returns null. Makes no text.
  */
 export function addressNetwork(bytes: Uint8Array): number | bigint | null {
   const length = checkWhole(bytes, 'bytes');

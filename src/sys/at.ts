@@ -1,6 +1,6 @@
 /**
- * Calls with a path that begins at a directory's fd and not at a path, which may lead elsewhere by
- * now: openat(2), unlinkat(2). Arguments are checked, results are `n >= 0` or `-errno`.
+ * Calls with a path that starts at a directory's fd: openat(2), unlinkat(2). A full path may lead
+ * elsewhere by now. Arguments are checked, results are `n >= 0` or `-errno`.
  */
 import { constants as fsConstants } from 'node:fs';
 import { checkFd, checkInt, outOfRange } from '../base/check';

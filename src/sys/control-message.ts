@@ -1,5 +1,5 @@
 /**
- * Control messages, as the macros of cmsg(3) walk and build them: what travels beside the bytes of a
+ * Control messages, as the macros of cmsg(3) walk and build them: data beside the bytes of a
  * message, such as fds (SCM_RIGHTS) and the sender's identity (SCM_CREDENTIALS).
  */
 import { bytesOf, checkInt, checkWhole, dataOf, outOfRange } from '../base/check';
@@ -14,7 +14,7 @@ export interface ControlMessage {
   data: Uint8Array;
 }
 
-/** Who a process is: `struct ucred`. */
+/** The identity of a process: `struct ucred`. */
 export interface Credentials {
   pid: number;
   uid: number;
@@ -24,8 +24,8 @@ export interface Credentials {
 const DATA_BYTE = alignControl(CMSGHDR.bytes);
 
 /**
- * Append a control message to the `used` bytes in `room`. Returns how many are used then. Throws a
- * RangeError if it does not fit.
+ * Append a control message to the `used` bytes in `room`. Returns the new number of used bytes.
+ * Throws a RangeError if it does not fit.
  */
 export function appendControl(room: Buffer, used: number, message: ControlMessage): number {
   const { level, type, data } = message;
@@ -46,7 +46,7 @@ export function appendControl(room: Buffer, used: number, message: ControlMessag
   return end;
 }
 
-/** The control messages in `bytes`, with copies of their data. Stops at what is not one. */
+/** The control messages in `bytes`, with copies of their data. Stops at the first malformed one. */
 export function parseControl(bytes: Buffer): ControlMessage[] {
   const messages: ControlMessage[] = [];
   for (let at = 0; at + DATA_BYTE <= bytes.byteLength; ) {

@@ -1,6 +1,6 @@
 /**
- * errno numbers, their names, and the error thrown by the layers above when a system call fails in
- * a way its caller did not ask for.
+ * errno numbers, their names, and the error that the layers above throw when a system call fails
+ * unexpectedly.
  */
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
@@ -27,9 +27,9 @@ export function errnoText(value: number): string {
   return getSystemErrorMap().get(-Math.abs(value))?.[1] ?? 'unknown error';
 }
 
-/** What a failed call was about, for people and for programs. */
+/** The details of a failed call, for people and for programs. */
 export interface SystemErrorDetail {
-  /** One clause saying what was wrong, with the value: "fd 5 is a regular file". */
+  /** One clause that names the problem, with the value: "fd 5 is a regular file". */
   reason?: string;
   fd?: number;
   address?: string;

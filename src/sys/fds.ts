@@ -73,6 +73,6 @@ export function lseek(fd: number, offset: number, whence: number): number {
   checkInteger('offset', offset, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   checkInt('whence', whence);
   const position = result(native.lseek(fd, offset, whence));
-  // koffi makes a bigint of what a number cannot hold.
+  // koffi returns a bigint for a value that a number cannot hold.
   return Number.isSafeInteger(position) ? position : -errno.EOVERFLOW;
 }

@@ -1,9 +1,9 @@
 /**
- * Memory for a call of which nobody knows how much it reads and writes: the caller's bytes with room
- * behind them, and behind the room a page that nobody may touch.
+ * Memory for a call with an unknown size of reads and writes: the caller's bytes, room behind them,
+ * and behind the room a page that no access may touch.
  *
- * The kernel then ends a call that goes on with -EFAULT, instead of writing into memory that is
- * somebody else's. The memory is mapped for one call: 3 to 5 us, so not for hot paths.
+ * If the call goes too far, the kernel ends it with -EFAULT instead of writing into other memory.
+ * The memory is mapped for one call: 3 to 5 us, so not for hot paths.
  */
 import { type Bytes, bytesOf } from '../base/check';
 import { errno } from './errno';
@@ -14,7 +14,7 @@ const native = {
   mmap: declareWide('int64_t', 'mmap', ['void *', 'size_t', 'int', 'int', 'int', 'int64_t']),
   mprotect: declare('int', 'mprotect', ['void *', 'size_t', 'int']),
   munmap: declare('int', 'munmap', ['void *', 'size_t']),
-  // The result, which is the first argument, is of no use.
+  // Its result, the first argument, is not used.
   memcpy: declare('void', 'memcpy', ['void *', 'void *', 'size_t']),
 };
 
@@ -22,15 +22,15 @@ const PROT_NONE = 0;
 const PROT_READ_WRITE = 1 | 2;
 const MAP_PRIVATE_ANONYMOUS = 0x02 | 0x20;
 
-/** Pages have 4 to 64 KiB: of these there is a whole number in any case. */
+/** Pages have 4 to 64 KiB: a multiple of this is a whole number of pages in any case. */
 const UNIT = 0x1_0000;
 const POINTER_BITS = POINTER_BYTES * 8;
 const MAP_FAILED = BigInt.asUintN(POINTER_BITS, -1n);
 
 /**
- * What `call` returns for the address of memory that begins with the bytes of `view`, has `room` bytes
- * at least, zeros behind those of `view`, and ends there. What `call` leaves in the place of the bytes
- * is put back into `view`. Returns -ENOMEM if there is no memory.
+ * Run `call` with the address of memory that begins with the bytes of `view`, has at least `room`
+ * bytes, zeros behind those of `view`, and ends there. The bytes that `call` leaves there are
+ * copied back into `view`. Returns the result of `call`, or -ENOMEM if there is no memory.
  */
 export function withGuardedCopy(
   view: Bytes,
@@ -59,7 +59,7 @@ export function withGuardedCopy(
 
 function map(length: number): bigint | null {
   const address = native.mmap(null, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
-  // A pointer of 32 bits is the low half of what was declared.
+  // A 32-bit pointer is the low half of the declared type.
   const base = BigInt.asUintN(POINTER_BITS, BigInt(address));
   return base === MAP_FAILED ? null : base;
 }

@@ -1,6 +1,6 @@
 /**
  * The raw calls, one to one with the man pages: checked arguments in, `n >= 0` or `-errno` out.
- * Everything above is built on these and on nothing else.
+ * All layers above are built only on these.
  */
 export {
   createEventBuffer,

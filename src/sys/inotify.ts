@@ -1,5 +1,5 @@
 /**
- * inotify(7): the three calls, and the decoding of what read(2) gives. Arguments are checked,
+ * inotify(7): the three calls, and the decoding of the bytes from read(2). Arguments are checked,
  * results are `n >= 0` or `-errno`.
  */
 import { bytesOf, checkBytes, checkFd, checkInt, checkMask } from '../base/check';
@@ -74,8 +74,8 @@ export function inotifyRmWatch(fd: number, wd: number): number {
 }
 
 /**
- * The events in the first `length` bytes of `bytes`, as read(2) gives them. Names are copied. What
- * is cut short at the end is left out; the kernel never cuts an event.
+ * The events in the first `length` bytes of `bytes`, from read(2). Names are copied. An event that
+ * is cut short at the end is left out; the kernel never cuts one.
  */
 export function decodeInotifyEvents(bytes: Uint8Array, length: number): InotifyEvent[] {
   checkBytes(bytes, length, 'bytes');

@@ -1,13 +1,13 @@
 /**
  * ioctl(2), the call with a thousand meanings, made as safe as the request number allows.
  *
- * A request of today's form carries the size of what it reads or writes (`_IOC_SIZE`), and a buffer
- * must have it; where the number is known to be wrong, the size in truth (see ioctl-sizes.ts). A
- * request of the old form (TIOCGWINSZ, FIONREAD) carries none. Since nothing holds the kernel to
- * either, each call runs on a guarded copy of the buffer, so that it cannot reach memory behind it. An
- * argument that is no buffer is so small that it is no address: a request that wanted memory then
- * gives EFAULT and writes nowhere. What cannot be checked are requests that read a pointer from the
- * buffer: fill those with care.
+ * A request of today's form carries the size of the memory that it reads or writes (`_IOC_SIZE`),
+ * and a buffer must have that size; for numbers that are known to be wrong, the true size (see
+ * ioctl-sizes.ts). A request of the old form (TIOCGWINSZ, FIONREAD) carries none. The kernel does
+ * not hold drivers to either, so each call runs on a guarded copy of the buffer and cannot reach
+ * the memory behind it. An argument that is no buffer is too small to be an address: a request that
+ * wants memory then fails with EFAULT and writes nowhere. Requests that read a pointer from the
+ * buffer cannot be checked: fill those with care.
  */
 import { type Bytes, checkFd, checkInteger, checkMask, checkRoom, outOfRange } from '../base/check';
 import { withGuardedCopy } from './guarded-memory';
@@ -21,15 +21,15 @@ const SIZE_SHIFT = 16;
 // PowerPC has three bits for the direction, and so one less for the size.
 const SIZE_MASK = process.arch === 'ppc64' ? 0x1fff : 0x3fff;
 
-/** No program has memory at the lowest addresses: an int up to here is never a valid pointer. */
+/** No program has memory at the lowest addresses: an int up to this is never a valid pointer. */
 const MAX_INTEGER = 0xffff;
 
-/** What an old request reads or writes at least: an int. */
+/** The minimum that an old request reads or writes: an int. */
 const OLD_REQUEST_MIN_BYTES = 4;
 /** Room behind a buffer: the largest request without a size, a console font, has 8,192 bytes. */
 const ROOM_BYTES = 16_384;
 
-/** `_IOC_SIZE(request)`: the bytes that a request's argument has; 0 if the number does not say. */
+/** `_IOC_SIZE(request)`: the size of a request's argument in bytes; 0 if the number has none. */
 export function ioctlSize(request: number): number {
   return (checkMask('request', request) >>> SIZE_SHIFT) & SIZE_MASK;
 }
@@ -50,7 +50,7 @@ export function ioctl(fd: number, request: number, argument: number | Bytes = 0)
   const number = request >>> 0;
   if (typeof argument === 'number') {
     checkInteger('argument', argument, -1, MAX_INTEGER);
-    // As a long, so that -1 has its upper half.
+    // As a long, so that the upper half of -1 is set too.
     return result(native.ioctl(fd, number, 'long', argument));
   }
   checkRoom(argument, Math.max(size || OLD_REQUEST_MIN_BYTES, knownSize(number)), 'argument');

@@ -1,9 +1,9 @@
 /**
  * The door to C: libc as koffi sees it, and the one reader of errno.
  *
- * `declare` is called at import time by the other files of this folder and by nobody else. The
- * functions it returns check nothing; their callers in this folder must, because koffi turns `NaN`
- * into 0 and believes any length it is given.
+ * Only the other files of this folder call `declare`, at import time. The functions that it returns
+ * check nothing; their callers in this folder must, because koffi turns `NaN` into 0 and believes
+ * any length.
  */
 import './platform';
 import { constants } from 'node:os';
@@ -11,7 +11,7 @@ import koffi, { type node, type TypeObject } from 'koffi';
 
 type NativeArgument = number | bigint | string | ArrayBufferView | null;
 
-/** A libc function. Returns what C returns; a `char *` becomes a string, NULL becomes null. */
+/** A libc function. Returns the result of C; a `char *` becomes a string, NULL becomes null. */
 export type NativeFunction<R> = (...args: NativeArgument[]) => R;
 
 type ParameterType = string | TypeObject;
@@ -46,7 +46,10 @@ export function declare(
   return libc.func(name, result, parameters);
 }
 
-/** As {@link declare}, for a function younger than the oldest libc we run on: else it is ENOSYS. */
+/**
+ * As {@link declare}, for a function younger than our oldest libc; if it is missing, a call is
+ * ENOSYS.
+ */
 export function declareOptional(
   result: 'int' | 'int64_t',
   name: string,
@@ -68,8 +71,8 @@ export function addressOf(name: string): bigint {
 }
 
 /**
- * As {@link declare}, for a function with an `off_t` or `rlim_t`: the one where it has 64 bits. On
- * 32-bit glibc that is `<name>64`; musl has only the plain one, which is 64 bits wide.
+ * As {@link declare}, for a function with an `off_t` or `rlim_t`: binds the variant with 64 bits.
+ * On 32-bit glibc that is `<name>64`; musl has only the plain one, which is 64 bits wide.
  */
 export function declareWide(
   result: 'int' | 'int64_t',
@@ -128,7 +131,7 @@ export function offsetOf(type: ParameterType, member: string): number {
   return koffi.offsetof(type, member);
 }
 
-/** Where `memory` is. It must be held by somebody for as long as C may use the address. */
+/** The address of `memory`. The caller must hold it for as long as C may use the address. */
 export function addressOfMemory(memory: ArrayBuffer | ArrayBufferView): bigint {
   return koffi.address(memory);
 }
@@ -136,10 +139,10 @@ export function addressOfMemory(memory: ArrayBuffer | ArrayBufferView): bigint {
 /** This thread's `node_api_basic_env`, for functions of Node-API. */
 export const environment = koffi.node.env as unknown as bigint;
 
-/** What {@link watchByLibuv} gives. */
+/** The result of {@link watchByLibuv}. */
 export type LibuvPoll = node.PollHandle;
 
-/** A `uv_poll_t` of this thread's loop on `fd`; see uv-poll.ts for what it must not do. */
+/** A `uv_poll_t` of this thread's loop on `fd`; see uv-poll.ts for its limits. */
 export function watchByLibuv(
   fd: number,
   events: { readable: true },

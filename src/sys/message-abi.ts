@@ -1,6 +1,6 @@
 /**
- * The memory layout of what sendmsg(2) and recvmsg(2) are given, and of the structures that travel
- * as control messages and socket options; see abi.ts for the rules.
+ * The memory layout of the arguments of sendmsg(2) and recvmsg(2), and of structures in control
+ * messages and socket options; see abi.ts for the rules.
  */
 import './platform';
 import { checkInteger, INT32_MAX } from '../base/check';
@@ -76,13 +76,13 @@ export function alignControl(length: number): number {
   return Math.ceil(length / POINTER_BYTES) * POINTER_BYTES;
 }
 
-/** `CMSG_SPACE(length)`: what a control message with `length` bytes of data takes. */
+/** `CMSG_SPACE(length)`: the space of a control message with `length` bytes of data. */
 export function controlSpace(length: number): number {
   checkInteger('length', length, 0, INT32_MAX);
   return alignControl(CMSGHDR.bytes) + alignControl(length);
 }
 
-/** The address of memory that the caller holds, and goes on holding while C may use it. */
+/** The address of memory that the caller holds for as long as C may use it. */
 export function addressOf(memory: ArrayBuffer | Uint8Array): bigint {
   return addressOfMemory(memory);
 }

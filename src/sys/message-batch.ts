@@ -1,10 +1,10 @@
 /**
  * Messages for sendmsg(2), recvmsg(2) and their batches, with all the memory they need.
  *
- * A batch is made once and used for many calls: receiving into it allocates nothing, and what came
- * is looked at through views that are valid until the next call. All messages have the same room for
- * payload and for control messages; an address always fits. What was received can be sent as it is,
- * and then goes back to where it came from.
+ * A batch is made once and used for many calls: receiving into it allocates nothing, and views show
+ * the received messages until the next call. All messages have the same room for payload and for
+ * control messages; an address always fits. A received message can be sent unchanged, and then goes
+ * back to its sender.
  */
 
 import {
@@ -32,7 +32,7 @@ const MAX_BATCH_BYTES = 0x4000_0000;
 export interface MessageBatchOptions {
   /** Messages, 1 to 1,024; 1 if not given. */
   count?: number;
-  /** Room for the payload of each, up to 16 MiB. What is longer is cut, see MSG_TRUNC. */
+  /** Room for the payload of each, up to 16 MiB. A longer payload is cut, see MSG_TRUNC. */
   bytesPerMessage: number;
   /** Room for the control messages of each; 0 if not given. See {@link controlSpace}. */
   controlBytes?: number;
@@ -80,26 +80,26 @@ export class MessageBatch {
     return this.#memory.controlBytes;
   }
 
-  /** Bytes that were received, or that the kernel took. More than the room if MSG_TRUNC was asked. */
+  /** Bytes received, or taken by the kernel. With MSG_TRUNC it may be more than the room. */
   length(index: number): number {
     this.#check(index);
     return this.#memory.length(index);
   }
 
-  /** What recvmsg(2) said of the message: MSG_TRUNC, MSG_CTRUNC, MSG_EOR and so on. */
+  /** The flags of recvmsg(2) for the message: MSG_TRUNC, MSG_CTRUNC, MSG_EOR and so on. */
   flags(index: number): number {
     this.#check(index);
     return this.#memory.flags(index);
   }
 
-  /** The payload that was received: a view, valid until the batch is used again. */
+  /** The received payload: a view, valid until the batch is used again. */
   received(index: number): Buffer {
     this.#check(index);
     const length = Math.min(this.#memory.length(index), this.#memory.bytesPerMessage);
     return Buffer.from(this.#memory.data, this.#memory.payloadByte(index), length);
   }
 
-  /** All the room of the payload, to be filled and sent: see {@link setLength}. */
+  /** The whole room of the payload, to fill and send: see {@link setLength}. */
   room(index: number): Buffer {
     this.#check(index);
     const { data, bytesPerMessage } = this.#memory;
@@ -107,8 +107,8 @@ export class MessageBatch {
   }
 
   /**
-   * Where a message came from, or is to go: a view of the `struct sockaddr`, valid until the batch
-   * is used again. Empty if there is no address.
+   * The sender of a message, or its destination: a view of the `struct sockaddr`, valid until the
+   * batch is used again. Empty if there is no address.
    */
   address(index: number): Buffer {
     this.#check(index);
@@ -116,16 +116,16 @@ export class MessageBatch {
     return Buffer.from(this.#memory.data, this.#memory.nameByte(index), length);
   }
 
-  /** The control messages that were received, with copies of their data. */
+  /** The received control messages, with copies of their data. */
   control(index: number): ControlMessage[] {
     this.#check(index);
     return parseControl(this.#controlRoom(index, this.#memory.controlLength(index)));
   }
 
   /**
-   * Make message `index` one to send: a copy of `bytes`, to `address` (as `encodeAddress` makes it)
-   * or, on a connected socket, to none. Removes its control messages. Throws a RangeError if there
-   * is no room for either.
+   * Set message `index` for sending: a copy of `bytes`, to `address` (from `encodeAddress`), or to
+   * none on a connected socket. Removes its control messages. Throws a RangeError if there is no
+   * room for either.
    */
   set(index: number, bytes: Uint8Array, address: Uint8Array | null = null): void {
     this.#check(index);
@@ -188,7 +188,7 @@ export class MessageBatch {
   }
 }
 
-/** The memory of a genuine batch that is there; for the calls alone. */
+/** The memory of a genuine batch, intact; only for the calls. */
 export function memoryOf(batch: unknown): MessageMemory {
   const memory = memoryIn(batch);
   memory.assertIntact();

@@ -2,18 +2,19 @@
  * The memory of a batch of messages, and the only place that writes pointers into memory.
  *
  * Two ArrayBuffers, made once and of fixed size. V8 keeps the bytes of an ArrayBuffer outside its
- * heap, and they neither move nor go while the ArrayBuffer is held, so their addresses are computed
- * once, here, by the object that holds both. `records` has what C follows: the headers and the iovecs.
- * It is never handed out, so nobody can change a pointer or a length, or take it away. `data` has
- * what they point at: payloads, addresses, control messages. Views of it are handed out, so it could
- * be taken away (a transfer to another thread), and is looked at before every call.
+ * heap, and they neither move nor go while the ArrayBuffer is held. So their addresses are computed
+ * once, here, by the object that holds both. `records` contains the headers and iovecs that C
+ * follows. It is never handed out, so no other code can change a pointer or a length, or take it
+ * away. `data` contains their targets: payloads, addresses, control messages. Views of it are
+ * handed out, so other code could take it away (a transfer to another thread), and every call
+ * checks it first.
  */
 import { markAsUntransferable } from 'node:worker_threads';
 import { checkWhole, outOfRange } from '../base/check';
 import { ADDRESS_BYTES } from './address';
 import { addressOf, alignControl, IOVEC, MMSGHDR, POINTER_BYTES } from './message-abi';
 
-/** How much of what is wanted. */
+/** The sizes of the memory. */
 export interface MessageMemorySize {
   count: number;
   bytesPerMessage: number;
@@ -23,7 +24,7 @@ export interface MessageMemorySize {
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 const HEADER_WORDS = MMSGHDR.bytes / WORD_BYTES;
 const NAME_LENGTH_WORD = MMSGHDR.nameLength / WORD_BYTES;
-// The low half of a size_t is the whole of it: no length here comes near 2**32.
+// The low half of a size_t is enough: no length here comes near 2**32.
 const CONTROL_LENGTH_WORD = MMSGHDR.controlLength / WORD_BYTES;
 const FLAGS_WORD = MMSGHDR.flags / WORD_BYTES;
 const LENGTH_WORD = MMSGHDR.length / WORD_BYTES;
@@ -37,7 +38,7 @@ export class MessageMemory {
   readonly controlBytes: number;
   /** Payloads, then addresses, then control messages. */
   readonly data: ArrayBuffer;
-  /** Tells whether `data` is there; a view of its own, which nobody else has. */
+  /** Shows whether `data` is still there; a private view of its own. */
   readonly #dataView: Uint8Array;
   readonly #records: ArrayBuffer;
   readonly #headers: Uint8Array;
@@ -65,34 +66,34 @@ export class MessageMemory {
     this.#link();
   }
 
-  /** The headers from `first` on, as C is given them: `struct mmsghdr *`, or `struct msghdr *`. */
+  /** The headers from `first` on, for C: `struct mmsghdr *`, or `struct msghdr *`. */
   headers(first: number): Uint8Array {
     return first === 0 ? this.#headers : this.#headers.subarray(first * MMSGHDR.bytes);
   }
 
-  /** Throws a RangeError if `data` was taken away: C must not be sent there. */
+  /** Throws a RangeError if `data` was taken away: C must not write there. */
   assertIntact(): void {
     const length = checkWhole(this.#dataView, 'batch');
     if (length > 0) return;
     throw outOfRange('batch.byteLength', 'that of memory that was not transferred away', length);
   }
 
-  /** Where the payload of a message begins in `data`. */
+  /** The byte in `data` where the payload of a message begins. */
   payloadByte(index: number): number {
     return index * this.bytesPerMessage;
   }
 
-  /** Where the address of a message begins in `data`. */
+  /** The byte in `data` where the address of a message begins. */
   nameByte(index: number): number {
     return this.#namesByte + index * ADDRESS_BYTES;
   }
 
-  /** Where the control messages of a message begin in `data`. */
+  /** The byte in `data` where the control messages of a message begin. */
   controlByte(index: number): number {
     return this.#controlsByte + index * this.#controlStride;
   }
 
-  /** `msg_len`: bytes that were received or sent. */
+  /** `msg_len`: bytes received or sent. */
   length(index: number): number {
     return this.#words[index * HEADER_WORDS + LENGTH_WORD] as number;
   }
@@ -106,7 +107,7 @@ export class MessageMemory {
     return this.#words[index * HEADER_WORDS + FLAGS_WORD] as number;
   }
 
-  /** `msg_namelen`; the kernel may say more than there is room for. */
+  /** `msg_namelen`; the kernel may report more than the room. */
   nameLength(index: number): number {
     return Math.min(this.#words[index * HEADER_WORDS + NAME_LENGTH_WORD] as number, ADDRESS_BYTES);
   }
@@ -133,7 +134,7 @@ export class MessageMemory {
     this.#words[word] = Math.min(length, this.bytesPerMessage);
   }
 
-  /** Give the kernel all the room there is: it overwrites the lengths of a message it receives. */
+  /** Give the kernel the whole room: it overwrites the lengths of a message that it receives. */
   openForReceiving(first: number, count: number): void {
     for (let index = first; index < first + count; index += 1) {
       this.setNameLength(index, ADDRESS_BYTES);
@@ -143,8 +144,8 @@ export class MessageMemory {
   }
 
   /**
-   * Of the `count` messages that were opened, `received` came: their payload is what they brought.
-   * The others have no bytes, no address and no control messages.
+   * Of the `count` opened messages, `received` have arrived, and keep their bytes as payload. The
+   * others have no bytes, no address and no control messages.
    */
   keepReceived(first: number, received: number, count: number): void {
     for (let index = first; index < first + received; index += 1) {

@@ -2,8 +2,8 @@
  * Messages: sendto(2), sendmsg(2), recvmsg(2) and their batches. Arguments are checked, results are
  * `n >= 0` or `-errno`.
  *
- * `struct msghdr` is full of pointers. All that they point at belongs to the {@link MessageBatch}
- * that the call is given, whose memory neither moves nor goes while it is in use.
+ * `struct msghdr` is full of pointers. The {@link MessageBatch} of a call owns all their targets,
+ * and its memory neither moves nor goes while it is in use.
  */
 import { checkBytes, checkFd, checkInt, checkInteger, checkWhole } from '../base/check';
 import { declare, result } from './libc';

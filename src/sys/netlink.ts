@@ -1,7 +1,7 @@
 /**
- * netlink(7) and rtnetlink(7): the requests for links and addresses, and the decoding of what comes.
- * It does no I/O. Lengths are the message's own claims and are checked like a stranger's: what does
- * not fit is left out.
+ * netlink(7) and rtnetlink(7): the requests for links and addresses, and the decoding of the
+ * answers. It does no I/O. Lengths are the message's own claims, and are checked as if a stranger
+ * had sent them: a part that does not fit is left out.
  */
 
 import { bytesOf, checkBytes, checkInt, checkMask, checkUint } from '../base/check';
@@ -77,11 +77,11 @@ const at = {
 };
 
 interface Message {
-  /** It answers a dump: it tells what is there, not what has changed. */
+  /** It answers a dump: it reports existing state, not a change. */
   isDump: boolean;
   /** The dump was interrupted by a change (NLM_F_DUMP_INTR), and may be inconsistent. */
   isInterrupted: boolean;
-  /** That of the request which it answers. */
+  /** The sequence number of the request that it answers. */
   sequence: number;
 }
 
@@ -97,7 +97,7 @@ export interface LinkMessage extends Message {
   running: boolean;
   /** All flags, see netdevice(7). Unsigned. */
   flags: number;
-  /** Bytes; 0 if not told. */
+  /** Bytes; 0 if the message does not say. */
   mtu: number;
   /** The hardware address, "02:42:ac:11:00:02"; null if it has none. */
   address: string | null;
@@ -120,7 +120,7 @@ export interface EndMessage extends Message {
   errno: number;
 }
 
-/** What this decodes. */
+/** The messages that this file decodes. */
 export type RouteMessage = LinkMessage | AddressMessage | EndMessage;
 
 /** The bytes of `struct sockaddr_nl` for bind(2): any port, and the multicast `groups` (RTMGRP_*). */
@@ -147,8 +147,9 @@ export function encodeDumpRequest(type: number, sequence: number): Uint8Array {
 }
 
 /**
- * The messages in the first `length` bytes of `bytes`, one datagram as recv(2) gives it. Messages of
- * other types are left out, and links told as members of a bridge, which are no news of the link.
+ * The messages in the first `length` bytes of `bytes`, one datagram of recv(2). Messages of other
+ * types are left out, and so are links reported as members of a bridge, because the link itself did
+ * not change.
  */
 export function decodeRouteMessages(bytes: Uint8Array, length: number): RouteMessage[] {
   checkBytes(bytes, length, 'bytes');

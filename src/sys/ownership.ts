@@ -1,11 +1,12 @@
 /**
  * Fds that end with their JavaScript thread.
  *
- * When a worker ends, and be it by `terminate()` in the middle of a statement, Node closes what it
- * opened for it. Of fds that we opened it knows nothing: they would stay open, and their peers wait,
- * for as long as the process lives. So in a worker each fd of ours is given to Node as a cleanup
- * hook, which is libc's own close(2) with the fd as its argument: no JavaScript has to run. In the
- * main thread the kernel does the same when the process ends, and none of this is done.
+ * When a worker ends, also by `terminate()` in the middle of a statement, Node closes the fds that
+ * it opened for the worker. Node knows nothing of fds that we opened: they would stay open, and
+ * their peers would wait, for as long as the process lives. So in a worker each fd of ours is
+ * registered with Node as a cleanup hook, which is libc's own close(2) with the fd as its argument:
+ * no JavaScript has to run. In the main thread none of this is needed, because the kernel closes
+ * all fds when the process ends.
  *
  * Stdin, stdout and stderr, 0 to 2, are not closed, as little as `process.stdout` closes its own. A
  * number that is free goes to whatever is opened next, and libuv ends the process when it closes an
@@ -33,9 +34,10 @@ const hooks = isMainThread
 const OWNED = Symbol.for('epoll-ffi.owned.1');
 
 /**
- * Fds with a hook. Node aborts when the same hook is added twice, so this must be right, and be one
- * for all copies of this package in a thread. A test runner loads a copy for each test file, each with
- * a global object of its own; the port to the parent is one for the whole thread.
+ * Fds with a hook. Node aborts when the same hook is added twice, so this set must be exact, and
+ * shared by all copies of this package in a thread. A test runner loads a copy for each test file,
+ * each with a global object of its own; the port to the parent is the one object that the whole
+ * thread shares.
  */
 const owned = ownedByThread();
 
@@ -49,14 +51,14 @@ function ownedByThread(): Set<number> {
 
 const STDERR = 2;
 
-/** Whether the number `fd` may become free: not that of stdin, stdout and stderr. */
+/** Whether the number `fd` may become free: not the numbers of stdin, stdout and stderr. */
 export function mayClose(fd: number): boolean {
   return fd > STDERR;
 }
 
 /**
- * Have `fd`, which the caller has opened or taken over, closed when this thread ends. Returns `fd`.
- * From now on it must be closed by {@link closeOwned}, or given away by {@link disown}.
+ * Close `fd`, which the caller has opened or taken over, when this thread ends. Returns `fd`. From
+ * now on {@link closeOwned} must close it, or {@link disown} must give it away.
  */
 export function own(fd: number): number {
   checkFd(fd);
@@ -84,9 +86,10 @@ export function closeOwned(fd: number): number {
 }
 
 /**
- * As {@link closeOwned}, for an fd that nobody but its owner uses, whatever its number: what stdin,
- * stdout or stderr stands for is closed too, and /dev/null put in its place, so that the number is
- * not free. Returns 0 or -errno; an Error of open(2), EMFILE, if there is no room to open that.
+ * As {@link closeOwned}, for an fd that only its owner uses, whatever its number. The file behind
+ * stdin, stdout or stderr is closed too, and /dev/null replaces it, so that the number does not
+ * become free. Returns 0 or -errno; throws an Error of open(2), EMFILE, if /dev/null cannot be
+ * opened.
  */
 export function closeOrRedirectToNull(fd: number): number {
   if (mayClose(fd)) return closeOwned(fd);

@@ -1,5 +1,5 @@
 /**
- * Refuses to be loaded anywhere but on Linux, with a message that says so. Imported before koffi,
+ * Refuses to load on systems other than Linux, with a message that says so. Imported before koffi,
  * which would fail first, with another message.
  */
 import { wrongPlatform } from '../base/errors';

@@ -28,11 +28,11 @@ const native = {
 
 const MAX_MASK = 0xffff;
 
-/** An array of `struct pollfd`, to build before {@link poll} and to read after it. */
+/** An array of `struct pollfd`, to fill before {@link poll} and to read after it. */
 export class PollList {
-  /** How many fds there is room for. */
+  /** The capacity in fds. */
   readonly capacity: number;
-  /** The memory handed to the kernel. */
+  /** The memory that the kernel reads and writes. */
   readonly bytes: Uint8Array;
   readonly #view: DataView;
 
@@ -46,8 +46,8 @@ export class PollList {
   }
 
   /**
-   * Put `fd` at `index`, to be asked for `events`: a mask of POLLIN and so on. A negative fd is
-   * skipped by the kernel. Clears what the last poll said of `index`.
+   * Put `fd` at `index`, to wait for `events`: a mask of POLLIN and so on. The kernel skips a
+   * negative fd. Clears the last result of `index`.
    */
   set(index: number, fd: number, events: number): void {
     checkInteger('index', index, 0, this.capacity - 1);
@@ -65,13 +65,13 @@ export class PollList {
     return this.#view.getInt32(index * POLLFD_BYTES, true);
   }
 
-  /** What the fd at `index` is asked for. */
+  /** The mask that the fd at `index` waits for. */
   events(index: number): number {
     checkInteger('index', index, 0, this.capacity - 1);
     return this.#view.getUint16(index * POLLFD_BYTES + POLLFD_EVENTS_BYTE, true);
   }
 
-  /** What the last poll said of `index`: also POLLERR, POLLHUP and POLLNVAL; 0 if nothing. */
+  /** The last result of `index`: also POLLERR, POLLHUP and POLLNVAL; 0 for none. */
   revents(index: number): number {
     checkInteger('index', index, 0, this.capacity - 1);
     return this.#view.getUint16(index * POLLFD_BYTES + POLLFD_REVENTS_BYTE, true);

@@ -66,7 +66,7 @@ const PIDFD_GET_INFO = (0xc000_ff0b | (PIDFD_INFO_BYTES << 16)) >>> 0;
 const pidfdInfoView = new DataView(new ArrayBuffer(PIDFD_INFO_BYTES));
 const pidfdInfoBytes = new Uint8Array(pidfdInfoView.buffer);
 
-/** What waitid(2) tells of a child. */
+/** The state of a child, from waitid(2). */
 export interface ChildInfo {
   /** 0 if no child was in such a state (WNOHANG). */
   pid: number;
@@ -149,7 +149,7 @@ export function pidfdExitStatus(pidfd: number): number {
   return isKnown ? pidfdInfoView.getInt32(PIDFD_INFO_EXIT_CODE_BYTE, true) : -errno.ENODATA;
 }
 
-/** What {@link waitid} put into `info`. */
+/** Decode the result of {@link waitid} in `info`. */
 export function decodeChildInfo(info: Uint8Array): ChildInfo {
   checkRoom(info, SIGINFO_BYTES, 'info');
   const view = dataOf(info);

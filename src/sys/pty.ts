@@ -67,7 +67,7 @@ export function unlockpt(fd: number): number {
 export function ptsname(fd: number, name: Uint8Array): number {
   checkFd(fd);
   const length = checkWhole(name, 'name');
-  // This one returns its errno.
+  // This function returns its errno.
   const outcome = native.ptsname_r(fd, name, length);
   if (outcome !== 0) return -Math.abs(outcome);
   return bytesOf(name).indexOf(0);

@@ -1,4 +1,6 @@
-/** prlimit(2): what a process may use, read and set. Arguments are checked, results are 0 or -errno. */
+/**
+ * prlimit(2): read and set the limits of a process. Arguments are checked, results are 0 or -errno.
+ */
 
 import { checkInteger, INT32_MAX, invalidType, outOfRange } from '../base/check';
 import { RLIMIT_BYTES, RLIMIT_HARD_BYTE } from './abi';
@@ -9,9 +11,9 @@ const native = {
 };
 
 /**
- * `struct rlimit`. A limit is a count of what the resource is measured in (bytes, seconds, fds), or
- * Infinity, which is RLIM_INFINITY. Numbers and bigints may be given; bigints are what is read, as
- * the kernel's limits have 64 bits.
+ * `struct rlimit`. A limit is a count in the unit of the resource (bytes, seconds, fds), or
+ * Infinity, which is RLIM_INFINITY. Numbers and bigints are accepted; reading returns bigints,
+ * because the kernel's limits have 64 bits.
  */
 export interface ResourceLimit {
   /** `rlim_cur`: the limit that holds. */

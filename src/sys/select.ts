@@ -28,7 +28,7 @@ export class FdSet {
     for (const fd of fds) this.add(fd);
   }
 
-  /** The memory handed to the kernel: fd 0 is bit 0 of the first word. */
+  /** The memory that the kernel reads and writes: fd 0 is bit 0 of the first word. */
   get words(): Uint32Array {
     return this.#words;
   }
@@ -79,7 +79,7 @@ export interface Timeval {
 
 const MAX_MICROSECONDS = 999_999;
 
-// The kernel writes the time that is left to it, so it is our own and filled for every call.
+// The kernel writes the remaining time to it, so it is our own and filled for every call.
 const timeoutBytes = new Uint8Array(TIMEVAL_BYTES);
 const timeoutView = new DataView(timeoutBytes.buffer);
 

@@ -14,7 +14,7 @@ for (const [name, value] of Object.entries(numbers)) {
 
 /**
  * The number of a signal given by name ("SIGUSR1") or number, 1 to 64. Throws a RangeError for any
- * other name or number; `name` is what the error calls it.
+ * other name or number, which calls it `name`.
  */
 export function signalNumber(signal: number | NodeJS.Signals, name = 'signal'): number {
   if (typeof signal === 'number') {

@@ -1,7 +1,7 @@
 /**
  * Sets of signals: numbers and names to the bytes of `sigset_t`, as epoll_pwait(2), ppoll(2) and
- * signalfd(2) take them. The bits are set by libc itself (sigaddset(3)), which knows the signals it
- * keeps for its own threads.
+ * signalfd(2) take them. libc itself sets the bits (sigaddset(3)): it knows which signals it keeps
+ * for its own threads.
  */
 
 import { checkRoom, invalidType, outOfRange } from '../base/check';
@@ -15,12 +15,12 @@ const native = {
 };
 
 /**
- * The bytes of a `sigset_t` that holds `signals`: numbers from 1 to 64, or names ("SIGINT").
+ * The bytes of a `sigset_t` that contains `signals`: numbers from 1 to 64, or names ("SIGINT").
  *
- * SIGKILL and SIGSTOP may be in a set; the kernel ignores them there. Throws a TypeError for what is
- * no list of numbers and names, and a RangeError for a signal that does not exist, and for the first
- * realtime signals (32 and 33 with glibc), which libc refuses because its threads need them.
- * `name` is what the error calls the list. See sigsetops(3).
+ * A set may contain SIGKILL and SIGSTOP; the kernel ignores them. Throws a TypeError if `signals`
+ * is not a list of numbers and names, and a RangeError for a signal that does not exist, and for
+ * the first realtime signals (32 and 33 with glibc), which libc refuses because its threads need
+ * them. The error calls the list `name`. See sigsetops(3).
  */
 export function encodeSignalSet(
   signals: readonly (number | NodeJS.Signals)[],

@@ -50,7 +50,7 @@ const signalfdSiginfo = struct({
 
 const SIGNAL_SET_BYTES = encodeSignalSet([]).byteLength;
 
-/** Bytes of one `struct signalfd_siginfo`: what a read of a signalfd gives. */
+/** Bytes of one `struct signalfd_siginfo`: the size of one read of a signalfd. */
 export const SIGNALFD_SIGINFO_BYTES: number = sizeOf(signalfdSiginfo);
 
 const byteOf = (name: string): number => offsetOf(signalfdSiginfo, name);
@@ -72,14 +72,17 @@ export const SIGNALFD_SIGINFO_OFFSETS = {
 } as const;
 
 /**
- * What came with a signal. Which of the fields from `status` on mean something depends on how it
- * was sent; the others are 0. See sigaction(2), "The siginfo_t argument".
+ * The data of a signal. The way it was sent decides which fields from `status` on have a meaning;
+ * the others are 0. See sigaction(2), "The siginfo_t argument".
  */
 export interface SignalInfo {
   /** "SIGUSR1"; null for a real-time signal. */
   signal: NodeJS.Signals | null;
   number: number;
-  /** Who sent it: 0 kill(2), -1 sigqueue(3), -2 a timer, -6 tgkill(2), 0x80 the kernel, CLD_... */
+  /**
+   * The kind of sender: 0 kill(2), -1 sigqueue(3), -2 a timer, -6 tgkill(2), 0x80 the kernel,
+   * CLD_...
+   */
   code: number;
   errno: number;
   /** The process that sent it, and its user; of SIGCHLD, the child. */
@@ -92,7 +95,7 @@ export interface SignalInfo {
   /** The timer, and how often it fired beyond once, of timer_create(2). */
   timer: number;
   overrun: number;
-  /** The fd and what it is ready for, of SIGIO. */
+  /** Of SIGIO: the fd, and the mask of its readiness. */
   fd: number;
   band: number;
   /** CPU time of the child in clock ticks, of SIGCHLD. */
@@ -180,7 +183,7 @@ export function tgkill(pid: number, tid: number, signal: number): number {
 }
 
 /**
- * What a read of a signalfd put into `bytes`: one `struct signalfd_siginfo`. Throws a RangeError if
+ * Decode a read of a signalfd in `bytes`: one `struct signalfd_siginfo`. Throws a RangeError if
  * there are fewer bytes than that.
  */
 export function decodeSignalInfo(bytes: Uint8Array): SignalInfo {

@@ -27,16 +27,19 @@ const native = {
   getpeername: declare('int', 'getpeername', ['int', 'void *', 'void *']),
 };
 
-/** The one option whose length is told in instructions of a filter, of 8 bytes each: socket(7). */
+/** The one option with a length in filter instructions, of 8 bytes each: socket(7). */
 const SO_GET_FILTER = 26;
 const FILTER_INSTRUCTION_BYTES = 8;
 
 /**
  * IP_MSFILTER and MCAST_MSFILTER: the kernel writes as many addresses as a count in the value says,
- * whatever length it was told.
+ * and ignores the given length.
  */
 const COUNTED_OPTIONS: ReadonlySet<number> = new Set([41, 48]);
-/** The levels whose other options keep to the length: SOL_SOCKET, IP, TCP, UDP, IPv6, packet, netlink. */
+/**
+ * The levels whose other options respect the length: SOL_SOCKET, IP, TCP, UDP, IPv6, packet,
+ * netlink.
+ */
 const KNOWN_LEVELS: ReadonlySet<number> = new Set([SOL_SOCKET, 0, 6, 17, 41, 263, 270]);
 /** Room for the options of others. */
 const OPTION_ROOM_BYTES = 4_096;
@@ -168,8 +171,8 @@ export function recv(fd: number, buffer: Uint8Array, length: number, flags: numb
  * `int getsockopt(int sockfd, int level, int optname, void *optval, socklen_t *optlen)`
  *
  * Puts the option's value into `value`. Returns its length in bytes (of SO_GET_FILTER, the number of
- * its instructions), or -EBADF, -ENOPROTOOPT, -ENOTSOCK. What cannot be checked are options that read
- * a pointer from `value`: fill those with care. See getsockopt(2).
+ * its instructions), or -EBADF, -ENOPROTOOPT, -ENOTSOCK. An option that reads a pointer from `value`
+ * cannot be checked: fill it with care. See getsockopt(2).
  */
 export function getsockopt(fd: number, level: number, name: number, value: Bytes): number {
   checkFd(fd);

@@ -1,5 +1,5 @@
 /**
- * The memory layout of `struct tcp_info` of `<linux/tcp.h>`, as far as it is told of; see abi.ts for
+ * The memory layout of `struct tcp_info` of `<linux/tcp.h>`, as far as we read it; see abi.ts for
  * the rules. The kernel appends fields over the years and fills as many as it has.
  */
 import './platform';

@@ -3,7 +3,7 @@
  * results are `n >= 0` or `-errno`.
  *
  * Times are pairs of seconds and nanoseconds, as in the kernel: a number of nanoseconds since 1970
- * does not fit a JavaScript number. What C writes through a pointer is put into an object that the
+ * does not fit a JavaScript number. The values that C writes through a pointer go to an object that the
  * caller brings, so that reading a clock allocates nothing.
  */
 

@@ -1,4 +1,4 @@
-/** How long to wait, as epoll_pwait2(2) and ppoll(2) take it: `struct timespec`. */
+/** The timeout of epoll_pwait2(2) and ppoll(2): `struct timespec`. */
 
 import { checkInteger, INT32_MAX, invalidType } from '../base/check';
 import { TIMESPEC_BYTES, TIMESPEC_NANOSECONDS_BYTE } from './abi';
@@ -15,8 +15,8 @@ const bytes = new Uint8Array(TIMESPEC_BYTES);
 const view = new DataView(bytes.buffer);
 
 /**
- * The memory of a timeout, or null for null, which is no timeout. The memory is the same for every
- * call: it is for the system call that follows at once.
+ * The memory of a timeout, or null for null, which is no timeout. Every call uses the same memory:
+ * it is for the system call that follows at once.
  */
 export function encodeTimeout(timeout: Timespec | null): Uint8Array | null {
   if (timeout === null) return null;
@@ -24,8 +24,8 @@ export function encodeTimeout(timeout: Timespec | null): Uint8Array | null {
   const { seconds, nanoseconds } = timeout;
   checkInteger('timeout.seconds', seconds, 0, INT32_MAX);
   checkInteger('timeout.nanoseconds', nanoseconds, 0, MAX_NANOSECONDS);
-  // Some calls write the time that is left to it; and both values fit 31 bits, so the low word is
-  // the whole value of a long of either size.
+  // Some calls write the remaining time to it. Both values fit 31 bits, so the low word is the
+  // whole value of a long of either size.
   bytes.fill(0);
   view.setUint32(0, seconds, true);
   view.setUint32(TIMESPEC_NANOSECONDS_BYTE, nanoseconds, true);

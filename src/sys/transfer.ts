@@ -23,7 +23,7 @@ const native = {
   tee: declare('int64_t', 'tee', ['int', 'int', 'size_t', 'unsigned int']),
 };
 
-/** What Linux moves at most in one call: INT_MAX, cut to whole pages. */
+/** The most that Linux moves in one call: INT_MAX, cut to whole pages. */
 const MAX_BYTES = 0x7fff_f000;
 
 const offsetIn = new OffsetMemory();
@@ -57,7 +57,7 @@ export function sendfile(
  * Moves up to `length` bytes between two fds, of which one at least is a pipe; the position of a
  * pipe must be null. `flags` are SPLICE_F_NONBLOCK (do not wait for the pipe) and so on. Returns the
  * bytes moved, 0 at the end, or -errno: -EAGAIN when it would block, -EINVAL (no pipe, or the same
- * pipe twice), -ESPIPE (a position given for a pipe). Blocks unless told not to. See splice(2).
+ * pipe twice), -ESPIPE (a position given for a pipe). Blocks unless asked not to. See splice(2).
  */
 export function splice(
   fdIn: number,
@@ -89,7 +89,7 @@ export function tee(fdIn: number, fdOut: number, length: number, flags: number):
   return result(native.tee(fdIn, fdOut, checkCount('length', length), mask));
 }
 
-/** A count, cut to what the kernel would cut it to: a size_t of 32 bits must not wrap. */
+/** A count, cut to the kernel's own limit: a size_t of 32 bits must not wrap. */
 function checkCount(name: string, count: number): number {
   checkInteger(name, count, 0, Number.MAX_SAFE_INTEGER);
   return Math.min(count, MAX_BYTES);

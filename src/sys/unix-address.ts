@@ -20,7 +20,7 @@ export interface UnixAddress {
 
 // struct sockaddr_un { u16 family; char path[108]; }
 const FAMILY_BYTES = 2;
-/** What a name may have in bytes, without the NUL that ends a path or begins an abstract name. */
+/** The most bytes of a name, without the NUL that ends a path or begins an abstract name. */
 export const UNIX_NAME_MAX = 107;
 
 const NUL = 0;
@@ -42,7 +42,7 @@ export function encodeUnixAddress(address: Pick<UnixAddress, 'path'>): Uint8Arra
   if (!isAbstract && name.includes(NUL)) {
     throw outOfRange('path', 'without NUL, or begin with it', path);
   }
-  // An abstract name is all the bytes there are; a path is closed by a NUL.
+  // An abstract name is all the given bytes; a NUL ends a path.
   const end = isAbstract || name.length === 0 ? 0 : 1;
   const bytes = new Uint8Array(FAMILY_BYTES + name.length + end);
   new DataView(bytes.buffer).setUint16(0, AF_UNIX, true);
@@ -51,9 +51,9 @@ export function encodeUnixAddress(address: Pick<UnixAddress, 'path'>): Uint8Arra
 }
 
 /**
- * What getsockname(2), getpeername(2), accept4(2) and recvmsg(2) put into `bytes`, which must end
- * where the kernel's address ends: `bytes.subarray(0, length)`. Returns null for another family.
- * Bytes that are not UTF-8 become U+FFFD.
+ * Decode an address that getsockname(2), getpeername(2), accept4(2) or recvmsg(2) wrote into
+ * `bytes`, which must end where the kernel's address ends: `bytes.subarray(0, length)`. Returns
+ * null for another family. Bytes that are not UTF-8 become U+FFFD.
  */
 export function decodeUnixAddress(bytes: Uint8Array): UnixAddress | null {
   const length = checkWhole(bytes, 'bytes');

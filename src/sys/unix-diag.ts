@@ -1,7 +1,7 @@
 /**
- * sock_diag(7) for unix sockets: which file the kernel made when a socket was bound to a path. The
- * path alone does not say it: a relative one begins at a working directory that nobody knows any
- * more, and any path may lead to another file by now.
+ * sock_diag(7) for unix sockets: the file that the kernel made when a socket was bound to a path.
+ * The path alone does not identify it: a relative path starts at a former working directory, and
+ * any path may lead to another file by now.
  */
 import { fstatSync } from 'node:fs';
 import { AF_NETLINK, AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants';
@@ -38,8 +38,8 @@ export interface BoundFile {
 
 /**
  * The file that the unix socket `fd` is bound to. Null if there is none, if the socket belongs to
- * another network namespace, or if the kernel does not say (no sock_diag, no free fd). On file systems
- * that have devices of their own in stat(2) (btrfs), `device` is another. Does not block.
+ * another network namespace, or if the kernel does not say (no sock_diag, no free fd). On file
+ * systems with devices of their own in stat(2) (btrfs), `device` differs. Does not block.
  */
 export function boundFileOf(fd: number): BoundFile | null {
   const inode = fstatSync(fd).ino;

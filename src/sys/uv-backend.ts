@@ -1,14 +1,14 @@
 /**
  * The epoll set of Node's own loop: libuv's, one for each JavaScript thread.
  *
- * An fd of ours can be a member of it, so that Node's loop comes round when that fd is ready. libuv
- * takes the low half of an event's data for the number of an fd that it watches itself, and looks at
- * that fd; so the data must be such a number, of an fd that may be looked at in vain. No handle of
- * libuv and no function of ours is involved: nothing has to be closed, and nothing calls JavaScript,
- * when a thread ends.
+ * An fd of ours can be a member of it, so that Node's loop turns when that fd is ready. libuv takes
+ * the low half of an event's data for the number of an fd that it watches itself, and looks at that
+ * fd. So the data must be such a number, of an fd for which a needless look does no harm. No handle
+ * of libuv and no function of ours is involved: when a thread ends, nothing needs closing, and
+ * nothing calls JavaScript.
  *
- * libuv promises nothing about that data. All of 1.x up to the one named below do it so; of others
- * `wordOf` finds out, without a risk, from what the kernel says of libuv's own entries.
+ * libuv promises nothing about that data. All of 1.x up to the version below do it so; for others
+ * `wordOf` finds out without a risk, from the kernel's view of libuv's own entries.
  */
 import { readFileSync } from 'node:fs';
 import { declareOptional, environment, result } from './libc';
@@ -25,8 +25,8 @@ const native = {
 /**
  * `int uv_backend_fd(const uv_loop_t *loop)`, of this thread's loop.
  *
- * Returns the fd, which is libuv's and stays open as long as the thread, or -ENOSYS where the runtime
- * does not lend these functions. See the documentation of libuv.
+ * Returns the fd, which belongs to libuv and stays open as long as the thread, or -ENOSYS if the
+ * runtime does not offer these functions. See the documentation of libuv.
  */
 export function uvBackendFd(): number {
   const loop = new BigUint64Array(1);
@@ -37,11 +37,11 @@ export function uvBackendFd(): number {
 }
 
 /**
- * The low half of the data of libuv's own entry for `fd` in its set, by proc_pid_fdinfo(5).
+ * The low half of the data of libuv's own entry for `fd` in its set, from proc_pid_fdinfo(5).
  *
- * Returns null while there is no such entry: libuv makes it when it next polls. Where the kernel does not
- * say (no /proc, a sandbox), the answer is `fd` for a libuv that is known, and else NaN. Throws EMFILE
- * or ENFILE where there are no fds left.
+ * Returns null while there is no such entry: libuv makes it at its next poll. If the kernel does
+ * not say (no /proc, a sandbox), the result is `fd` for a known libuv, and otherwise NaN. Throws
+ * EMFILE or ENFILE if there are no fds left.
  */
 export function wordOf(backendFd: number, fd: number): number | null {
   let text = '';

@@ -1,18 +1,19 @@
 /**
- * Readiness of an fd by way of Node's own loop: a `uv_poll_t` of libuv, which koffi hands out.
+ * Readiness of an fd through Node's own loop: a `uv_poll_t` of libuv, offered by koffi.
  *
- * koffi calls back from inside libuv and outside of what Node does round a callback: an exception
- * would be lost, and no promise and no `nextTick` would run after it. So the exception is kept, and
- * an immediate is set, behind which Node does all that, still in the same iteration of its loop.
+ * koffi calls back from inside libuv, without the steps that Node takes around a callback: an
+ * exception would be lost, and no promise and no `nextTick` would run after it. So the exception is
+ * kept, and an immediate is set; behind it Node does all that, still in the same iteration of its
+ * loop.
  *
- * A thread that ends runs libuv once more, when JavaScript cannot be called any more, and koffi aborts
- * the process if it has to call back then. So what is open is closed at 'exit'. A worker that is
- * terminated has no 'exit': use this in the main thread alone.
+ * A thread that ends runs libuv once more, when JavaScript cannot be called any more, and koffi
+ * aborts the process if it has to call back then. So 'exit' closes all open instances. A worker
+ * that is terminated has no 'exit': use this in the main thread alone.
  */
 import { checkFd } from '../base/check';
 import { type LibuvPoll, watchByLibuv } from './libc';
 
-/** Those that are open; while there are any, 'exit' is listened to. */
+/** The open instances; while there are any, 'exit' has a listener. */
 const open = new Set<UvPoll>();
 
 /** Watches one fd for reading, from one `start` to the next report. */

@@ -3,9 +3,9 @@
  * `-errno`.
  *
  * The addresses of the buffers stand in memory that only this file has, and only during the call,
- * for which the buffers are held here: V8 does not move the bytes of an ArrayBuffer. All are taken
- * out of the caller's array before the first address is, since an array may run code of its own (a
- * getter, a Proxy), and that could take the memory of an earlier one away.
+ * while the buffers are held here: V8 does not move the bytes of an ArrayBuffer. All buffers are
+ * taken out of the caller's array before the first address is taken: an array may run code of its
+ * own (a getter, a Proxy), and that code could take the memory of an earlier buffer away.
  */
 import { types } from 'node:util';
 import { checkFd, checkInteger, checkWhole, invalidType } from '../base/check';
@@ -56,6 +56,6 @@ function setVector(index: number, buffer: Uint8Array): void {
   const address = length === 0 ? 0n : addressOf(buffer);
   if (POINTER_BYTES === 8) view.setBigUint64(byte + IOVEC.base, address, true);
   else view.setUint32(byte + IOVEC.base, Number(address), true);
-  // The low half of a size_t is the whole of it: no view comes near 2**32 bytes here.
+  // The low half of a size_t is enough: no view comes near 2**32 bytes here.
   view.setUint32(byte + IOVEC.length, length, true);
 }

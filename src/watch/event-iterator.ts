@@ -1,8 +1,8 @@
 /**
- * The async iterator of a watcher or a source: it asks for one report a step.
+ * The async iterator of a watcher or a source: it asks for one report per step.
  *
- * Each `next` arms the source. Several `next` calls at once are answered in order. What one report
- * brings beyond what was asked for is kept, and handed out before the source is armed again.
+ * Each `next` arms the source. Several `next` calls at once are answered in order. If one report
+ * brings more than was asked for, the rest is kept, and returned before the source is armed again.
  */
 
 interface Waiting<T> {
@@ -10,14 +10,14 @@ interface Waiting<T> {
   reject(reason: unknown): void;
 }
 
-/** What the iterator needs of its source. */
+/** The part of a source that the iterator calls. */
 export interface Armable {
   /** Ask the kernel for one report. */
   arm(): void;
   close(): void;
 }
 
-/** Yields what is pushed. */
+/** Yields the pushed values. */
 export class EventIterator<T> implements AsyncIterator<T, void> {
   readonly #source: Armable;
   readonly #waiting: Waiting<T>[] = [];
@@ -64,7 +64,7 @@ export class EventIterator<T> implements AsyncIterator<T, void> {
     if (this.isWaiting && this.#state === 'open') this.#source.arm();
   }
 
-  /** The source closed: in order (`undefined`), or for a reason that the consumer must hear. */
+  /** The source closed: in order (`undefined`), or for a reason that the consumer must get. */
   end(reason: unknown): void {
     if (this.#state !== 'open') return;
     this.#reason = reason;

@@ -1,12 +1,12 @@
 /**
- * An fd of the package's own making that is read here, and told of as typed records: the base of
- * the timers, signals, file changes and so on.
+ * An fd that this package opened and reads, as a stream of typed records: the base of timers,
+ * signals, file changes and so on.
  *
- * Records come as events and from an async iterator. Nothing is read while nobody asks: without a
- * listener for the records, or with an iterator that is not waiting, they stay in the kernel. So
- * none is lost before the first `on`, and a slow consumer of the iterator is not flooded (what the
- * kernel does when its own queue is full, the source's class says). What one read brings beyond what
- * was asked for is kept here, and told first when somebody asks again.
+ * Each of these classes is both an event emitter and an async iterable. It reads from the fd only
+ * while it has a listener for records or a pending `next()`; until then records stay in the kernel.
+ * So none is lost before the first `on`, and a slow consumer of the iterator is not flooded (the
+ * class of the source says what the kernel does when its own queue is full). If one read brings
+ * more than was asked for, the rest is kept here, and delivered first.
  */
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
@@ -37,7 +37,7 @@ export const fdSourceOptionFields = {
   loop: z.instanceof(EventLoop).optional(),
 };
 
-/** Events of a source that tells of its records under `Name`. */
+/** Events of a source that emits its records as `Name`. */
 export type FdSourceEvents<Name extends string, T> = { [K in Name]: [record: T] } & {
   /** The fd failed. Without a listener it becomes an uncaught exception; `close` follows. */
   error: [error: Error];
@@ -45,20 +45,20 @@ export type FdSourceEvents<Name extends string, T> = { [K in Name]: [record: T] 
   close: [];
 };
 
-/** What a source tells its base. */
+/** The description of a source for its base class. */
 export interface FdSourceSetup<Name extends string> extends FdSourceOptions {
-  /** The event under which records are told. */
+  /** The event of a record. */
   event: Name;
-  /** What is waited for; EPOLLIN if not given. Sources are level-triggered. */
+  /** The interest mask; EPOLLIN if not given. Sources are level-triggered. */
   interest?: Omit<FdInterest, 'edge' | 'oneShot'>;
   /**
-   * Give back what the class holds besides the fd. Called once: when the source closes for whatever
-   * reason, before that is told, or when it could not be made.
+   * Release the resources of the class besides the fd. Called once: before `close` is emitted, or
+   * when the constructor fails.
    */
   release?: () => void;
 }
 
-/** Reads of one fd before the others have their turn. */
+/** Reads of one fd in a turn; then other fds get theirs. */
 const READS_PER_TURN = 16;
 
 /**
@@ -75,16 +75,16 @@ export abstract class FdSource<Name extends string, T>
   readonly #interest: FdInterest;
   readonly #signal: AbortSignal | undefined;
   readonly #release: (() => void) | undefined;
-  /** Records of the last read that nobody asked for. */
+  /** Records of the last read that have no taker yet. */
   readonly #kept: T[] = [];
-  readonly #serveKept = (): void => this.#tellKept();
+  readonly #serveKept = (): void => this.#emitKept();
   #iterator: EventIterator<T> | null = null;
-  /** `flowing`: the fd is watched. `resting`: it was ready and nobody asked. */
+  /** `flowing`: the fd is watched. `resting`: it was ready and had no taker. */
   #state: 'flowing' | 'resting' | 'closed' = 'flowing';
 
   /**
-   * Takes `fd` over: it is closed with the source, and if this constructor throws; see
-   * {@link closeRefused}.
+   * Takes `fd` over: closes it with the source, and if this constructor throws; see {@link
+   * closeRefused}.
    */
   constructor(fd: number, { event, interest, signal, loop, release }: FdSourceSetup<Name>) {
     super();
@@ -141,9 +141,9 @@ export abstract class FdSource<Name extends string, T>
   }
 
   /**
-   * The records as they come: `for await (const record of source)`. Leaving the loop closes the
-   * source; an abort ends it with the signal's reason. While there is an iterator, listeners too
-   * hear only of what it asks for.
+   * The records in order: `for await (const record of source)`. Leaving the loop closes the source;
+   * an abort ends it with the signal's reason. While there is an iterator, listeners too receive
+   * only the records that it asks for.
    */
   [Symbol.asyncIterator](): AsyncIterator<T, void> {
     if (this.#iterator !== null) return this.#iterator;
@@ -157,7 +157,7 @@ export abstract class FdSource<Name extends string, T>
     return iterator;
   }
 
-  /** As of every emitter; a listener for records (again) starts the reading. */
+  /** As in every emitter; a listener for records also starts the reading. */
   override on<E extends EventEmitter.EventNames<FdSourceEvents<Name, T>>>(
     event: E,
     listener: EventEmitter.EventListener<FdSourceEvents<Name, T>, E>,
@@ -177,7 +177,7 @@ export abstract class FdSource<Name extends string, T>
     return this.on(event, listener, context);
   }
 
-  /** As {@link on}, for one event: what comes after it stays in the kernel. */
+  /** As {@link on}, for one event; later records stay in the kernel. */
   override once<E extends EventEmitter.EventNames<FdSourceEvents<Name, T>>>(
     event: E,
     listener: EventEmitter.EventListener<FdSourceEvents<Name, T>, E>,
@@ -189,10 +189,11 @@ export abstract class FdSource<Name extends string, T>
   }
 
   /**
-   * Take from the fd once and {@link deliver} what came. Returns what read(2) would: more than 0 to
-   * be called again while there are takers, -EAGAIN when there is no more for now, 0 at the end
-   * (which closes the source), or another -errno (which fails it, as an error of read(2)). An fd that
-   * is not read works the same way: deliver, and return -EAGAIN, or 0 after the only record.
+   * Read from the fd once and {@link deliver} the records. Returns as read(2): more than 0 to be
+   * called again while there are takers, -EAGAIN when there is no more for now, 0 at the end (which
+   * closes the source), or another -errno (which fails it, as an error of read(2)). A source that
+   * does not read its fd works the same way: it delivers and returns -EAGAIN, or 0 after its only
+   * record.
    */
   protected abstract readOnce(fd: number): number;
 
@@ -202,17 +203,17 @@ export abstract class FdSource<Name extends string, T>
     throw sourceClosed(action, this.constructor.name);
   }
 
-  /** Tell of one record. */
+  /** Emit one record, or keep it for the next taker. */
   protected deliver(record: T): void {
     if (this.#state === 'closed') return;
     if (this.#iterator === null && (this.#kept.length > 0 || !this.#isWanted)) {
       this.#kept.push(record);
     } else {
-      this.#tellRecord(record);
+      this.#emitRecord(record);
     }
   }
 
-  /** The source cannot go on: tell why, and close. */
+  /** The source cannot go on: report the error, and close. */
   protected fail(error: Error): void {
     if (this.#state === 'closed') return;
     this.#iterator?.end(error);
@@ -228,7 +229,7 @@ export abstract class FdSource<Name extends string, T>
 
   #onEvents(): void {
     for (let reads = 0; reads < READS_PER_TURN; reads += 1) {
-      this.#tellKept();
+      this.#emitKept();
       if (!this.#isWanted) break;
       const outcome = this.readOnce(this.#watcher.fd);
       if (outcome === -EAGAIN) return;
@@ -240,7 +241,7 @@ export abstract class FdSource<Name extends string, T>
     if (this.#state === 'flowing' && !this.#isWanted) this.#rest();
   }
 
-  /** One-shot without events: a hang-up, which cannot be masked, is reported once and no more. */
+  /** One-shot without events: a hang-up, which cannot be masked, is then reported only once. */
   #rest(): void {
     this.#state = 'resting';
     this.#watcher.modify({ readable: false, oneShot: true });
@@ -261,24 +262,24 @@ export abstract class FdSource<Name extends string, T>
       this.#release?.();
     } finally {
       this.#iterator?.end(this.#signal?.aborted === true ? this.#signal.reason : undefined);
-      this.#tell('close');
+      this.#emitAny('close');
     }
   }
 
-  #tellKept(): void {
-    while (this.#kept.length > 0 && this.#isWanted) this.#tellRecord(this.#kept.shift() as T);
+  #emitKept(): void {
+    while (this.#kept.length > 0 && this.#isWanted) this.#emitRecord(this.#kept.shift() as T);
   }
 
-  #tellRecord(record: T): void {
+  #emitRecord(record: T): void {
     this.#iterator?.push(record);
     try {
-      this.#tell(this.#event, record);
+      this.#emitAny(this.#event, record);
     } catch (error) {
       this.#loop.uncaught(error);
     }
   }
 
-  #tell(name: string, ...args: unknown[]): boolean {
+  #emitAny(name: string, ...args: unknown[]): boolean {
     return (this as EventEmitter).emit(name, ...args);
   }
 }

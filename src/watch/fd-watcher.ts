@@ -26,17 +26,17 @@ const { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLPRI, EPOLLRDHU
 
 /** Options of {@link watch} and {@link FdWatcher}. */
 export interface FdWatcherOptions {
-  /** EPOLLIN: tell when there is something to read. The default if nothing else is asked for. */
+  /** EPOLLIN: emit when there is something to read. The default if no other option is given. */
   readable?: boolean;
-  /** EPOLLOUT: tell when a write would take some bytes. */
+  /** EPOLLOUT: emit when a write would take some bytes. */
   writable?: boolean;
   /** EPOLLPRI: urgent data, a GPIO edge, a PSI threshold. */
   priority?: boolean;
-  /** EPOLLRDHUP: tell when the peer of a socket has shut down its writing half. */
+  /** EPOLLRDHUP: emit when the peer of a socket has shut down its writing half. */
   peerClosed?: boolean;
-  /** EPOLLET: tell of changes, not of states. */
+  /** EPOLLET: emit changes, not states. */
   edge?: boolean;
-  /** EPOLLONESHOT: tell once, then nothing until {@link FdWatcher.rearm}. */
+  /** EPOLLONESHOT: emit once, and not again until {@link FdWatcher.rearm}. */
   oneShot?: boolean;
   /** EPOLLEXCLUSIVE: of several epoll sets with this fd, wake at least one and not all. */
   exclusive?: boolean;
@@ -75,7 +75,7 @@ function interestFields(z: typeof zod) {
   };
 }
 
-/** What {@link FdWatcher.modify} takes: the whole new interest. */
+/** The argument of {@link FdWatcher.modify}: the whole new interest. */
 export type FdInterest = Pick<
   FdWatcherOptions,
   'readable' | 'writable' | 'priority' | 'peerClosed' | 'edge' | 'oneShot'
@@ -83,7 +83,7 @@ export type FdInterest = Pick<
 
 /** Events of an {@link FdWatcher}. `events` is the kernel's mask, unsigned. */
 export interface FdWatcherEvents {
-  /** Anything happened; comes before the others. */
+  /** Any event; emitted before the others. */
   events: [events: number];
   /** EPOLLIN, or EPOLLHUP while watching for it: a read will not block, but may find the end. */
   readable: [events: number];
@@ -91,7 +91,9 @@ export interface FdWatcherEvents {
   writable: [events: number];
   /** EPOLLPRI. */
   priority: [events: number];
-  /** EPOLLHUP or EPOLLRDHUP: the other end is gone, or will write no more. There may be data yet. */
+  /**
+   * EPOLLHUP or EPOLLRDHUP: the other end is gone, or will write no more. There may still be data.
+   */
   hangup: [events: number];
   /**
    * EPOLLERR, with the pending error of a socket; or the fd was closed while it was watched.
@@ -144,7 +146,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     return this.#state === 'closed';
   }
 
-  /** Watch for something else: `interest`, words or a mask, replaces all that was asked for. */
+  /** Replace the whole interest with `interest`, words or a mask. */
   modify(interest: FdInterest | number): this {
     this.#assertOpen('modify');
     if (typeof interest === 'number') {
@@ -156,7 +158,7 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     return this;
   }
 
-  /** Be told again: a one-shot watcher that has told, or an fd that is ready still. */
+  /** Emit again: a one-shot watcher that has emitted, or an fd that is still ready. */
   rearm(): this {
     this.#assertOpen('rearm');
     this.#registration.rearm();
@@ -185,8 +187,8 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   }
 
   /**
-   * The masks of readiness as they come: `for await (const events of watcher)`. Each step re-arms
-   * the fd (as one-shot), so a slow consumer is not flooded and misses nothing that is still ready.
+   * The masks of readiness in order: `for await (const events of watcher)`. Each step re-arms the
+   * fd (as one-shot), so a slow consumer is not flooded and misses nothing that is still ready.
    * Leaving the loop closes the watcher; an abort ends it with the signal's reason.
    */
   [Symbol.asyncIterator](): AsyncIterator<number, void> {
@@ -201,20 +203,20 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
   /** For the loop. @internal */
   onEvents(events: number): void {
     this.emit('events', events);
-    // EPOLLPRI comes with EPOLLERR from sysfs (GPIO, PSI): that is how it says "changed".
+    // sysfs files (GPIO, PSI) report EPOLLPRI together with EPOLLERR: this means "changed".
     const failed = (events & EPOLLERR) !== 0 && (events & EPOLLPRI) === 0;
     if (failed && this.#state === 'open') this.#fail(pendingError(this.#fd));
-    if ((events & EPOLLPRI) !== 0) this.#tell('priority', events);
-    if ((events & EPOLLOUT) !== 0) this.#tell('writable', events);
-    if ((events & this.#readableMask) !== 0) this.#tell('readable', events);
-    if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) this.#tell('hangup', events);
+    if ((events & EPOLLPRI) !== 0) this.#emitIfOpen('priority', events);
+    if ((events & EPOLLOUT) !== 0) this.#emitIfOpen('writable', events);
+    if ((events & this.#readableMask) !== 0) this.#emitIfOpen('readable', events);
+    if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) this.#emitIfOpen('hangup', events);
     if (this.#iterator?.isWaiting === true) this.#iterator.push(events);
   }
 
   /** For the loop. @internal */
   onRevoked(reason: Error): void {
     if (this.#state === 'closed') return;
-    // Closed behind our back: its number may be somebody else's now.
+    // The fd was closed while it was watched: its number may belong to another file now.
     if (isFdGone(reason)) {
       this.#autoClose = false;
       disown(this.#fd);
@@ -226,13 +228,13 @@ export class FdWatcher extends EventEmitter<FdWatcherEvents> implements AsyncIte
     }
   }
 
-  /** An empty pipe without a writer is EPOLLHUP alone: whoever reads must learn of the end too. */
+  /** An empty pipe without a writer is EPOLLHUP alone: a reader must also get the end. */
   get #readableMask(): number {
     const asked = (this.#registration.events & EPOLLIN) !== 0;
     return asked ? EPOLLIN | EPOLLHUP : EPOLLIN;
   }
 
-  #tell(name: 'readable' | 'writable' | 'priority' | 'hangup', events: number): void {
+  #emitIfOpen(name: 'readable' | 'writable' | 'priority' | 'hangup', events: number): void {
     if (this.#state === 'open') this.emit(name, events);
   }
 
@@ -269,9 +271,9 @@ function maskOf(
 }
 
 /**
- * Watch `fd` on this thread's default loop, or on `options.loop`. With a function instead of
- * options, it is called whenever there is something to read: `watch(0, () => ...)`. With a number, it
- * is the mask to watch for: `watch(fd, EPOLLIN | EPOLLET)`.
+ * Watch `fd` on this thread's default loop, or on `options.loop`. A function instead of options is
+ * called whenever there is something to read: `watch(0, () => ...)`. A number is the mask to watch
+ * for: `watch(fd, EPOLLIN | EPOLLET)`.
  *
  * See {@link FdWatcher} for the events, the options and the errors.
  */

@@ -1,7 +1,7 @@
 /**
- * Looks at a connection for {@link AwaitedAnswer}, and has the last word where this thread is late:
- * nobody is cut for an answer that has arrived and was not read. What had arrived when the time was
- * over is read first, and no more than that: a peer that floods cannot put its verdict off.
+ * Looks at a connection for {@link AwaitedAnswer}. If this thread is late, no peer is cut for an
+ * answer that has arrived and was not read: the bytes that had arrived in time are read first, and
+ * no more, so a peer that floods cannot delay its verdict.
  */
 import type { StreamConnection } from '../net/connection/connection';
 import { undeliveredBytes, unreadBytes } from '../net/socket/undelivered';
@@ -9,10 +9,10 @@ import { AwaitedAnswer, OVERDUE, type Vitals } from './awaited-answer';
 
 /** For the time of one look. */
 const vitals: Vitals = { now: 0, delivered: 0, received: 0, frame: 0 };
-/** While what has arrived is read. */
+/** During the reading of arrived bytes. */
 const READING_MS = 1;
 
-/** What one WebSocket waits for from its peer. */
+/** The answer that one WebSocket awaits from its peer. */
 export class AnswerWatch {
   readonly #answer = new AwaitedAnswer();
   readonly #connection: StreamConnection;
@@ -23,14 +23,14 @@ export class AnswerWatch {
     this.#connection = connection;
   }
 
-  /** Whether nothing that we wrote is on its way: then what is written next is soon there. */
+  /** Whether all our bytes were delivered: then the next ones arrive soon. */
   get clear(): boolean {
     return this.#connection.queuedBytes + undeliveredBytes(this.#connection.fd) === 0;
   }
 
   /**
-   * Wait for the answer to what was written last; `wasClear` is {@link clear} of before. `frame` is
-   * the one that is under way. Returns after how many milliseconds to {@link look}.
+   * Await the answer to the bytes written last; `wasClear` is {@link clear} from before them.
+   * `frame` is the one under way. Returns the milliseconds until the first {@link look}.
    */
   begin(limitMs: number, { frame, wasClear }: { frame: number; wasClear: boolean }): number {
     const { bytesWritten, queuedBytes } = this.#connection;
@@ -42,7 +42,7 @@ export class AnswerWatch {
       : this.#answer.begin(limitMs, position, vitals);
   }
 
-  /** The answer has come. */
+  /** The answer has arrived. */
   answered(): void {
     this.#readUntil = 0;
     this.#answer.answered();
@@ -59,7 +59,7 @@ export class AnswerWatch {
     if (this.#readUntil === 0) {
       const waitMs = this.#answer.look(vitals);
       if (waitMs !== OVERDUE) return waitMs;
-      // The FIN alone has no bytes.
+      // A FIN alone has no bytes.
       this.#readUntil = connection.bytesRead + Math.max(1, unreadBytes(connection.fd));
     }
     const isRead = connection.bytesRead >= this.#readUntil || !connection.hasUnread();

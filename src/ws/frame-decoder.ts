@@ -1,13 +1,13 @@
 /**
  * The receiving side of RFC 6455 for a server: bytes in, messages out, no I/O.
  *
- * Bytes may come in any pieces. Every complete message of a piece is handed out before `push`
- * returns, control frames also between the fragments of a message. What is wrong is refused at the
- * earliest byte that shows it: a head as soon as it is read, a text at the first byte that cannot be
- * UTF-8, a message as soon as its announced size is past the limit.
+ * Bytes may arrive in any pieces. `push` delivers every complete message of a piece before it
+ * returns, control frames also between the fragments of a message. A violation is refused at the
+ * earliest byte that shows it: a head when it is complete, a text at the first byte that cannot be
+ * UTF-8, a message when its announced size exceeds the limit.
  *
- * A message that lies whole in one piece is unmasked there and handed out as a view; only messages
- * that are cut are copied together.
+ * A message that lies whole in one piece is unmasked there and delivered as a view; only messages
+ * in several pieces are copied together.
  */
 
 import { ByteAccumulator } from '../bytes/byte-accumulator';
@@ -29,7 +29,7 @@ import {
 } from './protocol';
 import { isWholeUtf8, Utf8Validator } from './utf8-validator';
 
-/** Who gets what was received. */
+/** Receives the decoded messages and frames. */
 export interface FrameSink {
   /** A whole message. `data` is valid during the call. */
   onMessage(data: Buffer, isBinary: boolean): void;
@@ -37,11 +37,11 @@ export interface FrameSink {
   onPing(data: Buffer): void;
   /** A pong; `data` is valid during the call. */
   onPong(data: Buffer): void;
-  /** A close frame; `code` is 1005 if it had none. Nothing follows. */
+  /** A close frame; `code` is 1005 if it had none. No call follows. */
   onCloseFrame(code: number, reason: string): void;
 }
 
-/** Limits of what a peer may send. */
+/** Limits for a peer's messages. */
 export interface FrameLimits {
   /** Bytes of one message, all fragments together. */
   maxMessageBytes: number;
@@ -49,7 +49,7 @@ export interface FrameLimits {
   maxFragments: number;
 }
 
-/** Why a peer is refused: the close code to send, and the words for it. */
+/** The reason to refuse a peer: the close code to send, and a text. */
 export interface FrameViolation {
   code: number;
   reason: string;
@@ -65,42 +65,42 @@ const LENGTH_64 = 127;
 const KEY_BYTES = 4;
 const MAX_HEAD_BYTES = 14;
 const MAX_CONTROL_BYTES = 125;
-/** A small integer of V8, whatever its build. */
+/** A small integer of V8 in any build. */
 const MAX_FRAME_NUMBER = 0x3fff_ffff;
 
 /**
  * `head`: between frames, or in the head of one. `payload`: in the payload of one. `stopped`: by a
- * close frame, a violation or {@link FrameDecoder.stop}; what follows is ignored.
+ * close frame, a violation or {@link FrameDecoder.stop}; all later bytes are ignored.
  */
 type DecoderState = 'head' | 'payload' | 'stopped';
 
-/** Decodes what one client sends. */
+/** Decodes the bytes of one client. */
 export class FrameDecoder {
   readonly #limits: FrameLimits;
   #state: DecoderState = 'head';
-  /** A head that is cut by the end of a piece, and how much of it is there. */
+  /** A head cut by the end of a piece, and the length of the received part. */
   #cutHead: Buffer | null = null;
   #cutHeadBytes = 0;
-  // The frame that is being read.
+  // The frame being read.
   #final = false;
   #opcode = 0;
   #payloadLeft = 0;
   #key = 0;
-  // The message that is being read, if it is cut or fragmented; 0 if there is none.
+  // The message being read, if it is cut or fragmented; 0 if there is none.
   #messageOpcode = 0;
   #fragments = 0;
   /** Counts heads, from 1 on. */
   #frames = 0;
   #message: ByteAccumulator | null = null;
   #utf8: Utf8Validator | null = null;
-  /** A control frame that is cut. */
+  /** A control frame cut by the end of a piece. */
   #control: ByteAccumulator | null = null;
 
   constructor(limits: FrameLimits) {
     this.#limits = limits;
   }
 
-  /** A number for the frame that is under way, which no frame before or after it has; 0 for none. */
+  /** A number for the frame under way, unique among its neighbours; 0 for none. */
   get frameUnderWay(): number {
     return this.#state === 'payload' && this.#payloadLeft > 0 ? this.#frames : 0;
   }
@@ -114,8 +114,8 @@ export class FrameDecoder {
   }
 
   /**
-   * Decode the next bytes; `chunk` is unmasked in place. Returns null, or the violation after which
-   * nothing more is decoded. `views` may make the views of `chunk` instead of `subarray`.
+   * Decode the next bytes; `chunk` is unmasked in place. Returns null, or the violation that ends
+   * the decoding. `views` may make the views of `chunk` instead of `subarray`.
    */
   push(chunk: Buffer, sink: FrameSink, views: ViewCache | null = null): FrameViolation | null {
     let at = 0;
@@ -141,7 +141,7 @@ export class FrameDecoder {
 
   // ---- heads
 
-  /** Read a head from `at` on. Returns where it ends; the state tells whether it was complete. */
+  /** Read a head from `at` on. Returns its end; the state shows whether it was complete. */
   #readHead(chunk: Buffer, at: number): number {
     if (this.#cutHeadBytes === 0) {
       const bytes = headBytes(chunk, at, chunk.length - at);
@@ -174,7 +174,8 @@ export class FrameDecoder {
     const first = head[at] as number;
     const second = head[at + 1] as number;
     this.#final = (first & FIN) !== 0;
-    // The reserved bits stay in the opcode, so that no frame that has one passes for a known one.
+    // The reserved bits stay in the opcode, so that no frame with one of them looks like a known
+    // one.
     this.#opcode = first & (RSV | OPCODE);
     this.#payloadLeft = payloadLength(head, at, second & LENGTH);
     // Without a key the length is negative, which #checkHead refuses.
@@ -295,12 +296,12 @@ export class FrameDecoder {
   }
 }
 
-/** In place of a payload length: the frame has no masking key. */
+/** Instead of a payload length: the frame has no masking key. */
 const UNMASKED = -1;
-/** The same: the length is written in more bytes than it needs. */
+/** Instead of a payload length: its encoding has more bytes than necessary. */
 const NOT_MINIMAL = -2;
 
-/** Bytes of the head at `at`, or more than `available` if so few do not tell. */
+/** Bytes of the head at `at`, or more than `available` if these do not suffice to know. */
 function headBytes(head: Buffer, at: number, available: number): number {
   if (available < 2) return 2;
   const second = head[at + 1] as number;
@@ -309,7 +310,10 @@ function headBytes(head: Buffer, at: number, available: number): number {
   return 2 + lengthBytes + ((second & MASKED) !== 0 ? KEY_BYTES : 0);
 }
 
-/** Also that no shorter form would do (section 5.2), as a filter on the way may read only that one. */
+/**
+ * Also refuses a longer form than necessary (section 5.2): a filter on the way may read only the
+ * short one.
+ */
 function payloadLength(head: Buffer, at: number, length: number): number {
   if (length < LENGTH_16) return length;
   if (length === LENGTH_16) {

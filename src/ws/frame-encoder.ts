@@ -10,7 +10,7 @@ const LENGTH_64 = 127;
 /** The longest head of an unmasked frame. */
 const HEAD_BYTES = 10;
 
-/** Heads are made in this one buffer; whoever sends one copies it. */
+/** Heads are made in this one buffer; copy a head to keep it. */
 const scratch = Buffer.alloc(HEAD_BYTES);
 const heads = [2, 4, 10].map((length) => scratch.subarray(0, length));
 const [SHORT_HEAD, MEDIUM_HEAD, LONG_HEAD] = heads as [Buffer, Buffer, Buffer];
@@ -34,8 +34,8 @@ export function frameHead(opcode: number, length: number): Buffer {
 }
 
 /**
- * A whole frame in memory of its own: made once, it can be sent to any number of connections. Throws a
- * TypeError or RangeError for what is no opcode (0 to 15) or no payload.
+ * A whole frame in memory of its own: made once, it can be sent to any number of connections.
+ * Throws a TypeError or RangeError for a wrong opcode (0 to 15) or payload.
  */
 export function encodeFrame(opcode: number, payload: Uint8Array): Buffer {
   checkInteger('opcode', opcode, 0, MAX_OPCODE);
@@ -44,8 +44,8 @@ export function encodeFrame(opcode: number, payload: Uint8Array): Buffer {
 }
 
 /**
- * Whether `bytes` are what {@link encodeFrame} makes: one whole frame, of a message, a ping or a pong.
- * A close frame is not among them: what follows it is `close`'s matter.
+ * Whether `bytes` are a result of {@link encodeFrame}: one whole frame, of a message, a ping or a
+ * pong. Not a close frame: after it the socket must close, see `close`.
  */
 export function isSendableFrame(bytes: Uint8Array): boolean {
   if (bytes.byteLength < 2) return false;

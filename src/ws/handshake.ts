@@ -1,6 +1,6 @@
 /**
- * The opening handshake of RFC 6455, section 4.2, on a request that node:http has parsed. Pure: what
- * to answer is a value.
+ * The opening handshake of RFC 6455, section 4.2, on a request that node:http has parsed. Pure: the
+ * answer is a return value.
  */
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
@@ -14,7 +14,7 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/;
 /** A token of RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** Why a request is not upgraded: what to answer. */
+/** The answer to a request that is not upgraded. */
 export interface HandshakeRefusal {
   status: number;
   reason: string;
@@ -49,12 +49,12 @@ export function checkUpgrade(request: IncomingMessage): HandshakeRefusal | null 
 }
 
 /**
- * What is wrong with the HTTP of it; null if nothing is. node:http leaves this to the taker of an
- * upgrade. A body would be read as frames.
+ * The mistake in its HTTP; null if there is none. node:http leaves this check to the upgrade
+ * handler. A body would be read as frames.
  */
 function checkMessage(request: IncomingMessage): string | null {
   const { headers, httpVersion, rawHeaders } = request;
-  // Of HTTP/1.0 an upgrade must not be made (RFC 9110, section 7.8); HTTP/2 has its own (RFC 8441).
+  // HTTP/1.0 must not be upgraded (RFC 9110, section 7.8); HTTP/2 has its own way (RFC 8441).
   if (httpVersion !== '1.1') return 'the version must be HTTP/1.1';
   const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host');
   if (hosts.length !== 1) return 'there must be one Host header';
@@ -70,7 +70,7 @@ function checkProtocols(header: string | undefined): HandshakeRefusal | null {
   return { status: 400, reason: 'the Sec-WebSocket-Protocol header must be a list of tokens' };
 }
 
-/** The subprotocols a client offers, the preferred one first. */
+/** The subprotocols that a client offers, the preferred one first. */
 export function offeredProtocols(header: string | undefined): string[] {
   return header === undefined ? [] : header.split(',').map((name) => name.trim());
 }

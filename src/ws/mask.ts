@@ -1,15 +1,15 @@
 /** The masking of RFC 6455, section 5.3: byte i of the payload is XORed with byte i mod 4 of the key. */
 
-/** Below this, going byte by byte is faster than getting to a word boundary. */
+/** Below this, byte by byte is faster than first reaching a word boundary. */
 const WORDWISE_FROM = 32;
 
-// The words of the buffer that was unmasked last; mostly the next one lies in the same memory.
+// The words of the buffer unmasked last; mostly the next one lies in the same memory.
 let words = new Int32Array(0);
 
 /**
  * Unmask bytes `start` to `end` of `bytes` in place. `key` is the masking key read as a
- * little-endian 32-bit number. Returns the key turned to where the payload goes on, for a payload
- * that comes in pieces.
+ * little-endian 32-bit number. Returns the key rotated for the rest of the payload, which may
+ * arrive in pieces.
  */
 export function unmask(bytes: Buffer, start: number, end: number, key: number): number {
   let at = start;

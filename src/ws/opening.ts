@@ -1,27 +1,29 @@
 /**
  * A connection between its upgrade request and the verdict of an asynchronous `authorize`.
  *
- * HTTP has let go of it, and there is no WebSocket yet. What comes is kept, up to a limit, behind
- * which the peer must wait; a client must not send before the 101 anyway (RFC 6455, section 4.1). A
- * client that leaves is closed at once: it never becomes a WebSocket, whatever the verdict will be.
+ * HTTP has released it, and there is no WebSocket yet. Received bytes are kept up to a limit, and
+ * the peer must wait beyond it; a client must not send before the 101 anyway (RFC 6455, section
+ * 4.1). A client that leaves is closed at once: it never becomes a WebSocket, whatever the verdict.
  */
-import { type Timed, UNSCHEDULED } from '../loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../loop/timer-lists';
 import type { ConnectionHandler, StreamConnection } from '../net/connection/connection';
 
-/** Bytes that are kept for the WebSocket to be; the rest waits in the kernel. */
+/** Bytes kept for the future WebSocket; the rest waits in the kernel. */
 const MAX_EARLY_BYTES = 64 * 1024;
 
-/** Waits for a verdict, a deadline, or the end of the connection: whichever comes first. */
-export class Opening implements ConnectionHandler, Timed {
+/** Waits for the first of: a verdict, the deadline, the end of the connection. */
+export class Opening implements ConnectionHandler, TimerEntry {
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
   readonly #connection: StreamConnection;
   readonly #onLate: () => void;
-  /** Null once it is over. */
+  /** Null after the end. */
   #early: Buffer[] | null;
   #earlyBytes: number;
 
-  /** Takes `connection` over; `early` came with the request. `onLate` is called at the deadline. */
+  /**
+   * Takes `connection` over; `early` arrived with the request. `onLate` is called at the deadline.
+   */
   constructor(
     connection: StreamConnection,
     { early, timeoutMs, onLate }: { early: Buffer; timeoutMs: number; onLate: () => void },
@@ -35,7 +37,10 @@ export class Opening implements ConnectionHandler, Timed {
     connection.loop.timers.schedule(this, timeoutMs);
   }
 
-  /** The verdict is there. Returns what has come meanwhile; null if the client has left, or at second call. */
+  /**
+   * The verdict is here. Returns the bytes received meanwhile; null if the client has left, or at a
+   * second call.
+   */
   settle(): Buffer | null {
     const early = this.#early;
     this.#finish();
@@ -52,7 +57,10 @@ export class Opening implements ConnectionHandler, Timed {
     connection.destroy();
   }
 
-  /** The handshake is finished first: the WebSocket says goodbye, or the refusal is the end. */
+  /**
+   * The handshake is finished first: then the WebSocket sends its close frame, or the refusal is
+   * the end.
+   */
   onShutdown(): void {}
 
   onClose(): void {

@@ -1,14 +1,14 @@
 /**
- * Pongs for a peer that pings and does not read. A pong that must wait is a small write with all
- * that this costs, so no more than {@link MAX_WAITING_PONGS} wait for each socket; of the pings after
- * that the most recent alone is answered, when there is room again, as RFC 6455, 5.5.3 allows.
+ * Pongs for a peer that pings and does not read. A waiting pong is a small write with its full
+ * cost, so at most {@link MAX_WAITING_PONGS} wait for each socket. Of the later pings, only the
+ * most recent one is answered, when there is room again, as RFC 6455, 5.5.3 allows.
  */
 import type { WriteCallback } from '../bytes/write-queue';
 
 /** Pongs that may wait in the queue of a connection; one more is kept back. */
 const MAX_WAITING_PONGS = 16;
 
-/** The pongs of one socket that are not with the kernel. */
+/** The pongs of one socket that the kernel does not have yet. */
 export class PongQueue {
   #waiting = 0;
   #latest: Buffer | null = null;
@@ -18,7 +18,7 @@ export class PongQueue {
     this.#send = send;
   }
 
-  /** Answer a ping with `data`, which is copied if it must be kept back. */
+  /** Answer a ping with `data`, which is copied if it must be held. */
   push(data: Buffer): void {
     if (this.#waiting >= MAX_WAITING_PONGS) {
       this.#latest = Buffer.from(data);

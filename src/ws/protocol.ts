@@ -7,11 +7,11 @@ export const OPCODE_CONTINUATION = 0x0;
 export const OPCODE_TEXT = 0x1;
 /** A message, or its first fragment, of bytes. */
 export const OPCODE_BINARY = 0x2;
-/** The first control frame: the connection is to be closed. */
+/** The first control frame: the sender closes the connection. */
 export const OPCODE_CLOSE = 0x8;
-/** Are you there? */
+/** Asks whether the peer is there. */
 export const OPCODE_PING = 0x9;
-/** I am. The last opcode that is defined. */
+/** Answers a ping. The last opcode that is defined. */
 export const OPCODE_PONG = 0xa;
 
 /** The purpose of the connection is fulfilled. */
@@ -31,9 +31,9 @@ export const CLOSE_POLICY_VIOLATION = 1008;
 /** A message that is too big. */
 export const CLOSE_TOO_BIG = 1009;
 
-/** Payload of control frames, at most (section 5.5). */
+/** The maximum of bytes in the payload of a control frame (section 5.5). */
 export const MAX_CONTROL_BYTES = 125;
-/** What is left of it behind the code of a close frame. */
+/** The rest behind the code of a close frame. */
 const MAX_REASON_BYTES = MAX_CONTROL_BYTES - 2;
 
 /** Throw a RangeError unless a close frame may carry `code` and `reason`. */

@@ -1,13 +1,13 @@
 /**
- * UTF-8 that comes in pieces, refused at the first byte that cannot be right (RFC 6455, section
- * 8.1; RFC 3629). Whole characters are checked by Node's own `isUtf8`; only the bytes of a character
- * that is cut by the end of a piece are followed one by one.
+ * Checks UTF-8 that arrives in pieces, and refuses it at the first byte that cannot be right (RFC
+ * 6455, section 8.1; RFC 3629). Node's own `isUtf8` checks whole characters; only the bytes of a
+ * character that is cut by the end of a piece are followed one by one.
  */
 import { isUtf8 } from 'node:buffer';
 
 /** Validates one text. */
 export class Utf8Validator {
-  /** Continuation bytes still to come of the character that is under way. */
+  /** Continuation bytes missing from the character under way. */
   #missing = 0;
   /** The range of the next continuation byte: narrower after E0, ED, F0 and F4. */
   #lowest = 0x80;
@@ -46,7 +46,7 @@ export class Utf8Validator {
     if (byte < 0x80) return true;
     if (byte < 0xc2 || byte > 0xf4) return false;
     this.#missing = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-    // Overlong forms, surrogates, and what lies past U+10FFFF.
+    // Overlong forms, surrogates, and values past U+10FFFF.
     if (byte === 0xe0) this.#lowest = 0xa0;
     if (byte === 0xed) this.#highest = 0x9f;
     if (byte === 0xf0) this.#lowest = 0x90;
@@ -55,7 +55,7 @@ export class Utf8Validator {
   }
 }
 
-/** Where the last character that may be cut begins: at most three bytes before the end. */
+/** The start of the last character that may be cut: at most three bytes before the end. */
 function lastBoundary(piece: Buffer, start: number): number {
   const earliest = Math.max(start, piece.length - 3);
   for (let at = piece.length - 1; at >= earliest; at -= 1) {
@@ -68,7 +68,7 @@ function lastBoundary(piece: Buffer, start: number): number {
 
 const ASCII_LIMIT = 128;
 
-/** Whether a whole text is UTF-8. Short ASCII, which most messages are, needs no call into C++. */
+/** Whether a whole text is UTF-8. Short ASCII, as most messages are, needs no call into C++. */
 export function isWholeUtf8(text: Buffer): boolean {
   if (text.length > ASCII_LIMIT) return isUtf8(text);
   for (let at = 0; at < text.length; at += 1) {

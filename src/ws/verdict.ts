@@ -1,33 +1,30 @@
-/**
- * What `authorize` of a WebSocketServer may answer, and what is made of everything else: a verdict
- * that is none opens nothing.
- */
+/** The verdicts that `authorize` of a WebSocketServer may return. Any other value opens nothing. */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { describe } from '../base/check';
 import { wrongReturn } from '../base/errors';
 import type { HandshakeRefusal } from './handshake';
 
-/** What {@link WebSocketServerOptions.authorize} may return: a refusal has a status of 300 to 599. */
+/** The result of {@link WebSocketServerOptions.authorize}: a refusal has a status of 300 to 599. */
 export type Authorization =
   | boolean
   | { status: number; reason: string; headers?: Record<string, string> };
 
-/** What `false` answers. */
+/** The answer to `false`. */
 const FORBIDDEN: HandshakeRefusal = { status: 403, reason: 'the request was not accepted' };
-/** What the client is answered to a failure of the program, whose details are not for it. */
+/** The answer to a failure of the program, without its details. */
 export const FAILED: HandshakeRefusal = {
   status: 500,
   reason: 'the request could not be checked',
 };
-/** What the client is answered when the verdict does not come in time. */
+/** The answer if the verdict does not come in time. */
 export const TOO_LATE: HandshakeRefusal = {
   status: 503,
   reason: 'the request was not checked in time',
 };
 
 /**
- * The refusal that `verdict` stands for; null if it lets the client in. Throws a TypeError
- * ERR_INVALID_RETURN_VALUE for what is no {@link Authorization}.
+ * The refusal for `verdict`; null if it lets the client in. Throws a TypeError
+ * ERR_INVALID_RETURN_VALUE if it is not an {@link Authorization}.
  */
 export function refusalOf(verdict: unknown): HandshakeRefusal | null {
   if (verdict === true) return null;
@@ -37,7 +34,7 @@ export function refusalOf(verdict: unknown): HandshakeRefusal | null {
   throw wrongReturn(expected, 'authorize', describe(verdict));
 }
 
-/** Whether `value` is something to wait for: a promise of any realm or library. */
+/** Whether `value` is a promise of any realm or library. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
 }

@@ -1,4 +1,4 @@
-/** What can be set for a {@link WebSocketServer}, its defaults, and the server under it. */
+/** Options of {@link WebSocketServer}, their defaults, and the server under it. */
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { parseOptions } from '../base/options';
@@ -9,7 +9,7 @@ import { TcpServer, type TcpServerOptions } from '../net/server/tcp-server';
 import type { FrameLimits } from './frame-decoder';
 import type { Authorization } from './verdict';
 
-/** The options of {@link TcpServer} that are passed on to the one that a WebSocketServer makes. */
+/** The options of {@link TcpServer} that are passed on to a new one. */
 type ListenOptions = Pick<
   TcpServerOptions,
   | 'port'
@@ -34,45 +34,50 @@ type ListenOptions = Pick<
 >;
 
 /**
- * Options of {@link WebSocketServer}. How to listen is said as for {@link TcpServer}, with the same
- * defaults but for `acceptTrigger`, which is `'oneshot'`, and for limits: those of the README's table.
+ * Options of {@link WebSocketServer}. The listening options are those of {@link TcpServer}, with
+ * the same defaults except `acceptTrigger`, which is `'oneshot'`, and the limits: see the README's
+ * table.
  */
 export interface WebSocketServerOptions extends ListenOptions, Partial<FrameLimits> {
   /**
-   * Instead of all that says how to listen: a server that does, for TCP or on a unix socket. Its
-   * connections should be edge-triggered; the limits that it was not given are those of a server of
-   * one's own. It is closed with this one.
-   * Other WebSocketServers, with other paths, and one `serveHttp` may use it too.
+   * A listening server instead of the listening options, for TCP or on a unix socket. Its
+   * connections should be edge-triggered; limits that it was not given get the defaults of this
+   * class. It is closed with this one. Other WebSocketServers, with other paths, and one
+   * `serveHttp` may use it too.
    */
   server?: StreamServer;
-  /** Upgrade requests for this path only; others get a 404. All that are nobody else's if not given. */
+  /**
+   * Upgrade requests for this path only; others get a 404. If not given, all that no other server
+   * takes.
+   */
   path?: string;
-  /** Subprotocols the server speaks; the first that the client offers too is agreed on. */
+  /** Subprotocols of the server; the first one that the client offers too is chosen. */
   protocols?: string[];
   /**
-   * Whether this request may open a WebSocket: look at its headers (`origin`, `cookie`). What is no
-   * verdict refuses it with 500 and an `error`; one that does not come within `handshakeTimeoutMs`,
-   * with 503 and an `error`. A client that leaves before its verdict is never a `connection`.
+   * Whether this request may open a WebSocket: look at its headers (`origin`, `cookie`). A return
+   * value that is not a verdict refuses it with 500 and an `error`; a verdict later than
+   * `handshakeTimeoutMs` with 503 and an `error`. A client that leaves before its verdict never
+   * becomes a `connection`.
    */
   authorize?: (request: IncomingMessage) => Authorization | Promise<Authorization>;
-  /** Bytes of one message, at most; 1 MiB if not given. More is refused with 1009. */
+  /** The maximum of bytes of one message; 1 MiB if not given. More is refused with 1009. */
   maxMessageBytes?: number;
-  /** Fragments of one message, at most; 1,024 if not given. More are refused with 1008. */
+  /** The maximum of fragments of one message; 1,024 if not given. More are refused with 1008. */
   maxFragments?: number;
   /**
-   * Ping so often; 30,000 if not given, 0 for never. A silent client is cut so long after a ping was
-   * delivered to it; one that sends or reads meanwhile and does not answer, after three times that.
-   * Time in which it is in the middle of one long frame does not count: see awaited-answer.ts.
+   * The interval of pings; 30,000 if not given, 0 for never. A silent client is cut this long after
+   * a ping was delivered to it; one that sends or reads meanwhile and does not answer, after three
+   * times that. Time in the middle of one long frame does not count: see awaited-answer.ts.
    */
   pingIntervalMs?: number;
   /**
-   * How long a client may take to answer our close frame once it has read what stands before, or
-   * for which it may stop to read that; as of `pingIntervalMs`. 5,000 if not given.
+   * The time for a client to answer our close frame after it has read the bytes before it, or for
+   * which it may stop reading those; as of `pingIntervalMs`. 5,000 if not given.
    */
   closeTimeoutMs?: number;
-  /** How long a request head may take, and `authorize` after it; 10,000 if not given. */
+  /** The time for a request head, and for `authorize` after it; 10,000 if not given. */
   handshakeTimeoutMs?: number;
-  /** Cut a client that takes nothing of what is queued for so long; 10,000 if not given. */
+  /** Cut a client that takes no queued bytes for this time; 10,000 if not given. */
   writeTimeoutMs?: number;
   /**
    * Cut a client that sends its request more slowly; 100 bytes a second over a minute if not given,
@@ -143,8 +148,8 @@ const listeningSchema = z.strictObject({
 export type WebSocketServerSettings = z.output<typeof ownSchema>;
 
 /**
- * Check `options`, and have a server: the one that is given, or a new one. Throws a TypeError that
- * names a wrong option, and what {@link TcpServer} throws.
+ * Check `options`, and return a server: the given one, or a new one. Throws a TypeError that names
+ * a wrong option, and the errors of {@link TcpServer}.
  */
 export function openServer(options: WebSocketServerOptions): {
   settings: WebSocketServerSettings;

@@ -1,11 +1,11 @@
 /**
- * The WebSocket server of high concurrency.
+ * The WebSocket server for many connections.
  *
- * The listener is watched `IN | ONESHOT` and re-armed after each round of accepting. A connection is
- * watched `IN | RDHUP | ET`; the head of its request is parsed by node:http, and from the 101
- * response on it is a lean {@link WebSocketConnection}. HUP closes and removes it. Every complete
- * message of a segment is handled. Sockets stay non-blocking, so that the write deadline holds: a
- * client that never reads is cut, and nobody else notices.
+ * The listener is watched `IN | ONESHOT` and re-armed after each round of accepting. A connection
+ * is watched `IN | RDHUP | ET`; node:http parses the head of its request, and from the 101 response
+ * on it is a lean {@link WebSocketConnection}. HUP closes and removes it. Every complete message of
+ * a segment is handled. Sockets stay non-blocking, so the write deadline holds: a client that never
+ * reads is cut, and the others do not notice.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { EventEmitter } from 'eventemitter3';
@@ -53,8 +53,8 @@ export interface WebSocketServerEvents {
   /** A WebSocket is open. Attach listeners now: its messages come after this. */
   connection: [socket: WebSocketConnection, request: IncomingMessage];
   /**
-   * A plain HTTP request, to be answered as with node:http. Without a listener it gets a 426. Not
-   * emitted where a `serveHttp` shares the server, which answers them.
+   * A plain HTTP request, to answer as with node:http. Without a listener it gets a 426. Not
+   * emitted if a `serveHttp` shares the server, which answers it.
    */
   request: [request: IncomingMessage, response: ServerResponse];
   /**
@@ -73,15 +73,15 @@ export interface WebSocketServerEvents {
 export interface BroadcastOptions {
   /** Send a binary message, or a text. As `data` is if not given: bytes are binary, strings text. */
   binary?: boolean;
-  /** Leave this one out. */
+  /** Skip this one. */
   except?: WebSocketConnection;
 }
 
 /** Options of {@link WebSocketServer.shutdown}. */
 export interface WebSocketShutdownOptions extends ShutdownOptions {
-  /** What the clients are told; 1001, "going away", if not given. */
+  /** The close code for the clients; 1001, "going away", if not given. */
   code?: number;
-  /** Why, in up to 123 bytes; nothing if not given. */
+  /** The reason, in up to 123 bytes; empty if not given. */
   reason?: string;
 }
 
@@ -100,13 +100,14 @@ const shutdownSchema = z.strictObject({
 export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   /** The server under this one: its connections, its limits, and its fd. */
   readonly server: StreamServer;
-  /** Shared by all sockets. A shutdown changes how long they have to close, and what they say. */
+  /** Shared by all sockets. A shutdown changes their closing time, code and reason. */
   readonly #settings: WebSocketServerSettings & Mutable<WebSocketSettings>;
   readonly #clients = new Set<WebSocketConnection>();
 
   /**
-   * Listen, or use `options.server`. Throws as {@link TcpServer} does, and an Error ERR_SERVER_TAKEN
-   * for a server whose connections are another's, or that has a WebSocketServer for this path.
+   * Listen, or use `options.server`. Throws as {@link TcpServer} does, and an Error
+   * ERR_SERVER_TAKEN for a server whose connections have another owner, or that has a
+   * WebSocketServer for this path.
    */
   constructor(options: WebSocketServerOptions, noCallback?: never) {
     super();
@@ -123,18 +124,21 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
     server.on('close', () => this.emit('close'));
   }
 
-  /** The path that was given; undefined for every path that no other WebSocketServer has. */
+  /** The given path; undefined for every path that no other WebSocketServer has. */
   get path(): string | undefined {
     return this.#settings.path;
   }
 
-  /** Where the server listens. Throws an Error if that is no IP address: see {@link server}. */
+  /**
+   * The address at which the server listens. Throws an Error if that is not an IP address: see
+   * {@link server}.
+   */
   get address(): SocketAddress {
     if (this.server instanceof TcpServer) return this.server.address;
     throw noIpAddress();
   }
 
-  /** The port, also if 0 was asked for. Throws as {@link address}. */
+  /** The port, also if the option was 0. Throws as {@link address}. */
   get port(): number {
     return this.address.port;
   }
@@ -161,8 +165,8 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   }
 
   /**
-   * Stop listening and close every client with `code`. `close` is told when the last connection has
-   * gone, after `closeTimeoutMs` at the latest.
+   * Stop listening and close every client with `code`. `close` is emitted when the last connection
+   * has gone, after `closeTimeoutMs` at the latest.
    */
   close(code: number = CLOSE_GOING_AWAY, reason = '', noCallback?: never): void {
     refuseExtra('close', typeof code === 'function' ? code : noCallback, 'listen to "close"');
@@ -174,16 +178,16 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   }
 
   /**
-   * As {@link close}, with a deadline and a promise, and not before what has arrived was handled; see
-   * {@link StreamServer.shutdown}. Clients have until the deadline to answer the close frame, whatever
-   * `closeTimeoutMs` is. HTTP responses under way are finished. Rejects with a RangeError for a code
-   * or reason that a close frame cannot carry.
+   * As {@link close}, with a deadline and a promise, and after the bytes that have arrived were
+   * handled; see {@link StreamServer.shutdown}. Clients have until the deadline to answer the close
+   * frame, whatever `closeTimeoutMs` is. HTTP responses under way are finished. Rejects with a
+   * RangeError for a code or reason that a close frame cannot carry.
    */
   async shutdown(options: WebSocketShutdownOptions = {}): Promise<ShutdownResult> {
     const { code, reason, ...limits } = parseOptions('shutdown', shutdownSchema, options);
     checkClose(code, reason);
     this.#settings.goingAway = { code, reason };
-    // Longer than the deadline, so that it is that which cuts, and counts.
+    // Longer than the deadline, so that the deadline cuts, and counts.
     this.#settings.closeTimeoutMs = limits.deadlineMs + CHECK_MS;
     return this.server.shutdown(limits);
   }
@@ -219,7 +223,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
 
   /** For the HTTP server, which is through with this connection. @internal */
   onUpgrade({ request, stream, head }: Upgrade): void {
-    // Of what was written before, and has nobody to hear that it failed.
+    // An earlier write may still fail, and no other listener is left.
     stream.on('error', () => {});
     const released = stream.release();
     if (released === null) return;
@@ -255,7 +259,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
       const all = opening.settle();
       if (all !== null) then(all);
     };
-    // By resolve, as a thenable may call back twice, or throw.
+    // By resolve, because a thenable may call back twice, or throw.
     Promise.resolve(verdict).then(
       (late) => settle((all) => this.#decide({ request, connection, early: all }, late)),
       (error) => settle(() => this.#fail(connection, error)),
@@ -278,7 +282,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   #accept({ request, connection, early }: Candidate): void {
     if (connection.closed) return;
     const protocol = this.#chooseProtocol(request);
-    // Where HTTP shares the server, its longer one would hold.
+    // If HTTP shares the server, its longer one would hold.
     if (!this.server.isGiven('writeTimeoutMs')) {
       connection.setWriteTimeout(WEB_SOCKET_LIMITS.writeTimeoutMs);
     }
@@ -289,8 +293,8 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
       protocol,
     });
     this.#clients.add(socket);
-    // A listener that throws must not cost the socket what came with the request.
-    this.#tell(() => this.emit('connection', socket, request));
+    // A listener that throws must not cost the socket the bytes that arrived with the request.
+    this.#emitSafely(() => this.emit('connection', socket, request));
     if (!this.server.listening) socket.onShutdown();
     socket.receive(early);
   }
@@ -310,7 +314,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
     reportFailure(this, error as Error);
   }
 
-  #tell(emit: () => void): void {
+  #emitSafely(emit: () => void): void {
     try {
       emit();
     } catch (error) {
@@ -332,7 +336,7 @@ interface Candidate {
   early: Buffer;
 }
 
-/** How often node:http looks for requests that take too long, at most. */
+/** The interval at which node:http looks for requests that take too long. */
 const CHECK_MS = 1_000;
 
 /** Handles connections of clients that were refused. */

@@ -1,8 +1,8 @@
 /**
  * One WebSocket of a server: RFC 6455 on a connection of the loop.
  *
- * Messages come as they do from the `ws` package, `(data, isBinary)`, with one difference: `data` is
- * valid during the call only, copy what you keep (`Buffer.from(data)`, or `data.toString()`).
+ * It emits messages as the `ws` package does, `(data, isBinary)`, with one difference: `data` is
+ * valid only during the call, so copy what you keep (`Buffer.from(data)`, or `data.toString()`).
  *
  * The connection stays lean: no stream, no HTTP parser, no timer of its own, one object more than
  * TCP. Nothing blocks; a peer that does not read meets the connection's write deadline.
@@ -43,7 +43,7 @@ import {
 export interface WebSocketEvents {
   /** A whole message. The view is overwritten after the call: copy what you keep. */
   message: [data: Buffer, isBinary: boolean];
-  /** A ping, which has been answered. */
+  /** A ping; it has been answered. */
   ping: [data: Buffer];
   /** A pong. */
   pong: [data: Buffer];
@@ -58,15 +58,15 @@ export interface WebSocketEvents {
   close: [code: number, reason: string, error?: Error];
 }
 
-/** What all sockets of one server share. */
+/** Settings that all sockets of one server share. */
 export interface WebSocketSettings extends FrameLimits {
   readonly pingIntervalMs: number;
   readonly closeTimeoutMs: number;
-  /** What is told when the server shuts down. */
+  /** The code and reason sent when the server shuts down. */
   readonly goingAway: { code: number; reason: string };
 }
 
-/** Who is told last that a socket is gone. */
+/** Called last when a socket is gone. */
 export interface WebSocketOwner {
   onSocketClose(socket: WebSocketConnection): void;
 }
@@ -89,7 +89,7 @@ type ControlArgument = string | Uint8Array | WriteCallback;
 export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   /** The subprotocol that was agreed on; empty if none. */
   readonly protocol: string;
-  /** For the user: what belongs to this socket. Not touched here. */
+  /** For the user's data about this socket. Not touched here. */
   attachment: unknown = undefined;
   readonly #connection: StreamConnection;
   readonly #settings: WebSocketSettings;
@@ -99,9 +99,9 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   #state: SocketState = 'open';
   /** For the timer wheel, which maintains it. @internal */
   timerIndex: number = UNSCHEDULED;
-  /** Made by the first that awaits an answer. */
+  /** Made by the first awaited answer. */
   #watch: AnswerWatch | null = null;
-  /** Made by the first ping that finds something queued. */
+  /** Made by the first ping that finds a non-empty queue. */
   #pongs: PongQueue | null = null;
   #pingedAt = 0;
   #closeCode = CLOSE_ABNORMAL;
@@ -135,7 +135,7 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
     return this.#state === 'open';
   }
 
-  /** Bytes that wait for the kernel to take them. */
+  /** Bytes that the kernel has not taken yet. */
   get bufferedAmount(): number {
     return this.#connection.queuedBytes;
   }
@@ -171,8 +171,8 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   }
 
   /**
-   * Send what {@link encodeFrame} made: the same bytes for any number of sockets. Throws a TypeError
-   * for anything but one whole frame of a message, a ping or a pong.
+   * Send a frame from {@link encodeFrame}: the same bytes for any number of sockets. Throws a
+   * TypeError for anything but one whole frame of a message, a ping or a pong.
    */
   sendEncoded(frame: Uint8Array): boolean {
     if (!isUint8Array(frame) || !isSendableFrame(frame)) {
@@ -203,8 +203,9 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   }
 
   /**
-   * Start the closing handshake. `close` is told when the connection is gone, also if the peer does
-   * not answer: `closeTimeoutMs` after it has read all that was sent, or has stopped to read. Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
+   * Start the closing handshake. `close` is emitted when the connection is gone, also if the peer
+   * does not answer: `closeTimeoutMs` after it has read all sent bytes, or has stopped reading.
+   * Throws a RangeError for a code that must not be sent or a reason over 123 bytes.
    */
   close(code: number = CLOSE_NORMAL, reason = '', noMore?: never): void {
     refuseExtra('close', noMore, 'listen to "close"');
@@ -220,7 +221,7 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
     this.#connection.destroy();
   }
 
-  /** Read no more, so that the peer must stop; what was received already is still delivered. */
+  /** Read no more, so that the peer must stop; received bytes are still delivered. */
   pause(): void {
     this.#connection.pause();
   }
@@ -263,7 +264,7 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
     if (error !== undefined) reportPeer(this, error);
     const failure = error ?? this.#violation;
     const ending = failure === null ? [] : ([failure] as const);
-    this.#tell(() => this.emit('close', this.#closeCode, this.#closeReason, ...ending));
+    this.#emitSafely(() => this.emit('close', this.#closeCode, this.#closeReason, ...ending));
     this.#owner.onSocketClose(this);
   }
 
@@ -283,13 +284,13 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   onPing(data: Buffer): void {
     if (this.#state !== 'open') return;
     this.#sendPong(data);
-    this.#tell(() => this.emit('ping', data));
+    this.#emitSafely(() => this.emit('ping', data));
   }
 
   /** @internal */
   onPong(data: Buffer): void {
     if (this.#state === 'open') this.#watch?.answered();
-    this.#tell(() => this.emit('pong', data));
+    this.#emitSafely(() => this.emit('pong', data));
   }
 
   /** @internal */
@@ -333,14 +334,14 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
     this.#await(pingIntervalMs, wasClear);
   }
 
-  /** The peer owes an answer to what was sent last. */
+  /** The peer owes an answer to the bytes sent last. */
   #await(limitMs: number, wasClear: boolean): void {
     this.#watch ??= new AnswerWatch(this.#connection);
     const frame = this.#decoder.frameUnderWay;
     this.#schedule(this.#watch.begin(limitMs, { frame, wasClear }));
   }
 
-  /** Those that must wait are counted. */
+  /** Waiting pongs are counted. */
   #sendPong(data: Buffer): void {
     if (this.#connection.queuedBytes === 0) {
       this.#sendFrame(OPCODE_PONG, data, undefined);
@@ -360,7 +361,10 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
     this.#endConnection();
   }
 
-  /** Both close frames are there, or no more is expected: our FIN, and the peer's within a time. */
+  /**
+   * Both close frames are there, or no more is expected: send our FIN, and await the peer's for a
+   * limited time.
+   */
   #endConnection(): void {
     if (this.#state === 'closed') return;
     this.#state = 'ending';
@@ -381,7 +385,7 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   }
 
   /** A listener that throws must not cost the peer the messages behind this one. */
-  #tell(emit: () => void): void {
+  #emitSafely(emit: () => void): void {
     try {
       emit();
     } catch (error) {

@@ -72,7 +72,7 @@ test.each([
   expect(take(ours)).toBe('ab');
 });
 
-test('EPOLLONESHOT is told once, and again after modify', async () => {
+test('EPOLLONESHOT calls back once, and again after modify', async () => {
   const fd = counter(1);
   const { epoll, calls } = recorder();
   epoll.add(fd, Epoll.EPOLLIN | Epoll.EPOLLONESHOT);
@@ -206,7 +206,7 @@ test('a callback has no `this` of ours', async () => {
   expect(seen).toBeUndefined();
 });
 
-test('an fd removed by the callback of another in the same batch is not told', async () => {
+test('an fd removed by the callback of another in the same batch gets no event', async () => {
   const [one, two] = [counter(1), counter(1)];
   const { epoll, calls } = recorder((_error, fd) => {
     epoll.remove(one).remove(two);
@@ -218,7 +218,7 @@ test('an fd removed by the callback of another in the same batch is not told', a
   expect(calls).toHaveLength(1);
 });
 
-test('the loop that is closed tells the callback', () => {
+test('a closed loop calls the callback with an error', () => {
   const fd = counter();
   const { epoll, calls } = recorder();
   epoll.add(fd, Epoll.EPOLLIN);

@@ -86,7 +86,7 @@ describe('add, modify, remove, wait', () => {
 });
 
 describe('wait', () => {
-  test('returns what is there at once, and waits for the rest no longer than it is told', () => {
+  test('returns ready events at once, and waits for others no longer than the timeout', () => {
     const start = performance.now();
     expect(epoll.wait({ timeoutMs: 20 })).toHaveLength(0);
     expect(performance.now() - start).toBeGreaterThanOrEqual(19.5);

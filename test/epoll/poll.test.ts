@@ -32,7 +32,7 @@ describe('pollFds', () => {
     expect(pollFds(interests)).toHaveLength(2);
   });
 
-  test('a hang-up and a closed fd are told', () => {
+  test('a hang-up and a closed fd are reported', () => {
     const [a, b] = pair();
     const gone = counter();
     closeNow(a);

@@ -255,7 +255,7 @@ describe('nested sets', () => {
     expect(ready()).toEqual([]);
   });
 
-  test('edge-triggered, the outer set tells of each new event of the inner one', () => {
+  test('edge-triggered, the outer set reports each new event of the inner one', () => {
     using inner = new Epoll();
     const [a, b] = pair();
     inner.add(b, c.EPOLLIN);
@@ -277,20 +277,20 @@ describe('nested sets', () => {
 });
 
 describe('masks', () => {
-  test('EPOLLWAKEUP is taken, and not told', () => {
+  test('EPOLLWAKEUP is accepted, and not reported', () => {
     const fd = counter(1);
     epoll.add(fd, c.EPOLLIN | c.EPOLLWAKEUP);
     expect(ready()).toEqual([{ fd, events: c.EPOLLIN }]);
   });
 
-  test('the NORM forms are told where they are asked for', () => {
+  test('the NORM forms are reported when asked for', () => {
     const [a, b] = pair();
     put(a, 'x');
     epoll.add(b, c.EPOLLRDNORM | c.EPOLLWRNORM);
     expect(ready()).toEqual([{ fd: b, events: c.EPOLLRDNORM | c.EPOLLWRNORM }]);
   });
 
-  test('the BAND forms are taken; a socket tells WRBAND of them, and nobody MSG', () => {
+  test('the BAND forms are accepted; a socket reports WRBAND, and no fd MSG', () => {
     const [a, b] = pair();
     put(a, 'x');
     epoll.add(b, c.EPOLLRDBAND | c.EPOLLWRBAND | c.EPOLLMSG);
@@ -307,7 +307,7 @@ describe('masks', () => {
     expect([...epoll.wait({ timeoutMs: 10_000 })]).toEqual([{ fd: accepted, events: c.EPOLLPRI }]);
   });
 
-  test('RDHUP is the end of what the peer writes, told before that is read', () => {
+  test('RDHUP is the end of the peer’s bytes, reported before those are read', () => {
     const [a, b] = pair();
     epoll.add(b, c.EPOLLIN | c.EPOLLRDHUP);
     put(a, 'last');
@@ -318,7 +318,7 @@ describe('masks', () => {
     expect(ready()).toEqual([{ fd: b, events: c.EPOLLOUT }]);
   });
 
-  test('ERR is a pipe that nobody reads, and is told without being asked for', () => {
+  test('ERR is a pipe without a reader, and is reported unasked', () => {
     const { reader, writer } = pipe();
     epoll.add(writer, 0);
     expect(ready()).toEqual([]);
@@ -326,7 +326,7 @@ describe('masks', () => {
     expect(ready()).toEqual([{ fd: writer, events: c.EPOLLERR }]);
   });
 
-  test('a hang-up is told without being asked for', () => {
+  test('a hang-up is reported unasked', () => {
     const [a, b] = pair();
     epoll.add(b, 0);
     expect(ready()).toEqual([]);

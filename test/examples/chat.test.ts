@@ -49,7 +49,7 @@ const hears = (page: Page, text: string): Promise<unknown> =>
 const pixels = (page: Page): Promise<string> =>
   page.evaluate('document.querySelector("canvas").toDataURL()') as Promise<string>;
 
-withBrowser('two tabs chat with each other, the figures move, and Ctrl-C tells both', async () => {
+withBrowser('two tabs chat with each other, the figures move, and Ctrl-C closes both', async () => {
   const browser = await chromium.launch({
     executablePath: browserPath as string,
     args: [
@@ -113,7 +113,7 @@ test.each([
   '{"type":"say","text":"not joined"}',
   '{"type":"join"}',
   '{"type":"join","name":""}',
-])('whoever sends %s is shown the door', async (text) => {
+])('a client that sends %s is refused', async (text) => {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/chat`);
   await next(socket, 'open');
   socket.send(text);

@@ -57,7 +57,7 @@ test('three-calls: the man-page server answers in capitals', async () => {
   expect(await interrupt(child)).toEqual({ code: null, signal: 'SIGINT' });
 });
 
-test('watch-stdin, by ts-node: tells what is typed, and ends with the input', async () => {
+test('watch-stdin, by ts-node: prints the typed bytes, and ends with the input', async () => {
   const child = new Child(join(ROOT, 'node_modules/.bin/ts-node'), ['examples/watch-stdin.ts']);
   child.process.stdin?.write('hello\n');
   await child.printed(/6 bytes: hello/);

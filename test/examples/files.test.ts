@@ -42,7 +42,7 @@ test('raw-keys: each key at once, without echo, and the modes put back', async (
   closeSync(slave);
 });
 
-test('file-drop: a file is told when it is complete, not before', async () => {
+test('file-drop: a file is printed when it is complete, not before', async () => {
   const [folder, elsewhere] = [makeFolder(), makeFolder()];
   const child = runTs('examples/file-drop.ts', { args: [folder] });
   await child.printed(/watching/);
@@ -61,7 +61,7 @@ test('file-drop: a file is told when it is complete, not before', async () => {
 });
 
 testWith(IN_NAMESPACE?.join(' ') ?? null, 'a network namespace and veth')(
-  'link-monitor: tells what is there, and what changes',
+  'link-monitor: prints the existing links, and the changes',
   async () => {
     const script =
       'exec 3<&0; "$0" "$@" 3<&- & while read line <&3; do ip $line; done; kill -INT $!; wait $!';

@@ -16,7 +16,7 @@ test('pass-listener: the child answers, also when the parent has closed its list
     (await receiveAll(await client(Number(port)))).toString();
 
   expect(await answer()).toBe(`served by ${passedTo}\n`);
-  await parent.printed(new RegExp(`child ${passedTo} was told "serve this" by ${own}`));
+  await parent.printed(new RegExp(`child ${passedTo} got "serve this" from ${own}`));
   parent.process.stdin?.write('\n');
   await parent.printed(/the parent has closed its own listener/);
   expect(await answer()).toBe(`served by ${passedTo}\n`);

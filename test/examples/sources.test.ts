@@ -6,21 +6,21 @@ import { next } from '../support/until';
 
 expectNoFdLeaks();
 
-test('precise-timer: tells every period, several at once after busy times, and ends', async () => {
+test('precise-timer: reports every period, several at once after busy times, and ends', async () => {
   const child = runTs('examples/precise-timer.ts', { env: { PERIOD_MS: '1.25', TICKS: '160' } });
   expect(await child.exit()).toEqual({ code: 0, signal: null });
   expect(child.stderr).toBe('');
   expect(child.stdout).toMatch(/^\d+ expirations at once$/m);
   const [, passed, told, calls] =
-    /^TimerFd: (\d+) periods passed, (\d+) told in (\d+) calls;/m.exec(child.stdout) ?? [];
+    /^TimerFd: (\d+) periods passed, (\d+) reported in (\d+) calls;/m.exec(child.stdout) ?? [];
   expect(Number(told)).toBeGreaterThanOrEqual(160);
   expect(Number(calls)).toBeLessThan(Number(told));
   // Nothing is lost: what has passed has been told, but for what ran since.
   expect(Math.abs(Number(passed) - Number(told))).toBeLessThanOrEqual(8);
-  expect(child.stdout).toMatch(/^setInterval: \d+ periods passed, \d+ told/m);
+  expect(child.stdout).toMatch(/^setInterval: \d+ periods passed, \d+ reported/m);
 });
 
-test('wait-for-process: tells of the end of a process that it did not start', async () => {
+test('wait-for-process: prints the end of a process that it did not start', async () => {
   const sleeper = spawn('sleep', ['60'], { stdio: 'ignore' });
   const child = runTs('examples/wait-for-process.ts', { args: [String(sleeper.pid)] });
   await child.printed(new RegExp(`waiting for process ${sleeper.pid}\n`));

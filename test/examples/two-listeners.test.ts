@@ -46,7 +46,7 @@ function page(port: number): Promise<string> {
   });
 }
 
-test('both listeners are served; a handler that throws is seen, and stops nobody', async () => {
+test('both listeners are served; a handler that throws is printed, and stops no other user', async () => {
   const { child, pages, lines } = await start(600_000);
   const [ada, bob] = [await user(lines, 'ada'), await user(lines, 'bob')];
   expect(await ada.say('one')).toBe('ada: one\n');
@@ -59,7 +59,7 @@ test('both listeners are served; a handler that throws is seen, and stops nobody
   expect(await child.exit()).toEqual({ code: 0, signal: null });
 });
 
-test('the pass after each round removes who is silent, and the page tells of the others', async () => {
+test('the pass after each round removes silent users, and the page lists the others', async () => {
   const { child, pages, lines } = await start(300);
   // It says nothing, not even its name.
   const all = receiveAll(await client(lines));

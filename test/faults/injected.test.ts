@@ -41,7 +41,7 @@ describe.each(TRIGGERS)('%s-triggered', (trigger) => {
   ] as const) {
     for (const error of errors) {
       testTraced(
-        `${name} gives ${error} once: that connection is told so once and cut, the others are served`,
+        `${name} gives ${error} once: that connection gets one error and is cut, the others are served`,
         async () => {
           const subject = await new Subject(
             ['libuv', trigger],
@@ -61,7 +61,7 @@ describe.each(TRIGGERS)('%s-triggered', (trigger) => {
     }
 
     testTraced(
-      `every second ${name} is interrupted: nothing is lost, nobody is told`,
+      `every second ${name} is interrupted: nothing is lost, and no error is emitted`,
       async () => {
         const subject = await new Subject(
           ['libuv', trigger],
@@ -124,7 +124,7 @@ describe.each(TRIGGERS)('sendfile, %s-triggered', (trigger) => {
 
   for (const error of ['EIO', 'ENOMEM']) {
     testTraced(
-      `gives ${error} once: write and connection are told so once, the others get the file`,
+      `gives ${error} once: write and connection get one error each, the others get the file`,
       async () => {
         const fault = `sendfile:error=${error}:when=1`;
         const subject = await new Subject(['libuv', trigger], [fault]).listening();
@@ -176,7 +176,7 @@ describe.each(['edge', 'oneshot'])('a listener that is %s-triggered', (acceptTri
 describe('epoll_ctl', () => {
   for (const error of ['ENOMEM', 'ENOSPC']) {
     testTraced(
-      `gives ${error} for an accepted connection: it is cut, one error is told, the next is served`,
+      `gives ${error} for an accepted connection: it is cut, one error is emitted, the next is served`,
       async () => {
         const subject = await new Subject(['inline']).listening();
         await subject.attack([`epoll_ctl:error=${error}:when=1`]);

@@ -107,7 +107,7 @@ test('a loop that does not come round when it is rung is polled', async () => {
   });
   const subject = new Subject({ uvBackendFd: () => deaf.fd, wordOf: (_, fd) => fd });
   subject.waiter.arm();
-  await warned('does not come round');
+  await warned('does not turn');
   clock.mockRestore();
   await subject.wakesThrice();
   subject.close();

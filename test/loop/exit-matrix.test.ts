@@ -8,7 +8,7 @@ const matrix = [
   { way: 'throw', what: 'an uncaught exception', code: 1 },
   { way: 'natural', what: 'the end of the last watcher', code: 0 },
   { way: 'unref', what: 'a watcher that is unref’ed and alone', code: 0 },
-  { way: 'ready', what: 'the end with an unref’ed watcher that has something to tell', code: 0 },
+  { way: 'ready', what: 'the end with an unref’ed watcher that is ready', code: 0 },
   { way: 'handledSignal', what: 'SIGTERM with a handler that exits', code: 5, kill: true },
   { way: 'signal', what: 'SIGTERM without a handler', code: null, kill: true },
   { way: 'terminate', what: 'worker.terminate() of a worker with a loop', code: 0 },

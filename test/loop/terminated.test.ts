@@ -26,7 +26,7 @@ test.each([
   ['terminated', 'wait', 1],
   ['terminated in an endless loop', 'spin', 1],
   ['that calls process.exit', 'exit', 7],
-])('a worker %s leaves no fd, and its peers are told', async (_name, way, code) => {
+])('a worker %s leaves no fd, and its peers get an end', async (_name, way, code) => {
   const worker = start(way);
   const exited = next<[number]>(worker, 'exit');
   const [port] = await next<[number]>(worker, 'message');

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type Timed, UNSCHEDULED } from '../../src/loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../../src/loop/timer-lists';
 import { TimerWheel, WheelTimer } from '../../src/loop/timer-wheel';
 import { until as untilLater } from '../support/until';
 
@@ -160,7 +160,7 @@ test('a timer belongs to one wheel, and its index is the wheel’s', () => {
   expect(() => other.schedule(mine, 60_000)).toThrow(TypeError);
   other.cancel(mine);
   expect([wheel.size, other.size, mine.scheduled]).toEqual([1, 0, true]);
-  const forged: Timed = { timerIndex: mine.timerIndex, onTimer: () => {} };
+  const forged: TimerEntry = { timerIndex: mine.timerIndex, onTimer: () => {} };
   wheel.cancel(forged);
   expect(() => wheel.schedule(forged, 10)).toThrow(TypeError);
   expect([wheel.size, mine.scheduled]).toEqual([1, true]);
@@ -168,8 +168,8 @@ test('a timer belongs to one wheel, and its index is the wheel’s', () => {
 });
 
 /** A timer that was scheduled and is not any more, which nobody else has. */
-function forgotten(isFired: boolean): WeakRef<Timed> {
-  const owner: Timed = { timerIndex: UNSCHEDULED, onTimer: () => {} };
+function forgotten(isFired: boolean): WeakRef<TimerEntry> {
+  const owner: TimerEntry = { timerIndex: UNSCHEDULED, onTimer: () => {} };
   wheel.schedule(owner, isFired ? 0 : 60_000);
   if (!isFired) wheel.cancel(owner);
   return new WeakRef(owner);
@@ -202,7 +202,7 @@ describe('long delays, and many', () => {
   afterEach(() => timersOfNode.mockRestore());
 
   /** Objects that lend the wheel a field, and note their number when their time has come. */
-  class Deadline implements Timed {
+  class Deadline implements TimerEntry {
     timerIndex: number = UNSCHEDULED;
     readonly id: number;
     readonly #fired: number[];
@@ -300,7 +300,7 @@ describe('long delays, and many', () => {
     expect(countDisorder(fired, all)).toBe(0);
   });
 
-  test('a thread that is late by hours tells all, in the order of time', () => {
+  test('a thread that is late by hours fires all timers, in the order of time', () => {
     const fired: number[] = [];
     const numbers = spread();
     const all = make(2_001, fired);

@@ -217,7 +217,7 @@ describe.each(Object.keys(CASES))('%s', (title) => {
   });
 });
 
-test('a name that is nearly right brings the right one, and a value is told once and on one line', () => {
+test('the error for a nearly right name has the right one, and a value once and on one line', () => {
   const message = (make: () => unknown): string => {
     try {
       make();

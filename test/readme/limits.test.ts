@@ -19,7 +19,7 @@ import { expectNoFdLeaks } from '../support/fd-leaks';
 expectNoFdLeaks();
 
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-const section = readme.slice(readme.indexOf('\n#### limits\n')).split('\n#### ', 2)[1] as string;
+const section = readme.slice(readme.indexOf('\n#### limits\n')).split(/\n#{2,4} /, 2)[1] as string;
 const rows = section
   .split('\n')
   .filter((line) => line.startsWith('| ') && !line.startsWith('| limit'))

@@ -132,7 +132,7 @@ test('an eventfd counts, and is empty after it was read', () => {
   expect(eight.readBigUInt64LE()).toBe(7n);
 });
 
-test('read and write take the start of a buffer, and no more of it than they are told', () => {
+test('read and write use the start of a buffer, and no more than the given length', () => {
   const [a, b] = pair();
   put(a, 'hello');
   const buffer = Buffer.alloc(8, '.');

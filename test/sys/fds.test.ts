@@ -30,7 +30,7 @@ describe('pipe2', () => {
     expect(sys.fcntl(writer, c.F_GETFL) & c.O_NONBLOCK).toBe(0);
   });
 
-  test('a full pipe is EAGAIN, and one that nobody reads EPIPE', () => {
+  test('a full pipe is EAGAIN, and one without a reader EPIPE', () => {
     const { reader, writer } = pipe();
     const size = sys.fcntl(writer, c.F_SETPIPE_SZ, 4_096);
     expect(sys.fcntl(writer, c.F_GETPIPE_SZ)).toBe(size);

@@ -69,7 +69,7 @@ describe('ioctl: structures with a count', () => {
   });
 });
 
-test('guarded memory has the bytes, then zeros, and ends: whoever goes on gets EFAULT', () => {
+test('guarded memory has the bytes, then zeros, and ends: a call that goes on gets EFAULT', () => {
   const write = declare('int64_t', 'write', ['int', 'void *', 'size_t']);
   const { reader, writer } = pipe();
   const view = Uint8Array.of(1, 2, 3);

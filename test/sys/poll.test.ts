@@ -28,7 +28,7 @@ describe.each<[string, (list: sys.PollList) => number]>([
     (list) => sys.ppoll(list.bytes, list.capacity, NOW, sys.encodeSignalSet([])),
   ],
 ])('%s', (_name, poll) => {
-  test('tells what each fd is ready for, and how many are', () => {
+  test('returns the events of each fd, and the number of ready ones', () => {
     const [a, b] = pair();
     const list = listOf([a, c.POLLIN | c.POLLOUT], [b, c.POLLIN], [counter(), c.POLLIN]);
     expect(poll(list)).toBe(1);
@@ -39,7 +39,7 @@ describe.each<[string, (list: sys.PollList) => number]>([
     expect([list.fd(1), list.events(1)]).toEqual([b, c.POLLIN]);
   });
 
-  test('tells of a hang-up that was not asked for', () => {
+  test('returns a hang-up that was not asked for', () => {
     const [a, b] = pair();
     closeNow(a);
     const list = listOf([b, 0], [b, c.POLLRDHUP | c.POLLIN]);

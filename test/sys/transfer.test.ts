@@ -155,7 +155,7 @@ describe('splice', () => {
     expect(sys.splice(reader, null, a, null, 1, nonBlocking)).toBe(0);
   });
 
-  test('a pipe that nobody reads is EPIPE, and the process lives', () => {
+  test('a pipe without a reader is EPIPE, and the process lives', () => {
     const { reader, writer } = pipe();
     closeNow(reader);
     expect(sys.splice(memoryFile('hello'), 0, writer, null, 1, 0)).toBe(-errno.EPIPE);

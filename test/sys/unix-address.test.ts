@@ -39,7 +39,7 @@ test('a path with a NUL in it is refused: the kernel would cut it there', () => 
   expect(() => encodeUnixAddress({ path: 3 as never })).toThrow(TypeError);
 });
 
-describe('names as the kernel tells them', () => {
+describe('names as the kernel returns them', () => {
   const bytes = new Uint8Array(128);
   const nameOf = (fd: number): unknown =>
     decodeUnixAddress(bytes.subarray(0, getsockname(fd, bytes)));
@@ -82,7 +82,7 @@ describe('names as the kernel tells them', () => {
   });
 });
 
-test('the families are told apart', () => {
+test('the families are distinguished', () => {
   expect(decodeUnixAddress(encodeAddress({ address: '127.0.0.1', port: 1 }))).toBeNull();
   expect(decodeUnixAddress(new Uint8Array(0))).toBeNull();
   expect(decodeUnixAddress(new Uint8Array(1))).toBeNull();

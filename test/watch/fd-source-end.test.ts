@@ -22,7 +22,7 @@ function isClosed(peer: number): boolean {
 }
 
 describe('closing', () => {
-  test('in a listener: nothing more is told', async () => {
+  test('in a listener: no more events', async () => {
     const { source, peer } = letters();
     const heard = record(source);
     source.on('letter', () => source.close());
@@ -92,7 +92,7 @@ describe('errors', () => {
     }
   }
 
-  test('are told, with what failed, and the source is closed', async () => {
+  test('are emitted, with the failed call, and the source is closed', async () => {
     const [peer, other] = pair();
     put(peer, 'unread');
     const source = new Unreadable(other);
@@ -123,7 +123,7 @@ describe('errors', () => {
     expect((await iterator.next()).done).toBe(true);
   });
 
-  test('of a fd that was closed without its source are told, and the fd is not closed again', async () => {
+  test('of an fd that was closed without its source are emitted, and the fd is not closed again', async () => {
     // A number so high that no other thread is given it meanwhile.
     const fd = fcntl(pair()[0], F_DUPFD_CLOEXEC, 500);
     const source = new Letters(fd);
@@ -163,7 +163,7 @@ describe('errors', () => {
     expect(released).toHaveBeenCalledTimes(2);
   });
 
-  test('what is thrown or told without a listener is uncaught, and nothing is lost', async () => {
+  test('an exception, and an error without a listener, is uncaught, and nothing is lost', async () => {
     const child = runTs('test/watch/programs/source-uncaught.ts');
     expect(await child.exit()).toEqual({ code: 0, signal: null });
     const lines = child.stdout.trim().split('\n');

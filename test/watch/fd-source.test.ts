@@ -11,7 +11,7 @@ import { next, until } from '../support/until';
 expectNoFdLeaks();
 
 describe('reading', () => {
-  test('starts with the first listener, and what came before is told', async () => {
+  test('starts with the first listener, and earlier records are emitted', async () => {
     const { source, peer } = letters();
     put(peer, 'early');
     await marker();
@@ -60,7 +60,7 @@ describe('reading', () => {
     expect(heard).toEqual(['a', 'b', 'c']);
   });
 
-  test('a fd that is ready, with nobody listening, does not keep the loop busy', async () => {
+  test('a ready fd without a listener does not keep the loop busy', async () => {
     const loop = ownLoop();
     const { peer } = letters({ loop });
     put(peer, 'x');
@@ -70,7 +70,7 @@ describe('reading', () => {
     expect(loop.stats().events).toBeLessThan(15);
   });
 
-  test('nor does a hang-up, which cannot be masked; and its end is told when somebody asks', async () => {
+  test('nor does a hang-up, which cannot be masked; and its end is emitted when there is a taker', async () => {
     const loop = ownLoop();
     const { source, peer } = letters({ loop });
     put(peer, 'last');
@@ -115,7 +115,7 @@ describe('what one read brings too much', () => {
     expect(heard).toEqual(['c', 'd']);
   });
 
-  test('is not told to a listener while it is being added', async () => {
+  test('is not emitted to a listener while it is being added', async () => {
     const { source, peer } = letters();
     put(peer, 'ab');
     await next(source, 'letter');

@@ -113,7 +113,7 @@ describe('events', () => {
     ]);
   });
 
-  test('a listener that closes the watcher is the last that is told', async () => {
+  test('a listener that closes the watcher is the last one called', async () => {
     const [a, b] = pair();
     const watcher = watching(b, { readable: true, writable: true });
     const log = record(watcher);
@@ -136,7 +136,7 @@ describe('modify, rearm, ref', () => {
     expect(log.map(([name]) => name)).not.toContain('readable');
   });
 
-  test('a one-shot watcher tells once, and again when it is re-armed', async () => {
+  test('a one-shot watcher emits once, and again when it is re-armed', async () => {
     const watcher = watching(counter(1), { oneShot: true });
     const log = record(watcher);
     await next(watcher, 'readable');
@@ -147,7 +147,7 @@ describe('modify, rearm, ref', () => {
     expect(log).toHaveLength(4);
   });
 
-  test('an edge-triggered watcher tells of changes', async () => {
+  test('an edge-triggered watcher emits changes', async () => {
     const [a, b] = pair();
     const watcher = watching(b, { readable: true, edge: true });
     const log = record(watcher);
@@ -166,7 +166,7 @@ describe('modify, rearm, ref', () => {
 });
 
 describe('closing', () => {
-  test('tells close once, and leaves the fd open', () => {
+  test('emits close once, and leaves the fd open', () => {
     const fd = counter();
     const watcher = watching(fd);
     const log = record(watcher);
@@ -217,7 +217,7 @@ describe('closing', () => {
     watcher.ref().unref();
   });
 
-  test('a fd that was closed without its watcher is told as an error, and not closed again', async () => {
+  test('an fd that was closed without its watcher is emitted as an error, and not closed again', async () => {
     const fd = fcntl(counter(), c.F_DUPFD_CLOEXEC, 0);
     const former = watching(fd, { autoClose: true });
     const log = record(former);
@@ -232,7 +232,7 @@ describe('closing', () => {
 });
 
 describe('async iteration', () => {
-  test('gives one mask a step, and nothing that nobody asked for', async () => {
+  test('yields one mask per step, and nothing unasked', async () => {
     const [a, b] = pair();
     const seen: string[] = [];
     const watcher = watching(b);

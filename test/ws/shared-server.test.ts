@@ -113,7 +113,7 @@ test('another WebSocket library shares serveHttp, as a listener to upgrades', as
   for (const socket of theirs.clients) socket.terminate();
 });
 
-describe('what cannot be shared is refused by name, and harms nobody', () => {
+describe('a server that cannot be shared is refused by name, and its owner is not harmed', () => {
   const taken = (message: RegExp): object =>
     expect.objectContaining({ code: 'ERR_SERVER_TAKEN', message: expect.stringMatching(message) });
   const failure = (make: () => unknown): unknown => {

@@ -65,7 +65,7 @@ describe.each(['sync', 'async'])('a verdict that is none, %s', (kind) => {
   });
 });
 
-test('an authorize that throws: the error is an error where somebody listens, and else uncaught', async () => {
+test('an authorize that throws: an error event with a listener, else uncaught', async () => {
   const thrown = new URIError('a cookie of a stranger');
   for (const isHeard of [true, false]) {
     const server = serve({ authorize: () => Promise.reject(thrown) });

@@ -1,6 +1,7 @@
 /**
- * Byte ranges of RFC 9110, section 14: which part of a file a `Range` field asks for, and the
- * `multipart/byteranges` body that carries several. No I/O: a body is text and file ranges in order.
+ * Byte ranges of RFC 9110, section 14: the part of a file that a `Range` field asks for, and the
+ * `multipart/byteranges` body that carries several. No I/O: a body is text and file ranges in
+ * order.
  */
 import parse from 'range-parser';
 import type { FileRange } from '../../bytes/file-range';
@@ -9,18 +10,18 @@ import type { FileRange } from '../../bytes/file-range';
 export type BodyPart = string | FileRange;
 
 /**
- * The ranges of one answer, at most. Each costs a head and a seek, so a request for very many small
- * ones is an attack (RFC 9110, 17.15) and gets the whole file.
+ * The maximum of ranges in one answer. Each costs a head and a seek, so a request for very many
+ * small ones is an attack (RFC 9110, 17.15) and gets the whole file.
  */
 export const MAX_RANGES = 32;
 
 /**
- * What `field`, the value of `Range`, asks of a file of `size` bytes: ranges in the order asked for,
- * those that touch or overlap made one; `'whole'` if the field is to be ignored (RFC 9110, 14.2: not
- * bytes, not understood, too many); `'unsatisfiable'` if it is a 416.
+ * The selection of `field`, the value of `Range`, from a file of `size` bytes: ranges in the
+ * requested order, joined where they touch or overlap; `'whole'` if the field must be ignored (RFC
+ * 9110, 14.2: not bytes, not understood, too many); `'unsatisfiable'` if the answer is a 416.
  */
 export function selectRanges(field: string, size: number): FileRange[] | 'whole' | 'unsatisfiable' {
-  // Nothing can be said of the bytes of an empty file, and clients add Range to every request.
+  // An empty file has no bytes to select, and some clients add Range to every request.
   if (size === 0) return 'whole';
   const ranges = parse(size, clampSuffixes(field, size), { combine: true });
   if (ranges === -1) return 'unsatisfiable';
@@ -29,8 +30,8 @@ export function selectRanges(field: string, size: number): FileRange[] | 'whole'
 }
 
 /**
- * "The last N bytes" of a shorter file is all of it (14.1.2); the parser calls it unsatisfiable. The
- * pattern begins at a separator: one that looked back for it took quadratic time over blanks.
+ * "The last N bytes" of a shorter file is all of it (14.1.2); the parser calls it unsatisfiable.
+ * The pattern begins at a separator: one that looked back for it took quadratic time over blanks.
  */
 function clampSuffixes(field: string, size: number): string {
   return field.replace(

@@ -1,5 +1,5 @@
 /**
- * What to answer to a request for a file, by RFC 9110: status, fields, and the pieces of the body. No
+ * The answer to a request for a file, by RFC 9110: status, fields, and the pieces of the body. No
  * I/O: the file is open, and its size and time are known.
  */
 import { randomBytes } from 'node:crypto';
@@ -11,14 +11,14 @@ import { evaluate, type Validators } from './preconditions';
 import type { RegularFile } from './regular-file';
 import { EXACT, type FileSettings } from './send-file-options';
 
-/** A status, and a body in order. The fields have been set on the response. */
+/** A status, and a body in order. The response already has the fields. */
 export interface FileAnswer {
   statusCode: number;
   /** Empty for HEAD and for an answer without a body. */
   parts: readonly BodyPart[];
 }
 
-/** Fields that speak of the file's bytes, of which a 204, 304, 412 or 416 has none. */
+/** Fields about the file's bytes; a 204, 304, 412 or 416 has none of them. */
 const BODY_FIELDS = [
   'Content-Encoding',
   'Content-Language',
@@ -30,8 +30,8 @@ const BODY_FIELDS = [
 
 /**
  * Decide, and set the fields of `response`. Conditions and ranges count where they have a meaning:
- * for GET (and conditions for HEAD), if the response's status is still 200. Fields that were set
- * before stay, but those that say how long the body is.
+ * for GET (and conditions for HEAD), if the response's status is still 200. Fields that are set
+ * already stay, except those with the length of the body.
  */
 export function answerFile(
   response: ServerResponse,
@@ -61,7 +61,7 @@ function isPlain(response: ServerResponse): boolean {
   return response.statusCode === 200;
 }
 
-/** Set ETag, Last-Modified and Content-Type where the caller has not. Returns the former two. */
+/** Set ETag, Last-Modified and Content-Type if the caller has not. Returns the first two. */
 function setValidators(
   response: ServerResponse,
   { modifiedMs, stats }: RegularFile,
@@ -72,7 +72,7 @@ function setValidators(
     setDefault(response, 'ETag', entityTag(stats, etag === EXACT, now));
   } else if (etag !== false) setDefault(response, 'ETag', etag);
   if (lastModified !== false) {
-    // A date in the future would be no date (8.8.2.1): a file may have one by mistake.
+    // A date in the future is not valid (8.8.2.1), but a file may have one by mistake.
     const date = lastModified === true ? Math.min(modifiedMs, now) : lastModified.getTime();
     setDefault(response, 'Last-Modified', new Date(date).toUTCString());
   }
@@ -81,8 +81,8 @@ function setValidators(
 }
 
 /**
- * Whether an answer with this status has a body (RFC 9112, 6.3). The bytes of one that has not would be
- * taken for the beginning of the next answer.
+ * Whether an answer with this status has a body (RFC 9112, 6.3). If it has none, a client would
+ * take the bytes for the beginning of the next answer.
  */
 function mayHaveBody(statusCode: number): boolean {
   return statusCode >= 200 && statusCode !== 204 && statusCode !== 304;
@@ -115,7 +115,7 @@ function body(response: ServerResponse, statusCode: number, parts: BodyPart[]): 
 
 function bodiless(response: ServerResponse, statusCode: number): FileAnswer {
   for (const field of BODY_FIELDS) response.removeHeader(field);
-  // A 304 may not say that its body is empty, because it is the file's that is meant.
+  // A 304 must not claim an empty body: its length means the file's.
   if (mayHaveBody(statusCode)) response.setHeader('Content-Length', 0);
   return { statusCode, parts: [] };
 }

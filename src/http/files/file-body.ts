@@ -1,9 +1,10 @@
 /**
- * Sending the body of a file's answer: by sendfile(2) where the response stands directly on a
- * connection of ours, else through the response as any other body.
+ * Sends the body of a file's answer: by sendfile(2) if the response stands directly on a connection
+ * of ours, else through the response like any other body.
  *
- * "Directly" is the point: under TLS, behind a middleware that compresses, or on a socket of node:net
- * the bytes of the file must not go around what stands between. There they are read and written.
+ * "Directly" is essential: under TLS, behind a middleware that compresses, or on a socket of
+ * node:net, the bytes of the file must not bypass the layers between. There they are read and
+ * written.
  */
 import { read } from 'node:fs';
 import { ServerResponse } from 'node:http';
@@ -12,7 +13,7 @@ import { type HeldRange, rangeError } from '../../bytes/file-range';
 import { closedError } from '../../net/connection/errors';
 import { FdDuplex } from '../../net/duplex/fd-duplex';
 import { errno } from '../../sys/errno';
-import { comes, itsTurn } from '../response-events';
+import { waitFor, waitForTurn } from '../response-events';
 import type { BodyPart } from './byte-ranges';
 import type { RegularFile } from './regular-file';
 
@@ -23,13 +24,13 @@ const readAsync = promisify(read);
 /** Text between ranges, or a range. */
 type HeldPart = string | HeldRange;
 
-/** Bytes of one read(2) where the file cannot go directly. */
+/** Bytes of one read(2) if the file cannot go directly. */
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Send `parts` of `file`, of which the head has been written, and end the response. Resolves
- * when the kernel has all bytes: with nothing, or with the error that ended the connection. The file
- * is not used any more then.
+ * Send `parts` of `file` after the written head, and end the response. Resolves when the kernel has
+ * all bytes: to undefined, or to the error that ended the connection. The file is not used after
+ * that.
  */
 export async function sendBody(
   response: ServerResponse,
@@ -41,21 +42,21 @@ export async function sendBody(
   const error =
     socket === null ? await copy(response, held) : await sendDirectly(response, socket, held);
   if (error !== undefined) {
-    // Half a body, of which nothing but the end of the connection tells.
+    // A client notices half a body only by the end of the connection.
     response.destroy();
     return error;
   }
   const endError = await endResponse(response);
-  // The kernel has said of the last range that it has it: a client that leaves then has it all.
+  // The kernel has taken the last range: a client that leaves now has all of it.
   return socket !== null && typeof parts.at(-1) !== 'string' ? undefined : endError;
 }
 
-/** End `response`. Resolves when its bytes have left: with nothing, or with an error. */
+/** End `response`. Resolves when its bytes have left: to undefined, or to an error. */
 export async function endResponse(
   response: ServerResponse,
   text?: string,
 ): Promise<Error | undefined> {
-  const finished = comes(response, 'finish');
+  const finished = waitFor(response, 'finish');
   response.end(text);
   return (await finished) ? undefined : closedError();
 }
@@ -70,13 +71,13 @@ function directSocket(response: ServerResponse): FdDuplex | null {
   return socket instanceof FdDuplex && socket.connection !== null ? socket : null;
 }
 
-/** All of it into the connection's queue, in order: the kernel does the rest. */
+/** Queue all parts on the connection, in order: the kernel does the rest. */
 async function sendDirectly(
   response: ServerResponse,
   socket: FdDuplex,
   parts: readonly HeldPart[],
 ): Promise<Error | undefined> {
-  if (!(await itsTurn(response))) return closedError();
+  if (!(await waitForTurn(response))) return closedError();
   if (!socket.writable) return closedError();
   const rangeCount = parts.filter((part) => typeof part !== 'string').length;
   return new Promise((resolve) => {
@@ -102,13 +103,13 @@ function queueRange(
   try {
     socket.sendFile(range.fd, range, onSent);
   } catch (error) {
-    // The caller has closed his fd before our turn came.
+    // The caller has closed the fd before our turn.
     socket.destroy(error as Error);
     onSent(error as Error);
   }
 }
 
-/** Read and write, one chunk at a time. No read is under way when this is over. */
+/** Read and write, one chunk at a time. No read is under way when this resolves. */
 async function copy(
   response: ServerResponse,
   parts: readonly HeldPart[],
@@ -132,7 +133,7 @@ async function copyRange(response: ServerResponse, range: HeldRange): Promise<Er
   return undefined;
 }
 
-/** What comes next of `range`, of which `sent` bytes have been read. */
+/** The next bytes of `range` after `sent` bytes. */
 async function readChunk(range: HeldRange, sent: number): Promise<Buffer | Error> {
   const { fd } = range;
   const position = range.offset + sent;
@@ -140,7 +141,8 @@ async function readChunk(range: HeldRange, sent: number): Promise<Buffer | Error
     if (!range.isOpen) return rangeError(-EBADF, fd, position);
     const buffer = Buffer.allocUnsafe(Math.min(range.length - sent, CHUNK_BYTES));
     const { bytesRead } = await readAsync(fd, buffer, 0, buffer.byteLength, position);
-    // Again: the read had to wait for a thread of the pool, and the number may be another file's.
+    // Check again: the read had to wait for a thread of the pool, and the number may be another
+    // file's.
     if (!range.isOpen) return rangeError(-EBADF, fd, position);
     return bytesRead > 0 ? buffer.subarray(0, bytesRead) : rangeError(0, fd, position);
   } catch (error) {
@@ -148,9 +150,9 @@ async function readChunk(range: HeldRange, sent: number): Promise<Buffer | Error
   }
 }
 
-/** Resolves when more may be written; with an error when the client has gone. */
+/** Resolves when more may be written; to an error if the client has left. */
 async function write(response: ServerResponse, data: string | Buffer): Promise<Error | undefined> {
   if (response.destroyed || response.req.socket.destroyed) return closedError();
   if (response.write(data, 'latin1')) return undefined;
-  return (await comes(response, 'drain')) ? undefined : closedError();
+  return (await waitFor(response, 'drain')) ? undefined : closedError();
 }

@@ -1,11 +1,12 @@
 /**
- * A regular file that is open for reading, and is nothing else.
+ * A regular file that is open for reading, and nothing but a regular file.
  *
- * A path is opened in two steps. O_PATH only finds the inode: a FIFO's writer is not woken, a device's
- * driver is not called, nothing blocks. Its kind and its true place are looked at, and only then is
- * this very inode, not the path once more, opened through /proc/self/fd: between check and use
- * nothing can be exchanged. The search runs on libuv's pool, because directories may have to come from
- * a disk; the inode is in memory by then, and a second trip to the pool would cost more than the call.
+ * A path is opened in two steps. O_PATH only finds the inode: a FIFO's writer is not woken, a
+ * device's driver is not called, nothing blocks. Then the kind and the true place of the inode are
+ * checked, and this very inode, not the path again, is opened through /proc/self/fd. So nothing can
+ * be exchanged between check and use. The search runs on libuv's pool, because directories may have
+ * to come from a disk; after it the inode is in memory, and a second trip to the pool would cost
+ * more than the call.
  */
 import {
   type BigIntStats,
@@ -29,30 +30,33 @@ const O_RDONLY = 0;
 
 const openAsync = promisify(open);
 
-/** What opens an inode, and does nothing with it. */
+/** Opens an inode, and does nothing with it. */
 const FIND = O_PATH | O_CLOEXEC;
 
-/** Freeing the blocks of a larger file, if it was deleted meanwhile, takes long: on the pool. */
+/**
+ * If it was deleted meanwhile, freeing the blocks of a larger file takes long: close it on the
+ * pool.
+ */
 const CLOSE_HERE_BYTES = 64 * 1024 * 1024;
 
-/** An open file. Whoever opened it closes it; a borrowed one is never closed. */
+/** An open file. Its opener closes it; a borrowed one is never closed. */
 export interface RegularFile {
   readonly fd: number;
-  /** Bytes, when it was opened. */
+  /** Its size in bytes when it was opened. */
   readonly size: number;
   /** Milliseconds since 1970. */
   readonly modifiedMs: number;
-  /** All that fstat(2) said when it was opened. */
+  /** The whole result of fstat(2) when it was opened. */
   readonly stats: BigIntStats;
-  /** A range of it that may have to wait: see {@link HeldRange}. */
+  /** A range of it that may wait: see {@link HeldRange}. */
   hold(range: FileRange): HeldRange;
   close(): void;
 }
 
 /**
- * open(2), for reading. Rejects with ENOENT, EACCES and so on; EISDIR for a directory; EINVAL for
- * what is no regular file; with `root`, a true path as of {@link truePath}, EXDEV if the path leads
- * out of it (as openat2(2) says it with RESOLVE_BENEATH).
+ * open(2), for reading. Rejects with ENOENT, EACCES and so on; EISDIR for a directory; EINVAL for a
+ * file that is not regular; with `root`, a true path as of {@link truePath}, EXDEV if the path
+ * leads out of it (as openat2(2) reports it with RESOLVE_BENEATH).
  */
 export async function openFile(path: string | Buffer | URL, root?: string): Promise<RegularFile> {
   const found = await openAsync(path, FIND).catch((error: unknown) =>

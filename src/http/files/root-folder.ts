@@ -1,26 +1,26 @@
 /**
- * The root of {@link serveFiles}: the folder that was there at the beginning, and no other that is put
- * in its place. No fd is held, as nothing would close it: the path is looked at again for each request,
- * after the file was found there and before any of it is read, with one stat(2). So a folder that took
- * the root's place before the file was looked for is seen here.
+ * The root of {@link serveFiles}: the first folder at the path, and no other one that takes its
+ * place. No fd is held, because nothing would close it. Each request checks the path with one
+ * stat(2), after the file was found there and before any of it is read. So a folder that took the
+ * root's place before the search is noticed here.
  *
- * This is the place for a root that is to be followed, as a symbolic link which a deployment switches:
- * it would be resolved anew here.
+ * A root that must be followed, such as a symbolic link that a deployment switches, would be
+ * resolved again here.
  */
 import { type BigIntStats, realpathSync, statSync } from 'node:fs';
 import { invalidType } from '../../base/check';
 import { isSameFile } from '../../net/socket/same-file';
 import { errno, SystemError } from '../../sys/errno';
 
-/** A folder and where it was found. */
+/** A folder and its path. */
 export class RootFolder {
   /** Absolute, without symbolic links: neither chdir(2) nor a link that is switched changes it. */
   readonly path: string;
-  /** The path as /proc gives paths: see truePath. */
+  /** The path in /proc's form: see truePath. */
   readonly bytes: string;
   readonly #stats: BigIntStats;
 
-  /** Throws a TypeError for what is no text, and ENOENT, ENOTDIR and so on. */
+  /** Throws a TypeError if `root` is not a string, and ENOENT, ENOTDIR and so on. */
   constructor(root: string) {
     if (typeof root !== 'string') throw invalidType('root', 'a string', root);
     this.path = realpathSync(root);
@@ -41,7 +41,7 @@ export class RootFolder {
     try {
       return statSync(this.path, { bigint: true, throwIfNoEntry: false });
     } catch {
-      // A folder above may not be searched any more, or is none.
+      // A parent folder cannot be searched any more, or is not a folder.
       return undefined;
     }
   }

@@ -1,4 +1,4 @@
-/** What can be set for the answer with a file, and its defaults. */
+/** Options of an answer with a file, and their defaults. */
 import { extname } from 'node:path';
 import { contentType as typeOf } from 'mime-types';
 import { z } from 'zod';
@@ -10,10 +10,10 @@ export interface SendFileOptions {
   /** Answer requests for parts (`Range`); true if not given. */
   range?: boolean;
   /**
-   * `ETag`: true, the default, for one made of the size and the second of the last change, the same
-   * on each server that holds the file, and the same as of nginx; `'exact'` for one that also notices
-   * another file of the same size and time, which differs from server to server; a string for your
-   * own, with its quotes; false for none. Ours is weak for the first two seconds after a change.
+   * `ETag`: true, the default, for a tag of the size and the second of the last change, equal on
+   * each server that has the file, and equal to nginx's; `'exact'` for a tag that also differs for
+   * another file of the same size and time, and so from server to server; a string for your own
+   * tag, with its quotes; false for none. Ours is weak for the first two seconds after a change.
    */
   etag?: boolean | string;
   /** `Last-Modified`: true, the default, for the file's time; a date of your own; false for none. */
@@ -22,12 +22,12 @@ export interface SendFileOptions {
   contentType?: string;
 }
 
-/** What {@link SendFileOptions.etag} may be but a tag. */
+/** The value of {@link SendFileOptions.etag} for an exact tag. */
 export const EXACT = 'exact';
 
 const ETAG = /^(?:exact|(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")$/;
 
-/** The fields of {@link SendFileOptions}, for the schemas of those who send files. */
+/** The fields of {@link SendFileOptions}, for schemas of other options. */
 export const sendFileOptionFields = {
   range: z.boolean().default(true),
   etag: z

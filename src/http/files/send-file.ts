@@ -1,7 +1,7 @@
 /**
- * Answering a request with a file: the head by node:http, the body by sendfile(2), so that no byte of
- * the file passes through JavaScript. On a response that does not stand directly on a connection of
- * ours (TLS, compression, a server of node:net) the same answer is given, and the bytes are copied.
+ * Answers a request with a file: the head by node:http, the body by sendfile(2), so no byte of the
+ * file passes through JavaScript. On a response that does not stand directly on a connection of
+ * ours (TLS, compression, a server of node:net) the answer is the same, and the bytes are copied.
  */
 import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
@@ -10,32 +10,32 @@ import { checkObject, invalidType, refuseExtra } from '../../base/check';
 import { headersSent } from '../../base/errors';
 import { closedError } from '../../net/connection/errors';
 import { wantFileFds } from '../file-fds';
-import { itsTurn } from '../response-events';
+import { waitForTurn } from '../response-events';
 import { answerFile } from './file-answer';
 import { endResponse, sendBody } from './file-body';
 import { borrowFile, openFile, type RegularFile } from './regular-file';
 import { type FileSettings, fileSettings, type SendFileOptions } from './send-file-options';
 
-/** How an answer went. */
+/** The outcome of an answer. */
 export interface FileOutcome {
-  /** What was answered: 200, 206, 304, 412, 416, or the status that was set before. */
+  /** The status of the answer: 200, 206, 304, 412, 416, or the status that was set before. */
   statusCode: number;
   /** Whether the kernel has all bytes of the answer. */
   complete: boolean;
-  /** Why the file was not sent, or not all of it: the client went away, the file became shorter. */
+  /** The reason why the file was not sent completely: the client left, the file became shorter. */
   error: Error | undefined;
 }
 
 /**
  * Answer with `file`: the path of a regular file, or an fd, which stays yours and must stay open
- * until the promise is settled. Fields that `response` has already stay; so does a status other than
- * 200, and then conditions and ranges are not looked at. The response is ended.
+ * until the promise is settled. Fields that `response` already has stay. So does a status other
+ * than 200, and then conditions and ranges are ignored. The response is ended.
  *
- * Resolves when the kernel has all bytes, and also when the client went away before: an ordinary
- * thing, and nobody has to listen. Rejects while nothing has been answered, so that you can: with
- * ENOENT, EACCES and so on, EISDIR for a directory, EINVAL for a FIFO or a device (neither is
- * opened), ERR_HTTP_HEADERS_SENT; with a TypeError that names a wrong option. A path is taken as it
- * is: one that strangers wrote belongs to {@link serveFiles}.
+ * Resolves when the kernel has all bytes, and also when the client leaves before: that is ordinary,
+ * and needs no handler. Rejects before anything is answered, so that you can answer: with ENOENT,
+ * EACCES and so on, EISDIR for a directory, EINVAL for a FIFO or a device (neither is opened),
+ * ERR_HTTP_HEADERS_SENT; with a TypeError that names a wrong option. A path is used as it is: for
+ * paths from strangers use {@link serveFiles}.
  */
 export async function sendFile(
   response: ServerResponse,
@@ -49,11 +49,11 @@ export async function sendFile(
   checkUnanswered(response);
   if (typeof file === 'number') return sendOpenFile(response, borrowFile(file), settings);
   wantFileFds();
-  if (!(await itsTurn(response))) return unsent(response);
+  if (!(await waitForTurn(response))) return unsent(response);
   return sendOpenFile(response, await openFile(file), settings);
 }
 
-/** As {@link sendFile}, with a file that is open, and is closed here in every case. */
+/** As {@link sendFile}, with an open file, which is closed here in every case. */
 export async function sendOpenFile(
   response: ServerResponse,
   file: RegularFile,
@@ -62,7 +62,7 @@ export async function sendOpenFile(
   try {
     checkUnanswered(response);
     const { statusCode, parts } = answerFile(response, file, settings);
-    // The body goes around the response, which would miss its bytes.
+    // The body bypasses the response, which would miss its bytes.
     response.strictContentLength = false;
     response.writeHead(statusCode);
     if (parts.length > 0) response.flushHeaders();
@@ -74,19 +74,19 @@ export async function sendOpenFile(
   }
 }
 
-/** The client went away before the turn of its request came. */
+/** The client left before the turn of its request. */
 export function unsent({ statusCode }: ServerResponse): FileOutcome {
   return { statusCode, complete: false, error: closedError() };
 }
 
-/** A URL of any realm, known as node:fs knows one. */
+/** A URL of any realm, recognized as node:fs does. */
 function isUrl(file: unknown): file is URL {
   if (typeof file !== 'object' || file === null) return false;
   const { href, protocol } = file as Partial<URL>;
   return typeof href === 'string' && typeof protocol === 'string';
 }
 
-/** By what is used of it, so that the response of a framework will do. */
+/** Checks only the used members, so that the response of a framework is accepted. */
 function checkResponse(response: unknown): void {
   checkObject('response', response);
   const { writeHead, req } = response as Partial<ServerResponse>;

@@ -1,15 +1,15 @@
 /**
- * A folder as a web site: the listener of requests that answers each with a file beneath a root.
+ * A folder as a web site: a listener of requests that answers each with a file beneath a root.
  *
- * Whatever the request says, only regular files whose true place is beneath the root are opened (see
- * regular-file.ts). What is answered to whom is decided here; how, by sendFile.
+ * Whatever the request says, only regular files whose true place is beneath the root are opened
+ * (see regular-file.ts). This file decides what is answered; sendFile does it.
  */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseOptions } from '../../base/options';
 import { wantFileFds } from '../file-fds';
-import { itsTurn } from '../response-events';
+import { waitForTurn } from '../response-events';
 import { endResponse } from './file-body';
 import { openFile, type RegularFile } from './regular-file';
 import { parseRequestPath, queryOf } from './request-path';
@@ -27,7 +27,7 @@ export interface ServeFilesOptions extends Omit<SendFileOptions, 'contentType'> 
   cacheControl?: string;
 }
 
-/** How a request was answered; see {@link serveFiles}. */
+/** The listener of {@link serveFiles}: it resolves to the outcome of a request. */
 export type FileListener = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -44,7 +44,7 @@ const schema = z.strictObject({
 
 type Settings = z.output<typeof schema>;
 
-/** What to answer to an error of openFile; 500 for all others. */
+/** The status for an error of openFile; 500 for all others. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   ENOENT: 404,
   ENOTDIR: 404,
@@ -53,10 +53,10 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   EISDIR: 404,
   EACCES: 403,
   EPERM: 403,
-  // Beneath the root, but elsewhere in truth; and FIFOs, sockets, devices.
+  // Its path is beneath the root, but its true place is not; and FIFOs, sockets, devices.
   EXDEV: 403,
   EINVAL: 403,
-  // It is there; we cannot have it just now.
+  // It exists, but cannot be opened just now.
   EMFILE: 503,
   ENFILE: 503,
   // The root itself: see RootFolder.
@@ -64,18 +64,18 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
 };
 
 /**
- * A listener for the `request` event of an `http.Server` that answers GET and HEAD with the files of
- * the folder `root`: with ranges, conditions, `index.html` for a folder, a redirect to "/name/" for
- * "/name" that is one. What is not served: names that begin with a dot, anything that leads out of
- * the root, and what is no regular file.
+ * A listener for the `request` event of an `http.Server`. It answers GET and HEAD with the files of
+ * the folder `root`: with ranges, conditions, `index.html` for a folder, and a redirect to "/name/"
+ * for a folder "/name". It does not serve names that begin with a dot, paths that lead out of the
+ * root, and files that are not regular.
  *
- * The root is the folder that is at the path now. Of a folder that is put in its place later nothing
- * is served, also if it was made anew by the same name: the answer is 503 until the root is back, and
- * the outcome's error ESTALE. For a new folder make a new listener.
+ * The root is the folder that is at the path now. If another folder takes its place, also one that
+ * was made anew with the same name, the answer is 503 until the root is back, and the outcome's
+ * error is ESTALE. For a new folder make a new listener.
  *
- * The listener's promise never rejects: it tells how the request was answered, and why not with a
- * file. See {@link FileOutcome}. Throws ENOENT or ENOTDIR of the root, and a TypeError that names a
- * wrong option.
+ * The listener's promise never rejects: it resolves to the answer's status, and the error if no
+ * file was sent. See {@link FileOutcome}. Throws ENOENT or ENOTDIR of the root, and a TypeError
+ * that names a wrong option.
  */
 export function serveFiles(root: string, options: ServeFilesOptions = {}): FileListener {
   const settings = parseOptions('serveFiles', schema, options);
@@ -117,14 +117,14 @@ async function sendBeneath(
   names: string[],
   { cacheControl, range, etag, lastModified }: Settings,
 ): Promise<FileOutcome> {
-  if (!(await itsTurn(response))) return unsent(response);
+  if (!(await waitForTurn(response))) return unsent(response);
   const file = await openBeneath(root, names);
   if (cacheControl !== undefined) response.setHeader('Cache-Control', cacheControl);
   const contentType = typeOfPath(names.at(-1) ?? null);
   return sendOpenFile(response, file, { range, etag, lastModified, contentType });
 }
 
-/** In another folder that took the root's place nothing is found, and nothing missed. */
+/** If another folder took the root's place, the error is ESTALE, also for a missing file. */
 async function openBeneath(root: RootFolder, names: string[]): Promise<RegularFile> {
   let file: RegularFile | null = null;
   try {
@@ -149,7 +149,10 @@ function onFailure(
   return refuse(response, STATUS_OF_CODE[error.code ?? ''] ?? 500, error);
 }
 
-/** To the folder's own URL, from which the links on its page are counted. Relative: it can only be here. */
+/**
+ * Redirect to the folder's own URL, to which the links on its page are relative. A relative
+ * redirect cannot leave this host.
+ */
 function redirect(response: ServerResponse, name: string): Promise<FileOutcome> {
   const query = queryOf(response.req.url ?? '');
   response.setHeader('Location', `./${encodeURIComponent(name)}/${query}`);

@@ -3,12 +3,12 @@
  * decides it. See EINPROGRESS in connect(2): the socket becomes writable, and SO_ERROR has the
  * outcome.
  *
- * It is a handler of its own, so that a connection is never in a state before "connected", and those
- * which a server has accepted pay nothing for it.
+ * It is a handler of its own, so a connection is never in a state before "connected", and accepted
+ * connections pay nothing for it.
  */
 import type { EventLoop } from '../../loop/event-loop';
 import { type EventHandler, isFdGone, type Registration } from '../../loop/registration';
-import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../../loop/timer-lists';
 import * as constants from '../../sys/constants';
 import { errno, unwrap } from '../../sys/errno';
 import { closeOwned, disown } from '../../sys/ownership';
@@ -21,24 +21,24 @@ const { ETIMEDOUT } = errno;
 
 const socketError = new Int32Array(1);
 
-/** What a {@link ConnectAttempt} has to know. */
+/** The parameters of a {@link ConnectAttempt}. */
 export interface AttemptSetup {
   readonly loop: EventLoop;
   readonly remote: Endpoint;
-  /** 0 for no deadline but the kernel's. */
+  /** 0 for no deadline except the kernel's. */
   readonly connectTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Who is told the end of an attempt, exactly once. */
+/** Called at the end of an attempt, exactly once. */
 export interface Outcome {
   resolve(): void;
   reject(reason: unknown): void;
 }
 
 /**
- * Wait until `fd`, on which connect(2) gave EINPROGRESS, is connected. It is watched no more then,
- * and still open. If it fails, `fd` is closed.
+ * Wait until `fd`, on which connect(2) returned EINPROGRESS, is connected. Then it is not watched
+ * any more, and still open. If it fails, `fd` is closed.
  */
 export function finishConnect(fd: number, setup: AttemptSetup): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -46,10 +46,10 @@ export function finishConnect(fd: number, setup: AttemptSetup): Promise<void> {
   });
 }
 
-/** `ready`: not watched yet. `pending`: the kernel tries. `settled`: the outcome was told. */
+/** `ready`: not watched yet. `pending`: the kernel tries. `settled`: the outcome was reported. */
 type AttemptState = 'ready' | 'pending' | 'settled';
 
-class ConnectAttempt implements EventHandler, Timed {
+class ConnectAttempt implements EventHandler, TimerEntry {
   timerIndex: number = UNSCHEDULED;
   readonly #fd: number;
   readonly #setup: AttemptSetup;
@@ -77,7 +77,7 @@ class ConnectAttempt implements EventHandler, Timed {
     signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** For the loop: writable, or failed; SO_ERROR says which. */
+  /** For the loop: writable, or failed; SO_ERROR has the error. */
   onEvents(): void {
     const outcome = getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, socketError);
     const error = outcome < 0 ? outcome : (socketError[0] as number);
@@ -97,7 +97,7 @@ class ConnectAttempt implements EventHandler, Timed {
   /** For the timer wheel. */
   onTimer(): void {
     const { remote, connectTimeoutMs } = this.#setup;
-    // Connected or refused, and this thread is too late to have seen it.
+    // Connected or refused, but this thread was too late to see it.
     if (isReadyNow(this.#fd, POLLOUT)) return this.onEvents();
     const reason = `no answer of ${formatEndpoint(remote)} for ${connectTimeoutMs} ms (connectTimeoutMs)`;
     this.#fail(errorAt(ETIMEDOUT, 'connect', remote, reason));
@@ -110,7 +110,7 @@ class ConnectAttempt implements EventHandler, Timed {
     unwrap(closeOwned(this.#fd), 'close', { fd: this.#fd });
   }
 
-  /** Everything but telling the outcome and closing the fd. */
+  /** Everything but reporting the outcome and closing the fd. */
   #leave(): void {
     const { loop, signal } = this.#setup;
     this.#state = 'settled';

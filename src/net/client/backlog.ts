@@ -1,11 +1,11 @@
 /**
- * The beginning of a connect(2), and the wait for a unix socket whose backlog is full.
+ * The start of a connect(2), and the wait for a unix socket whose backlog is full.
  *
- * TCP tries again by itself when a server has no room; connect(2) on a non-blocking unix socket gives
- * EAGAIN, and nothing says when there is room. So it is asked again, after pauses that grow.
+ * TCP tries again by itself when a server has no room. connect(2) on a non-blocking unix socket
+ * returns EAGAIN, and no event reports room. So it is called again, after pauses that grow.
  *
- * The socket is watched meanwhile only so that the process is held open and the end of the loop is
- * seen: once, because a socket that is not connected is EPOLLHUP all the time.
+ * The socket is watched meanwhile only to hold the process open and to see the end of the loop:
+ * once, because a socket that is not connected is EPOLLHUP all the time.
  */
 import { type EventHandler, isFdGone, type Registration } from '../../loop/registration';
 import { type TimerOwner, WheelTimer } from '../../loop/timer-wheel';
@@ -29,23 +29,23 @@ export type ConnectProgress = 'connected' | 'pending' | 'full';
 /** connect(2). Throws a {@link SystemError} with the server's address. Does not block. */
 export function beginConnect(fd: number, remote: Endpoint, address: Uint8Array): ConnectProgress {
   let outcome = connect(fd, address);
-  // Interrupted, it may have begun or not. Asked again, it begins or says how far it is.
+  // Interrupted, it may have begun or not. Called again, it begins or reports its progress.
   while (outcome === -EINTR) outcome = connect(fd, address);
   if (outcome >= 0 || outcome === -EISCONN) return 'connected';
   if (outcome === -EINPROGRESS || outcome === -EALREADY) return 'pending';
-  // Of TCP it means that there is no port left to connect from, which no wait cures.
+  // For TCP it means that no port is left to connect from; waiting does not help.
   if (outcome === -EAGAIN && 'path' in remote) return 'full';
   throw errorAt(outcome, 'connect', remote);
 }
 
-/** The error for a server whose backlog is full, and which is not waited for. */
+/** The error for a full backlog without a wait. */
 export function fullBacklog(remote: Endpoint): Error {
   return errorAt(EAGAIN, 'connect', remote, `the backlog of ${formatEndpoint(remote)} is full`);
 }
 
 /**
- * Wait until the unix socket `fd` is connected, for `connectTimeoutMs` at most. It is watched no more
- * then, and still open. If it fails, `fd` is closed.
+ * Wait until the unix socket `fd` is connected, for `connectTimeoutMs` at most. Then it is not
+ * watched any more, and still open. If it fails, `fd` is closed.
  */
 export function waitForBacklog(fd: number, setup: AttemptSetup): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -62,7 +62,7 @@ class BacklogWait implements EventHandler, TimerOwner {
   readonly #timer = new WheelTimer(this);
   readonly #onAbort = (): void => this.#fail(this.#setup.signal?.reason);
   #pauseMs = FIRST_PAUSE_MS;
-  /** Null before the start, and when the outcome was told. */
+  /** Null before the start, and after the outcome was reported. */
   #registration: Registration | null = null;
 
   constructor(fd: number, setup: AttemptSetup, outcome: Outcome) {
@@ -130,7 +130,7 @@ class BacklogWait implements EventHandler, TimerOwner {
     unwrap(closeOwned(this.#fd), 'close', { fd: this.#fd });
   }
 
-  /** Everything but telling the outcome and closing the fd. */
+  /** Everything but reporting the outcome and closing the fd. */
   #leave(): void {
     const { loop, signal } = this.#setup;
     signal?.removeEventListener('abort', this.#onAbort);

@@ -1,10 +1,10 @@
 /**
  * Connecting to a server: the client's way to a {@link StreamConnection}.
  *
- * It gives a promise of the connection, not a connection that is still to be: there is no state in
- * which writes wait and options do nothing, an error of connecting cannot go unheard, and accepted
- * connections pay nothing for it. The connection is made in the promise's own turn, so listeners
- * that are attached right behind the `await` miss nothing.
+ * It returns a promise of the connection, not a connection that is still connecting. So there is no
+ * state in which writes wait and options do nothing, an error of connecting cannot stay unheard,
+ * and accepted connections pay nothing for it. The connection is made in the promise's own turn, so
+ * listeners attached right behind the `await` miss nothing.
  */
 
 import { refuseExtra } from '../../base/check';
@@ -36,17 +36,17 @@ const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY } = constants;
 /**
  * Connect to an IP address and port, or to the path or abstract name of a unix socket.
  *
- * Returns a promise of the connection. Attach listeners as soon as it is there, before anything else
- * is awaited (the others of a `Promise.all`, say): its data comes with the next turn. Or give a
- * `handler`. While the connection is being made, it holds the process open.
+ * Returns a promise of the connection. Attach listeners as soon as it resolves, before any other
+ * `await` (such as the rest of a `Promise.all`): its data comes with the next turn. Or give a
+ * `handler`. The attempt holds the process open.
  *
- * Rejects with a TypeError that names a wrong option; a RangeError for a host that is no IP address,
- * and a path that is too long; the reason of `signal` if it is aborted; and a {@link SystemError} of
- * `connect` with the server's address, whatever the step that failed: ECONNREFUSED (also if the
- * socket met itself, which TCP allows at a port where nobody listens), EHOSTUNREACH,
- * ENETUNREACH, ETIMEDOUT (by `connectTimeoutMs` or by the kernel), EADDRINUSE and EADDRNOTAVAIL (our
- * own side's address, or no port is free), EMFILE; of a path ENOENT, EACCES, and EAGAIN if the
- * server's backlog is full and there is no `connectTimeoutMs`, for which it is tried again.
+ * Rejects with a TypeError that names a wrong option; a RangeError for a host that is not an IP
+ * address, and a path that is too long; the reason of `signal` if it is aborted; and a {@link
+ * SystemError} of `connect` with the server's address, whatever step failed: ECONNREFUSED (also if
+ * the socket met itself, which TCP allows at a port without a listener), EHOSTUNREACH, ENETUNREACH,
+ * ETIMEDOUT (by `connectTimeoutMs` or by the kernel), EADDRINUSE and EADDRNOTAVAIL (our own
+ * address, or no port is free), EMFILE; of a path ENOENT, EACCES, and EAGAIN if the server's
+ * backlog is full and there is no `connectTimeoutMs`, within which it is tried again.
  *
  * Does not block. See connect(2).
  */
@@ -70,7 +70,7 @@ export async function connect(
   return new StreamConnection(fd, settings);
 }
 
-/** A non-blocking socket that is connected or about to be; or nothing is left behind. */
+/** A non-blocking socket that is connected or connecting; or nothing is left behind. */
 function openConnecting(plan: ConnectPlan): { fd: number; progress: ConnectProgress } {
   const { remote, local } = plan;
   const family = familyOf(remote);
@@ -92,11 +92,11 @@ function openConnecting(plan: ConnectPlan): { fd: number; progress: ConnectProgr
   }
 }
 
-/** Nobody else is at `remote` than this very socket: as good as nobody. */
+/** Refuse a connection to this very socket: no server listens at `remote`. */
 function refuseSelf(fd: number, remote: Endpoint): void {
   // It would stand in the server's way: see self-connect.ts.
   resetOnClose(fd);
-  const reason = `nobody listens at ${formatEndpoint(remote)}, the socket met itself`;
+  const reason = `no server listens at ${formatEndpoint(remote)}, the socket met itself`;
   throw errorAt(ECONNREFUSED, 'connect', remote, reason);
 }
 

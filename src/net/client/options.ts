@@ -1,6 +1,6 @@
 /**
- * What can be set for {@link connect}, its defaults, and what follows from it: the endpoints of both
- * sides. Names of hosts are refused here; to look them up is the work of `node:dns`.
+ * Options of {@link connect}, their defaults, and the endpoints of both sides. Names of hosts are
+ * refused here: look them up with `node:dns`.
  */
 import { z } from 'zod';
 import { outOfRange } from '../../base/check';
@@ -16,35 +16,35 @@ import { type Endpoint, familyOf, LOCALHOST } from '../socket/endpoint';
 /** What both kinds of {@link ConnectOptions} have. */
 interface CommonOptions extends ConnectionOptions<StreamConnection> {
   /**
-   * Give up after so long, with ETIMEDOUT; 0, the default, for when the kernel does, which takes it
-   * two minutes (tcp_syn_retries of tcp(7)).
+   * Milliseconds until the attempt fails with ETIMEDOUT; 0, the default, leaves it to the kernel,
+   * which takes two minutes (tcp_syn_retries of tcp(7)).
    */
   connectTimeoutMs?: number;
-  /** Give up when this is aborted, with its reason. Means nothing any more once connected. */
+  /** Give up when this is aborted, with its reason. No effect once connected. */
   signal?: AbortSignal;
   /** The loop that does the work; this thread's default loop if not given. */
   loop?: EventLoop;
 }
 
-/** Where to connect to by TCP, and how. */
+/** A server to connect to by TCP, and how. */
 export interface TcpConnectOptions extends CommonOptions {
   /**
    * The IP address of the server; `127.0.0.1` if not given. Names other than `localhost` are not
    * looked up: `(await dns.promises.lookup(name)).address`.
    */
   host?: string;
-  /** The same as `host`, as it is called in a {@link SocketAddress}. */
+  /** The same as `host`, by its name in a {@link SocketAddress}. */
   address?: string;
   port: number;
   /** The IP address to connect from, one of this machine; the kernel's choice if not given. */
   localAddress?: string;
-  /** The port to connect from; 0, the default, for one that is free. */
+  /** The port to connect from; 0, the default, for any free port. */
   localPort?: number;
   /** TCP_NODELAY; true if not given. */
   noDelay?: boolean;
 }
 
-/** Where to connect to on this machine, and how. */
+/** A server to connect to on this machine, and how. */
 export interface UnixConnectOptions extends CommonOptions {
   /** The path of the server's socket; or, beginning with NUL, its abstract name. */
   path: string;
@@ -79,18 +79,18 @@ const tcpSchema = z
 
 const unixSchema = z.strictObject({ ...commonFields, path: z.string().min(1) });
 
-/** Checked options, with what they mean. */
+/** Checked options, with the endpoints. */
 export interface ConnectPlan extends z.output<z.ZodObject<typeof commonFields>> {
   /** The server. */
   readonly remote: Endpoint;
-  /** What to bind to before connecting; null for nothing. */
+  /** The address to bind to before connecting; null for none. */
   readonly local: Endpoint | null;
   readonly noDelay: boolean;
 }
 
 /**
  * Check `options` and fill in the defaults. Throws a TypeError that names a wrong option, and a
- * RangeError for a host that is no IP address.
+ * RangeError for a host that is not an IP address.
  */
 export function connectPlan(options: ConnectOptions): ConnectPlan {
   if ((options as Partial<UnixConnectOptions> | null | undefined)?.path !== undefined) {

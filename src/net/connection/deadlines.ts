@@ -23,12 +23,12 @@
  *
  * A deadline judges the peer. Where it is this thread that is late, and the peer's bytes wait in the
  * kernel, or there is room for ours by now, nobody is cut for what the next turn will do. Nor for the
- * time that a slow turn took before it served the peer: see {@link EventLoop.latestOf}.
+ * time that a slow turn took before it served the peer: see {@link EventLoop.handledBy}.
  */
 
 import { invalidType, outOfRange } from '../../base/check';
 import type { EventLoop } from '../../loop/event-loop';
-import type { Timed } from '../../loop/timer-lists';
+import type { TimerEntry } from '../../loop/timer-lists';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
 import { errno, SystemError } from '../../sys/errno';
 import { undeliveredBytes } from '../socket/undelivered';
@@ -54,7 +54,7 @@ export interface DeadlineLimits {
 }
 
 /** What is looked at when a deadline may have passed. */
-export interface DeadlineSubject extends Timed {
+export interface DeadlineSubject extends TimerEntry {
   /** A small integer that no other connection of the loop has. */
   readonly slot: number;
   /** When bytes last moved in either direction. */
@@ -193,7 +193,7 @@ export class ConnectionDeadlines {
    */
   isIdle(connection: DeadlineSubject, { idleMs, now }: { idleMs: number; now: number }): boolean {
     const { slot, fd, lastActivity } = connection;
-    const since = this.#loop.latestOf(lastActivity);
+    const since = this.#loop.handledBy(lastActivity);
     if (now < since + idleMs) return false;
     if (this.#progress.lookedAt(slot) < since && undeliveredBytes(fd) === 0) return true;
     return now >= this.#look(connection, now) + idleMs;
@@ -219,7 +219,7 @@ export class ConnectionDeadlines {
 
   #judgeTime(connection: DeadlineSubject, row: number, now: number): SystemError | null {
     const writeMs = this.#rows[row + WRITE] as number;
-    const since = writeMs > 0 ? this.#loop.latestOf(connection.waitingSince) : Infinity;
+    const since = writeMs > 0 ? this.#loop.handledBy(connection.waitingSince) : Infinity;
     const isToLook = now >= since + writeMs / LOOKS_PER_LIMIT;
     const isLate = isToLook && now >= Math.max(since, this.#look(connection, now)) + writeMs;
     if (isLate && !connection.canFlushNow()) {
@@ -269,11 +269,11 @@ export class ConnectionDeadlines {
     let due = Infinity;
     const looked = this.#progress.lookedAt(connection.slot);
     if (idleMs > 0) {
-      due = this.#loop.latestOf(connection.lastActivity) + idleMs;
+      due = this.#loop.handledBy(connection.lastActivity) + idleMs;
       due = Math.max(due, looked + idleMs / LOOKS_PER_LIMIT);
     }
     if (writeMs > 0) {
-      const since = this.#loop.latestOf(connection.waitingSince);
+      const since = this.#loop.handledBy(connection.waitingSince);
       due = Math.min(due, Math.max(since, looked) + writeMs / LOOKS_PER_LIMIT);
     }
     if (lifetimeMs > 0) due = Math.min(due, (this.#rows[row + BORN] as number) + lifetimeMs);

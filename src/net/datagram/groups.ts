@@ -1,6 +1,6 @@
 /**
- * Multicast groups of a datagram socket, of IPv4 by an address of the interface, of IPv6 by its zone:
- * see ip(7) and ipv6(7).
+ * Multicast groups of a datagram socket: IPv4 names the interface by an address, IPv6 by a zone.
+ * See ip(7) and ipv6(7).
  */
 import { encodeMembership, encodeMulticastInterface } from '../../sys/address';
 import * as constants from '../../sys/constants';
@@ -10,30 +10,30 @@ import { setsockopt } from '../../sys/socket';
 const { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_IF, IPPROTO_IP } = constants;
 const { IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_IF, IPPROTO_IPV6 } = constants;
 
-/** A group, and where it is. */
+/** A group and its interface. */
 export interface Membership {
-  /** An address of IPv4, or of IPv6 with a zone if there is one: "ff02::1%eth0". */
+  /** An address of IPv4, or of IPv6 with an optional zone: "ff02::1%eth0". */
   group: string;
   /**
-   * Of IPv4: an address of ours; of IPv6: one with the interface as its zone, "::%eth0". The kernel
+   * For IPv4 an address of ours; for IPv6 one with the interface as its zone, "::%eth0". The kernel
    * chooses if it is not given.
    */
   interfaceAddress: string | undefined;
 }
 
-/** Receive what is sent to a group. Throws a RangeError for no address, or a SystemError. */
+/** Receive the messages to a group. Throws a RangeError for a wrong address, or a SystemError. */
 export function joinGroup(fd: number, membership: Membership): void {
   setMembership(fd, membership, { v4: IP_ADD_MEMBERSHIP, v6: IPV6_ADD_MEMBERSHIP });
 }
 
-/** Undo {@link joinGroup}; throws as that. */
+/** Undo {@link joinGroup}; throws in the same way. */
 export function leaveGroup(fd: number, membership: Membership): void {
   setMembership(fd, membership, { v4: IP_DROP_MEMBERSHIP, v6: IPV6_DROP_MEMBERSHIP });
 }
 
 /**
- * Send to groups of IPv4 through the interface with this address of ours, or to those of IPv6 through
- * that in its zone; throws as the others.
+ * Send to IPv4 groups through the interface with this address of ours, or to IPv6 groups through
+ * the one in its zone; throws in the same way.
  */
 export function setMulticastInterface(fd: number, interfaceAddress: string): void {
   const bytes = encodeMulticastInterface(interfaceAddress);

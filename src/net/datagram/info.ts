@@ -1,6 +1,6 @@
 /**
- * What is known of a message besides its bytes. One object for all messages of a socket: nothing is
- * decoded, and no string is made, until it is asked for.
+ * The source and flags of a message. One object for all messages of a socket: nothing is decoded,
+ * and no string is made, before it is read.
  */
 import type { SocketAddress } from '../../sys/address';
 import { MSG_TRUNC } from '../../sys/constants';
@@ -8,26 +8,26 @@ import type { MessageBatch } from '../../sys/message-batch';
 import type { UnixAddress } from '../../sys/unix-address';
 import { decodeEndpoint } from '../socket/endpoint';
 
-/** Of the message that is being told. Valid during the call; copy what you keep. */
+/** About the message being emitted. Valid during the call; copy what you keep. */
 export class DatagramInfo {
   readonly #batch: MessageBatch;
   #index = 0;
-  /** Undefined: not asked for yet. */
+  /** Undefined: not read yet. */
   #source: SocketAddress | UnixAddress | null | undefined;
 
   constructor(batch: MessageBatch) {
     this.#batch = batch;
   }
 
-  /** Where the message came from, decoded now; null if its sender has no address. */
+  /** The source of the message, decoded now; null if its sender has no address. */
   get source(): SocketAddress | UnixAddress | null {
     if (this.#source === undefined) this.#source = decodeEndpoint(this.#batch.address(this.#index));
     return this.#source;
   }
 
   /**
-   * The same as the kernel has it, a view: the cheapest thing to answer to, and, copied, to know a
-   * sender again by. Empty if its sender has no address.
+   * The same in the kernel's form, a view: the cheapest destination for an answer, and, copied, a
+   * key for a sender. Empty if its sender has no address.
    */
   get sourceBytes(): Buffer {
     return this.#batch.address(this.#index);

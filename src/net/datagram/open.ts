@@ -1,4 +1,4 @@
-/** Opens datagram sockets: made, set, bound and connected, or nothing left behind. */
+/** Opens datagram sockets: made, set, bound and connected; or nothing is left behind. */
 import * as constants from '../../sys/constants';
 import { unwrap } from '../../sys/errno';
 import { closeOnThrow, own as ownFd } from '../../sys/ownership';
@@ -20,11 +20,11 @@ const { SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } = constants;
 export interface OpenSocket {
   fd: number;
   family: AddressFamily;
-  /** What is to be removed with it; null if it is not bound to a path. */
+  /** The file to remove with it; null if it is not bound to a path. */
   file: SocketFile | null;
 }
 
-/** A non-blocking datagram socket. Throws what {@link DatagramSocket} says. */
+/** A non-blocking datagram socket. Throws as {@link DatagramSocket} does. */
 export function openDatagramSocket(settings: DatagramSettings): OpenSocket {
   const { bind: own, connect: peer } = settings;
   const some = own ?? peer;

@@ -1,4 +1,4 @@
-/** What can be set for a {@link DatagramSocket}, and its defaults. */
+/** Options of {@link DatagramSocket}, and their defaults. */
 import { z } from 'zod';
 import { EventLoop } from '../../loop/event-loop';
 import { type AddressFamily, type Endpoint, endpointSchema } from '../socket/endpoint';
@@ -6,12 +6,12 @@ import { type AddressFamily, type Endpoint, endpointSchema } from '../socket/end
 /** Options of {@link DatagramSocket}. */
 export interface DatagramSocketOptions {
   /**
-   * Where to receive: an IP address and port (0 for one that is free), or the name of a unix socket.
-   * Not bound if not given; the kernel then gives a UDP socket a port with its first message. The
-   * file of a unix socket is removed with the socket.
+   * The address to receive at: an IP address and port (0 for any free port), or the name of a unix
+   * socket. Not bound if not given; the kernel then assigns a port to a UDP socket with its first
+   * message. The file of a unix socket is removed with the socket.
    */
   bind?: Endpoint;
-  /** The only one to send to and to receive from; its errors become known, see `error`. */
+  /** The only peer to send to and to receive from; its errors become known, see `error`. */
   connect?: Endpoint;
   /** The kind of addresses; that of `bind` or `connect` if not given, or else `'IPv4'`. */
   family?: AddressFamily;
@@ -23,7 +23,7 @@ export interface DatagramSocketOptions {
   ipv6Only?: boolean;
   /** Room for one message; 65,536 if not given, which is enough for UDP. Longer ones are cut. */
   maxMessageBytes?: number;
-  /** Messages taken or sent with one system call; 16 if not given. */
+  /** Messages received or sent with one system call; 16 if not given. */
   messagesPerCall?: number;
   /** The loop that does the work; this thread's default loop if not given. */
   loop?: EventLoop;

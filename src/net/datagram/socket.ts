@@ -1,14 +1,15 @@
 /**
  * Datagrams on an event loop: UDP over IPv4 and IPv6, and datagram sockets of unix(7).
  *
- * Receiving: up to `messagesPerCall` messages are taken with one recvmmsg(2). A listener gets a view
- * that is valid during the call, and an object that decodes the source only if it is asked to.
+ * Receiving: one recvmmsg(2) takes up to `messagesPerCall` messages. A listener gets a view that is
+ * valid during the call, and an object that decodes the source only when it is read.
  *
- * Sending: a message is given to the kernel at once or not at all. Nothing is queued here: when the
- * socket is full, `send` takes nothing and returns false, and `drain` tells when to try again.
+ * Sending: the kernel takes a message at once or not at all. Nothing is queued here: when the
+ * socket is full, `send` takes nothing and returns false, and `drain` follows when there may be
+ * room.
  *
- * When the machine has no memory for what came (ENOBUFS, ENOMEM), it is left in the kernel, and the
- * reading rests for a while, as an acceptor does.
+ * When the machine has no memory for received messages (ENOBUFS, ENOMEM), they stay in the kernel,
+ * and reading rests for a while, as an acceptor does.
  */
 import { types } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
@@ -51,18 +52,18 @@ const { isUint8Array } = types;
 const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 
 /**
- * What the network answers to an earlier message. The next call on the socket reports it instead of
- * doing its work, whatever that is; the socket is as good as before. See udp(7), "Error handling".
+ * Answers of the network to an earlier message. The next call on the socket reports one instead of
+ * doing its work, whatever that is; the socket itself is unharmed. See udp(7), "Error handling".
  */
 const LATE = new Set([ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT, EPROTO]);
 
 /**
- * When to try again if the receiver's queue is full. A unix socket that is not connected to it cannot
- * be watched for that: EPOLLOUT tells of our own buffer alone.
+ * The pause before a retry if the receiver's queue is full. A unix socket that is not connected to
+ * it cannot be watched for that: EPOLLOUT reports only our own buffer.
  */
 const RETRY_MS = 10;
 
-/** Who is to receive: an {@link Endpoint}, its bytes, or the info of a message to be answered. */
+/** The receiver: an {@link Endpoint}, its bytes, or the info of a message to answer. */
 export type Destination = Endpoint | Uint8Array | DatagramInfo;
 
 /** A message of {@link DatagramSocket.sendMany}. */
@@ -110,15 +111,15 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
   readonly #rest = new WheelTimer({ onTimer: () => this.#watchReading(EPOLLIN) });
   readonly #backoff = new ShortageBackoff();
   /**
-   * Nothing but the edges once the reading half was shut down, and during a rest: it would be
-   * reported readable without end.
+   * Only the edges once the reading half was shut down, and during a rest: it would be reported
+   * readable without end.
    */
   #readMask = EPOLLIN;
 
   /**
-   * Throws a TypeError that names a wrong option, a RangeError for an address that is none, and a
-   * {@link SystemError} with the address when it cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL)
-   * or connected to.
+   * Throws a TypeError that names a wrong option, a RangeError for a wrong address, and a {@link
+   * SystemError} with the address if it cannot be bound (EADDRINUSE, EACCES, EADDRNOTAVAIL) or
+   * connected to.
    */
   constructor(options: DatagramSocketOptions = {}) {
     super();
@@ -139,7 +140,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
       closeOwned(fd);
       throw error;
     }
-    // Again: the loop may have revoked a stale owner of the same number, who disowned it.
+    // Again: the loop may have revoked a stale owner of the same number, which disowned it.
     own(fd);
   }
 
@@ -152,14 +153,14 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
     return this.#state === 'closed';
   }
 
-  /** Where the socket is bound; null once closed. */
+  /** The bound address; null once closed. */
   get address(): SocketAddress | UnixAddress | null {
     const bytes = new Uint8Array(ADDRESS_BYTES);
     const length = this.closed ? -1 : getsockname(this.#fd, bytes);
     return length < 0 ? null : decodeEndpoint(bytes.subarray(0, length));
   }
 
-  /** Whom the socket is connected to; null if nobody, and once closed. */
+  /** The peer that the socket is connected to; null if there is none, and once closed. */
   get remoteAddress(): SocketAddress | UnixAddress | null {
     const bytes = new Uint8Array(ADDRESS_BYTES);
     const length = this.closed ? -1 : getpeername(this.#fd, bytes);
@@ -167,11 +168,11 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
   }
 
   /**
-   * Send one message; a string as UTF-8. To many, encode the address once (`sys.encodeAddress`) and
-   * give its bytes.
+   * Send one message; a string as UTF-8. For many, encode the address once (`sys.encodeAddress`)
+   * and pass its bytes.
    *
-   * Returns true when the kernel has it, and false when there is no room: then nothing was sent, and
-   * `drain` follows. Throws a {@link SystemError} for a message that cannot be sent: EMSGSIZE,
+   * Returns true when the kernel has it, and false when there is no room: then nothing was sent,
+   * and `drain` follows. Throws a {@link SystemError} for a message that cannot be sent: EMSGSIZE,
    * EDESTADDRREQ, EACCES (broadcast), ENOENT or ECONNREFUSED (no such unix socket).
    */
   send(data: string | Uint8Array, to?: Destination, noMore?: never): boolean {
@@ -197,10 +198,10 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
   }
 
   /**
-   * Send messages with as few system calls as possible. Returns how many the kernel has; if that is
-   * not all of them, `drain` follows, and the rest is to be sent again then. Throws as {@link send},
-   * if the first of them cannot be sent, and a RangeError for one longer than `maxMessageBytes`;
-   * those before it may have been sent.
+   * Send messages with as few system calls as possible. Returns how many the kernel has. If it has
+   * not all of them, `drain` follows: send the rest then. Throws as {@link send}, if the first of
+   * them cannot be sent, and a RangeError for one longer than `maxMessageBytes`; those before it
+   * may have been sent.
    */
   sendMany(datagrams: readonly Datagram[]): number {
     this.#assertOpen('send');
@@ -229,9 +230,9 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
   }
 
   /**
-   * Receive what is sent to a multicast group, on the interface with an address of ours (IPv4), or
-   * on that of a zone (IPv6: of the group, "ff02::1%eth0", or of `interfaceAddress`, "::%eth0"); else
-   * on one of the kernel's choice.
+   * Receive the messages to a multicast group, on the interface with an address of ours (IPv4), or
+   * in a zone (IPv6: of the group, "ff02::1%eth0", or of `interfaceAddress`, "::%eth0"); else on
+   * the kernel's choice.
    */
   joinGroup(group: string, interfaceAddress?: string): void {
     this.#assertOpen('join or leave a group');
@@ -305,7 +306,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
     process.nextTick(() => this.emit('close'));
   }
 
-  /** One call: what is left then is reported again, after the others had their turn. */
+  /** One call; the rest is reported again, after other fds had their turn. */
   #receive(): void {
     const batch = this.#received;
     const count = recvmmsg(this.#fd, batch, batch.count, MSG_DONTWAIT);
@@ -335,7 +336,7 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
     if (isReadingShut(this.#fd)) this.#watchReading(EPOLLET);
   }
 
-  /** What came waits in the kernel. */
+  /** The messages wait in the kernel. */
   #onShortage(outcome: number): void {
     this.#watchReading(EPOLLET);
     this.#loop.timers.schedule(this.#rest, this.#backoff.nextRestMs());
@@ -355,9 +356,9 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
     if (pending !== 0) reportPeer(this, new SystemError('poll', pending, { fd: this.#fd }));
   }
 
-  /** A call met `first`, was made again, and then gave `second`, which is what counts. */
+  /** A call returned `first`, was made again, and then returned `second`, which counts. */
   #afterLate(first: number, second: number): number {
-    // Met again, it is about this message; else it was about an earlier one.
+    // Twice the same: it is about this message; otherwise it was about an earlier one.
     if (second === first) return second;
     const error = new SystemError('sendto', first, { fd: this.#fd });
     process.nextTick(() => reportPeer(this, error));

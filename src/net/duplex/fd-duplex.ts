@@ -288,7 +288,7 @@ export class FdDuplex extends Duplex {
     const { timeout = 0 } = this;
     if (this.#channel === null || this.#channel.closed || timeout === 0) return;
     const { lastActivity } = this.#channel;
-    const leftMs = this.#loop.latestOf(lastActivity) + timeout - performance.now();
+    const leftMs = this.#loop.handledBy(lastActivity) + timeout - performance.now();
     const isEmitted = this.#silenceEmitted === lastActivity;
     if (leftMs <= 0 && !isEmitted) {
       if (this.#isMoving) return this.#loop.timers.schedule(this, 0);

@@ -1,16 +1,17 @@
 /**
  * Takes connections from a listening socket.
  *
- * Each readiness is one accept round: accept4(2) until EAGAIN, or until the round's limit so that a
- * flood of connections does not starve the established ones. What is left is not lost: a
+ * Each readiness is one accept round: accept4(2) until EAGAIN, or until the round's limit, so that
+ * a flood of connections does not starve the established ones. The rest is not lost: a
  * level-triggered listener is reported again, a one-shot one is re-armed, and an edge-triggered one
  * goes to the loop's ready list.
  *
- * When there are no fds (EMFILE, ENFILE), those who wait are accepted with a spare fd and closed, so
- * that they know; when there is no memory (ENOBUFS, ENOMEM), they wait on. Then the listener rests,
- * instead of being reported ready without end: until its time is over, or until a connection closes.
+ * When there are no fds (EMFILE, ENFILE), a spare fd accepts the waiting clients and closes them,
+ * so that they know; when there is no memory (ENOBUFS, ENOMEM), they wait. Then the listener rests,
+ * instead of being reported ready without end: until its time is over, or until a connection
+ * closes.
  *
- * A listener that somebody else has shut down, who shares it, is told as an error, once.
+ * If another owner shuts down the listener, that is reported as an error, once.
  */
 import type { EventLoop } from '../../loop/event-loop';
 import type { EventHandler } from '../../loop/registration';
@@ -63,17 +64,19 @@ const MASKS: Record<AcceptTrigger, number> = {
 
 const CLIENTS_PER_ROUND = 128;
 /**
- * Rounds in a row that found nobody, after which the listener is asked whether it was shut down. Some
- * are normal where processes share a listener: another was faster.
+ * Empty rounds in a row after which the listener is checked for a shutdown. Some are normal where
+ * processes share a listener: another one was faster.
  */
 const EMPTY_ROUNDS = 16;
-/** Taken before closing, at most: a flood must not hold the thread. No usual backlog is longer. */
+/**
+ * The maximum taken before closing: a flood must not hold the thread. No usual backlog is longer.
+ */
 const TAKE_ALL_LIMIT = 65_536;
 const ACCEPT_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 /**
  * Errors of one connection, or of the network under it: the next accept may succeed. accept(2) says
- * that Linux passes errors of the new socket on, and that they are to be treated like EAGAIN.
+ * that Linux passes on errors of the new socket, and that they should be handled like EAGAIN.
  */
 const TRANSIENT = new Set([
   ECONNABORTED,
@@ -86,23 +89,23 @@ const TRANSIENT = new Set([
   EOPNOTSUPP,
   ENETUNREACH,
 ]);
-/** There are no fds, so that one which is given back helps. */
+/** There are no fds, so giving one back helps. */
 const NO_FDS = new Set([EMFILE, ENFILE]);
 /** Errors of the machine: trying again at once fails again. */
 const EXHAUSTED = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 
-/** Who gets what an {@link Acceptor} accepts. */
+/** Receives the connections of an {@link Acceptor}. */
 export interface AcceptHandler {
   /** A connected, non-blocking fd; the handler must close it. */
   onAccept(fd: number): void;
   /** As {@link onAccept}, but there are no fds left: the handler must close it at once. */
   onNoFds(fd: number): void;
   /**
-   * No connection could be taken. The acceptor goes on by itself. Of a lasting shortage one error is
-   * told in a while.
+   * No connection could be taken. The acceptor goes on by itself. A lasting shortage is reported
+   * once in a while.
    */
   onAcceptError(error: Error): void;
-  /** The listener is unusable (it was shut down), and is not watched any more. */
+  /** The listener is unusable (it was shut down), and not watched any more. */
   onListenerFailed(error: Error): void;
   /** The loop was closed. */
   onRevoked(reason: Error): void;
@@ -126,7 +129,7 @@ export interface ConnectionSource {
 export interface SourceOptions {
   loop: EventLoop;
   handler: AcceptHandler;
-  /** Where the peer's address is put for the time of `onAccept`; null if nobody wants it. */
+  /** Memory for the peer's address during `onAccept`; null if it is not needed. */
   address?: Uint8Array | null;
 }
 
@@ -193,7 +196,7 @@ export class Acceptor implements EventHandler, ConnectionSource {
         if (!NO_FDS.has(-fd) || !this.#turnAway()) return this.rest('accept4', fd);
         shortage = fd;
       } else if (TRANSIENT.has(-fd)) {
-        // A listener of which every accept fails (a firewall's EPERM) would be ready without end.
+        // If every accept fails (a firewall's EPERM), the listener would be ready without end.
         failures += 1;
         if (failures === this.#clientsPerRound) shortage = fd;
       } else {
@@ -219,9 +222,10 @@ export class Acceptor implements EventHandler, ConnectionSource {
   }
 
   /**
-   * Take all who wait, before the listener is closed: the kernel resets those who are left in its
-   * queue, though they are connected as far as they know. Not even so a TCP listener can be closed
-   * without any loss: who completes a handshake after the last accept is reset.
+   * Take all waiting clients before the listener is closed: closing a listener resets the
+   * connections in its backlog, which are connected as far as their clients know. A TCP listener
+   * cannot be closed entirely without loss: a client that completes its handshake after the last
+   * accept is reset.
    */
   takeAll(): void {
     for (let count = 0; count < TAKE_ALL_LIMIT && this.#state === 'open'; count += 1) {
@@ -232,14 +236,17 @@ export class Acceptor implements EventHandler, ConnectionSource {
     }
   }
 
-  /** A connection closes, so that there will be an fd: if this rests, end the rest. */
+  /** A connection closes, so there will be an fd: end the rest. */
   onRoom(): void {
     if (!this.#rest.scheduled) return;
     this.#loop.timers.cancel(this.#rest);
     this.#goOn();
   }
 
-  /** Take nothing for a while, as `syscall` has failed for want of something: `outcome` is -errno. */
+  /**
+   * Take nothing for a while, because `syscall` has failed for lack of something: `outcome` is
+   * -errno.
+   */
   rest(syscall: string, outcome: number): void {
     if (!this.#isTaking) return;
     this.#registration.modify(0);
@@ -273,21 +280,23 @@ export class Acceptor implements EventHandler, ConnectionSource {
     if (this.#trigger === 'oneshot') this.#registration.rearm();
   }
 
-  /** A unix listener that was shut down is ready for ever, and has nobody. TCP's gives EINVAL. */
+  /**
+   * A unix listener that was shut down is ready for ever, and has no clients. TCP's returns EINVAL.
+   */
   #wasShutDown(events: number, taken: number): boolean {
     if ((events & EPOLLHUP) !== 0 || taken > 0) return (events & EPOLLHUP) !== 0;
     this.#emptyRounds += 1;
     return this.#emptyRounds % EMPTY_ROUNDS === 0 && isReadingShut(this.#fd);
   }
 
-  /** The rest is over. The kernel looks again, so an edge is not lost either. */
+  /** The rest is over. The kernel checks again, so an edge is not lost either. */
   #goOn(): void {
     if (this.#state === 'closed') return;
     this.#spare.take();
     this.#registration.modify(MASKS[this.#trigger]);
   }
 
-  /** Accept one who waits, to close it. False if that could not be done. */
+  /** Accept a waiting client, and close it. False if that failed. */
   #turnAway(): boolean {
     if (!this.#spare.give()) return false;
     const fd = accept4(this.#fd, ACCEPT_FLAGS, this.#address);
@@ -304,7 +313,9 @@ export class Acceptor implements EventHandler, ConnectionSource {
     return fd >= 0;
   }
 
-  /** Not a matter of this connection or of a full table: the listener itself is unusable. */
+  /**
+   * It is not this connection's error, and the table is not full: the listener itself is unusable.
+   */
   #fail(outcome: number): void {
     this.close();
     this.#handler.onListenerFailed(new SystemError('accept4', outcome, { fd: this.#fd }));

@@ -1,9 +1,9 @@
-/** What is told of a connection that was accepted only to be closed. */
+/** The record of a connection that was accepted and closed at once. */
 import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from '../../sys/address';
 import { getpeername, getsockname } from '../../sys/socket';
 
 /**
- * Why: the server has `maxConnections`, this address `maxConnectionsPerAddress`, this user
+ * The reason: the server has `maxConnections`, this address `maxConnectionsPerAddress`, this user
  * `maxConnectionsPerUser`, or there are no more fds (EMFILE, ENFILE).
  */
 export type DropReason =
@@ -13,8 +13,8 @@ export type DropReason =
   | 'noFds';
 
 /**
- * A connection that was turned away. The addresses have the names that `node:net` gives them in its
- * own event; they are left out for a unix socket, and of a peer that has gone already.
+ * A connection that was turned away. The addresses have the names of `node:net`'s event; they are
+ * left out for a unix socket, and for a peer that has already gone.
  */
 export interface DroppedConnection {
   reason: DropReason;

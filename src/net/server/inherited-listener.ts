@@ -1,7 +1,6 @@
 /**
- * Listening sockets that somebody else has opened: the service manager, a parent, another process
- * that sent them. They are looked at before they are believed, since a number in an environment may
- * be anything.
+ * Listening sockets that other code has opened: the service manager, a parent, another process that
+ * sent them. They are checked first, because a number in an environment may be anything.
  */
 import { z } from 'zod';
 import { INT32_MAX } from '../../base/check';
@@ -16,17 +15,17 @@ const { F_SETFD, FD_CLOEXEC, SOCK_STREAM, SOL_SOCKET, SO_ACCEPTCONN, SO_TYPE } =
 
 /** The option `fd` of a server. */
 export const inheritedFd = z.int().min(0).max(INT32_MAX);
-/** An option of a server that says how to listen, where an `fd` is given that does already. */
+/** An option about how to listen, together with an `fd` that already listens. */
 export const notWithFd = z
   .undefined({ error: 'not together with "fd", whose socket is bound and listens' })
   .optional();
 
 /**
- * Make `fd` ours: a stream socket that listens. It becomes close-on-exec, and non-blocking, which is
- * also so for other processes that have it.
+ * Make `fd` ours: a stream socket that listens. It becomes close-on-exec, and non-blocking, also
+ * for other processes that have it.
  *
- * Throws a {@link SystemError} that says what is wrong, and leaves the fd alone: EBADF if it is not
- * open, ENOTSOCK if it is no socket, EINVAL if it does not listen, or not for streams.
+ * Throws a {@link SystemError} that names the problem, and leaves the fd alone: EBADF if it is not
+ * open, ENOTSOCK if it is not a socket, EINVAL if it does not listen, or not for streams.
  */
 export function adoptListener(fd: number): void {
   if (intOption(fd, SO_ACCEPTCONN) === 0) throw refusal(fd, 'is a socket that does not listen');
@@ -35,7 +34,7 @@ export function adoptListener(fd: number): void {
   unwrap(setNonBlocking(fd), 'fcntl', { fd });
 }
 
-/** What the socket is bound to, decoded; throws EINVAL if that is not of the kind that is wanted. */
+/** The address of the socket, decoded; throws EINVAL if it is not of the wanted kind. */
 export function boundTo<A>(
   fd: number,
   { decode, wanted }: { decode: (bytes: Uint8Array) => A | null; wanted: string },

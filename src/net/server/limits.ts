@@ -1,6 +1,6 @@
 /**
- * The limits of a server: those that its program gave, and those that a protocol sets for programs
- * that gave none. A raw server sets none for itself, because it does not know what is said.
+ * The limits of a server: those that its program gave, and those that a protocol sets if the
+ * program gave none. A raw server sets none for itself, because it does not know the protocol.
  */
 import { z } from 'zod';
 import type { ReadRate } from '../connection/deadlines';
@@ -17,13 +17,13 @@ export interface ServerLimits {
   minReadRate: ReadRate | null;
 }
 
-/** What is given of `limits`: all but what is undefined, so 0, null and Infinity are given. */
+/** The given options of `limits`: all but undefined, so 0, null and Infinity are given. */
 export function givenOf(options: object): ReadonlySet<string> {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return new Set(given.map(([name]) => name));
 }
 
-/** Infinity is a limit too, for programs that want none where there is a default. */
+/** Infinity is a limit too, for programs that want none although there is a default. */
 export const maxConnectionsField = z
   .custom<number>(
     (value) => value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 1),

@@ -1,8 +1,8 @@
 /**
  * The fds that a service manager has opened for this process: systemd's protocol of
- * sd_listen_fds(3). They begin at 3; LISTEN_FDS says how many, LISTEN_FDNAMES how they are called,
- * and LISTEN_PID for whom they are, so that a child which inherits the environment does not take the
- * fds of its parent for its own.
+ * sd_listen_fds(3). They begin at 3. LISTEN_FDS has their number, LISTEN_FDNAMES their names, and
+ * LISTEN_PID the process they are for, so that a child that inherits the environment does not take
+ * its parent's fds for its own.
  */
 import { z } from 'zod';
 import { INT32_MAX, outOfRange } from '../../base/check';
@@ -13,9 +13,9 @@ import { fcntl } from '../../sys/io';
 
 /** SD_LISTEN_FDS_START: after stdin, stdout and stderr. */
 const FIRST_FD = 3;
-/** What sd_listen_fds_with_names(3) calls an fd that was given no name. */
+/** The name in sd_listen_fds_with_names(3) of an fd without a name. */
 const NAMELESS = 'unknown';
-/** LISTEN_PIDFDID says the same as LISTEN_PID, and goes with it. */
+/** LISTEN_PIDFDID has the same meaning as LISTEN_PID, and is removed with it. */
 const VARIABLES = ['LISTEN_PID', 'LISTEN_PIDFDID', 'LISTEN_FDS', 'LISTEN_FDNAMES'];
 
 /** Options of {@link listenFds}. */
@@ -35,11 +35,11 @@ const optionsSchema = z.strictObject({ unsetEnvironment: z.boolean().default(fal
 
 /**
  * The fds that were passed to this process, in the order of the socket units; none if there are no
- * variables, or if they are for another process. Each is made close-on-exec. They may be sockets of
- * any kind, or FIFOs; those that listen are for the `fd` option of the servers.
+ * variables, or if they are for another process. Each becomes close-on-exec. They may be sockets of
+ * any kind, or FIFOs; the listening ones are for the `fd` option of the servers.
  *
- * Throws a RangeError for variables that make no sense (EINVAL of sd_listen_fds(3)), and a
- * {@link SystemError} EBADF for an fd that is not open. Does not block. See sd_listen_fds(3).
+ * Throws a RangeError for senseless variables (EINVAL of sd_listen_fds(3)), and a {@link
+ * SystemError} EBADF for an fd that is not open. Does not block. See sd_listen_fds(3).
  */
 export function listenFds(options: ListenFdsOptions = {}): ListenFd[] {
   const { unsetEnvironment } = parseOptions('listenFds', optionsSchema, options);

@@ -1,6 +1,6 @@
 /**
- * Makes listening TCP sockets, set, bound and listening, or nothing left behind; and takes over those
- * that listen already. No accepting.
+ * Makes listening TCP sockets: set, bound and listening; or nothing is left behind. It also takes
+ * over sockets that already listen. It does not accept.
  */
 import { decodeAddress, encodeAddress, type SocketAddress } from '../../sys/address';
 import * as constants from '../../sys/constants';
@@ -13,14 +13,14 @@ import { adoptListener, boundTo } from './inherited-listener';
 
 const { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 
-/** What is set on a listener. */
+/** The settings of a listener. */
 export interface AcceptSettings {
   noDelay: boolean;
-  /** 0 for not at all. */
+  /** 0 to switch it off. */
   deferAcceptSeconds: number;
 }
 
-/** Where and how to listen. */
+/** The address to listen at, and how. */
 export interface ListenSettings extends AcceptSettings {
   host: string;
   port: number;
@@ -49,7 +49,7 @@ export function listenSocket(settings: ListenSettings): number {
 }
 
 /**
- * Make a listener of `fd`, which somebody else has bound. Throws a {@link SystemError} and leaves the
+ * Make a listener of `fd`, which other code has bound. Throws a {@link SystemError} and leaves the
  * fd alone if it does not listen for TCP.
  */
 export function adoptTcpListener(fd: number, settings: AcceptSettings): void {

@@ -1,23 +1,23 @@
 /**
- * How many connections each peer has, for a server that limits them. A peer is known by a number:
+ * The number of connections of each peer, for a server that limits it. A number identifies a peer:
  * its network (see `addressNetwork`) or its user.
  */
 
-/** What stands for a peer. */
+/** Identifies a peer. */
 export type PeerKey = number | bigint;
 
-/** Counts connections of class `C`, of which each peer may have so many. */
+/** Counts connections of class `C`, up to a maximum per peer. */
 export class PeerCounts<C> {
   readonly #max: number;
   readonly #counts = new Map<PeerKey, number>();
   readonly #keys = new Map<C, PeerKey>();
 
-  /** `max` connections of each peer. */
+  /** `max`: connections of each peer. */
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** Whether this peer has all it may have. */
+  /** Whether this peer has its maximum. */
   isFull(key: PeerKey): boolean {
     return (this.#counts.get(key) ?? 0) >= this.#max;
   }

@@ -1,4 +1,4 @@
-/** How many connections one peer may have, and what a peer is: an address, or a user. */
+/** The maximum of connections of one peer, which is an address or a user. */
 import { ADDRESS_BYTES, addressNetwork } from '../../sys/address';
 import { peerCredentials } from '../socket/fd-passing';
 import type { DropReason } from './drop';
@@ -7,15 +7,17 @@ import type { PeerKey } from './peer-counts';
 /** A limit for each peer of a server. */
 export interface PeerLimit {
   max: number;
-  /** What is told of those beyond it. */
+  /** The reason reported for connections beyond it. */
   reason: DropReason;
-  /** Where accept4(2) is to put the peer's address; null if nobody wants it. */
+  /** Memory for accept4(2) to put the peer's address into; null if it is not needed. */
   address: Uint8Array | null;
-  /** Who the peer of the connection `fd` is, which was accepted just now; null if not to be limited. */
+  /** The peer of the connection `fd`, which was just accepted; null for no limit. */
   keyOf(fd: number): PeerKey | null;
 }
 
-/** By address. accept4(2) tells it also of a peer that has gone already; getpeername(2) does not. */
+/**
+ * By address. accept4(2) reports it also for a peer that has already gone; getpeername(2) does not.
+ */
 export function limitByAddress(max: number): PeerLimit {
   const address = new Uint8Array(ADDRESS_BYTES);
   return {

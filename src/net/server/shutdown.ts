@@ -1,26 +1,27 @@
 /**
- * The end of a server's connections within a deadline: each is asked to finish, and who has not ended
- * in time is cut. The protocols decide what finishing is, see {@link ConnectionHandler.onShutdown}.
+ * The end of a server's connections within a deadline: each is asked to finish, and connections
+ * still open at the deadline are destroyed. The protocols decide how to finish, see {@link
+ * ConnectionHandler.onShutdown}.
  */
 import { z } from 'zod';
 import { shutdownDeadline } from '../../base/errors';
 import type { EventLoop } from '../../loop/event-loop';
-import { type Timed, UNSCHEDULED } from '../../loop/timer-lists';
+import { type TimerEntry, UNSCHEDULED } from '../../loop/timer-lists';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
 import type { StreamConnection } from '../connection/connection';
 
 /** Options of {@link StreamServer.shutdown}. */
 export interface ShutdownOptions {
-  /** How long the connections have to end by themselves; 10,000 if not given. */
+  /** The time for the connections to end by themselves; 10,000 if not given. */
   deadlineMs?: number;
   /**
-   * Another process has the listener, and goes on with it: who waits in its queue is left to that
-   * one, and so is the file of a unix socket. False if not given.
+   * Another process has the listener and goes on with it. Clients in the backlog are left to that
+   * process, and so is the file of a unix socket. False if not given.
    */
   handedOver?: boolean;
 }
 
-/** What {@link StreamServer.shutdown} came to. */
+/** The result of {@link StreamServer.shutdown}. */
 export interface ShutdownResult {
   /** Connections that ended before the deadline. */
   ended: number;
@@ -34,8 +35,8 @@ export const shutdownOptionFields = {
   handedOver: z.boolean().default(false),
 };
 
-/** One shutdown, of all that is open. */
-export class ServerShutdown implements Timed {
+/** One shutdown, of all open connections. */
+export class ServerShutdown implements TimerEntry {
   /** For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
   /** Resolved by {@link finish}. */
@@ -58,7 +59,7 @@ export class ServerShutdown implements Timed {
   }
 
   /**
-   * There will be no more connections: ask those that are open to finish. Not at once but in the next
+   * There will be no more connections: ask the open ones to finish. Not at once but in the next
    * tick, because the caller may be a listener of one of them.
    */
   begin(): void {
@@ -67,7 +68,7 @@ export class ServerShutdown implements Timed {
     });
   }
 
-  /** Cut who is left in `deadlineMs`; if there is a deadline already, the earlier one holds. */
+  /** Destroy the connections still open after `deadlineMs`; the earlier of two deadlines counts. */
   limit(deadlineMs: number): void {
     const due = performance.now() + deadlineMs;
     if (due >= this.#due) return;
@@ -90,7 +91,7 @@ export class ServerShutdown implements Timed {
     if (!connection.closed) this.#cut += 1;
   }
 
-  /** A connection is gone, in whatever way. */
+  /** A connection is gone, for whatever reason. */
   onConnectionClose(): void {
     this.#gone += 1;
   }

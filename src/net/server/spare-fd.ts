@@ -1,19 +1,19 @@
 /**
- * An fd that is kept for the day when there are no others.
+ * An fd that is kept for the time when no others are left.
  *
- * With a full fd table accept(2) fails and the client goes on waiting: it is connected, as far as it
- * knows. Whoever gives up a spare fd can take the connection and close it, so that the client learns
- * of it and may go elsewhere. Another thread may take the number in between; then there is no spare
- * until {@link SpareFd.take} finds room again.
+ * With a full fd table accept(2) fails and the client waits: it is connected, as far as it knows.
+ * Closing a spare fd makes room to accept the client and close it, so that it knows and may go
+ * elsewhere. Another thread may take the number in between; then there is no spare until {@link
+ * SpareFd.take} finds room again.
  */
 import { EFD_CLOEXEC } from '../../sys/constants';
 import { eventfd } from '../../sys/io';
 import { closeOwned, own } from '../../sys/ownership';
 
-/** What is kept while there is none. */
+/** The value while there is none. */
 const NONE = -1;
 
-/** One fd that nobody uses. */
+/** One fd without any other use. */
 export class SpareFd {
   #fd = NONE;
 
@@ -22,7 +22,7 @@ export class SpareFd {
     this.take();
   }
 
-  /** Have an fd again, if there is room for one. Returns whether it has one now. */
+  /** Open a spare again, if there is room. Returns whether there is one now. */
   take(): boolean {
     if (this.#fd !== NONE) return true;
     const fd = eventfd(0, EFD_CLOEXEC);

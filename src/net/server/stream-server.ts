@@ -1,6 +1,6 @@
 /**
- * What TCP and unix servers have in common: a listening socket, an acceptor, and the connections
- * that are open. The server decides nothing about what is said on a connection.
+ * The common part of TCP and unix servers: a listening socket, an acceptor, and the open
+ * connections. The server knows nothing of the protocol on a connection.
  */
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
@@ -54,17 +54,17 @@ export interface StreamServerEvents {
 /** `listening`: takes connections. `closing`: waits for the last one to go. `closed`. */
 type ServerState = 'listening' | 'closing' | 'closed';
 
-/** What a server tells its base. */
+/** The description of a server for its base class. */
 export interface StreamServerSetup extends z.output<typeof connectionOptionsSchema> {
   acceptTrigger: AcceptTrigger;
   loop: EventLoop | undefined;
-  /** What is to be removed when the listening ends. */
+  /** The file to remove when the listening ends. */
   file?: SocketFile | null;
   /** Where connections come from; an {@link Acceptor} of `fd` if not given. */
   listener?: Listener | undefined;
   /** Open connections, at most; without limit if undefined. */
   maxConnections: number | undefined;
-  /** How many one peer may have; null for no limit. */
+  /** The maximum for each peer; null for no limit. */
   peerLimit: PeerLimit | null;
   /** The options that the program gave: see {@link StreamServer.limitByDefault}. */
   given: ReadonlySet<string>;
@@ -93,8 +93,8 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
   #shutdown: ServerShutdown | null = null;
 
   /**
-   * Takes `fd` over, which listens: it is closed with the server, and if this constructor throws; not
-   * if that is because another server of the loop has it already (EEXIST).
+   * Takes over `fd`, which listens: closes it with the server, and if this constructor throws,
+   * except if another server of the loop already has it (EEXIST).
    */
   constructor(fd: number, setup: StreamServerSetup) {
     super();
@@ -118,14 +118,14 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
       else this.#file?.release();
       throw error;
     }
-    // Again: the loop may have revoked a stale owner of the same number, who disowned it.
+    // Again: the loop may have revoked a stale owner of the same number, which disowned it.
     own(fd);
     this.#listener?.onServer(this);
   }
 
   /**
-   * The listening socket, or -1 once closed: to pass it on to another process, by {@link sendFds} or
-   * in the `stdio` of a child. It stays ours, do nothing else with it.
+   * The listening socket, or -1 once closed: to pass to another process, by {@link sendFds} or in
+   * the `stdio` of a child. It stays ours; do nothing else with it.
    */
   get fd(): number {
     return this.listening ? this.#fd : -1;
@@ -146,7 +146,7 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
     return this.#dropped;
   }
 
-  /** The limits that hold for new connections: given, or a default of what is served on this server. */
+  /** The limits for new connections: given, or defaults of the protocols on this server. */
   get limits(): Readonly<ServerLimits> {
     const { idleTimeoutMs, writeTimeoutMs, lifetimeMs, minReadRate = null } = this.#settings;
     const maxConnections = this.#maxConnections;
@@ -180,15 +180,16 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
   }
 
   /**
-   * Take no more connections, finish those there are, and cut who has not ended at the deadline.
+   * Take no more connections, finish the open ones, and destroy those still open at the deadline.
    *
-   * Those who wait to be accepted are accepted first, unless the listener was handed over. What has
-   * arrived is delivered. Then each connection is ended after what is queued, or finished as its
-   * protocol does it: see `onShutdown` of {@link ConnectionHandler}.
+   * Clients in the backlog are still accepted and served, unless the listener was handed over.
+   * Bytes that have arrived are delivered. Then each connection is ended after its queued bytes, or
+   * finished by its protocol: see `onShutdown` of {@link ConnectionHandler}.
    *
-   * Resolves when the last connection has gone, with how many ended and how many were cut; those that
-   * are cut get an error ERR_SHUTDOWN_DEADLINE. Also after {@link close}. Called again, it gives the
-   * same result, and the earlier deadline holds. Rejects with a TypeError that names a wrong option.
+   * Resolves when the last connection has gone, with the numbers of ended and cut ones; those that
+   * are cut get an error ERR_SHUTDOWN_DEADLINE. Also after {@link close}. Called again, it returns
+   * the same result, and the earlier deadline counts. Rejects with a TypeError that names a wrong
+   * option.
    */
   async shutdown(options: ShutdownOptions = {}, noCallback?: never): Promise<ShutdownResult> {
     refuseExtra('shutdown', noCallback, 'it returns a promise');
@@ -200,7 +201,7 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
     return shutdown.result;
   }
 
-  /** Take no more connections. The open ones go on; `close` is told when the last has gone. */
+  /** Take no more connections. The open ones go on; `close` is emitted when the last has gone. */
   close(noCallback?: never): void {
     refuseExtra('close', noCallback, 'listen to "close"');
     if (this.#state !== 'listening') return;
@@ -222,9 +223,9 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
   }
 
   /**
-   * Cut the connections on which no bytes have moved for `idleMs`, with ETIMEDOUT. Returns how many.
-   * Looks at each connection: for a program that makes a pass over its users anyway, now and then.
-   * `idleTimeoutMs` does it without one.
+   * Cut the connections on which no bytes have moved for `idleMs`, with ETIMEDOUT. Returns how
+   * many. It looks at each connection: for a program that makes a pass over its users from time to
+   * time. `idleTimeoutMs` needs no such pass.
    */
   sweep(idleMs: number): number {
     checkLimit('idleMs', idleMs);
@@ -294,7 +295,7 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
 
   #beginShutdown(handedOver: boolean): ServerShutdown {
     const shutdown = new ServerShutdown(this.loop, this.#connections);
-    // First, as a listener of `connection` may ask for the same.
+    // First, because a listener of `connection` may ask for the same.
     this.#shutdown = shutdown;
     if (handedOver) this.#file?.release();
     else if (this.listening) this.#source.takeAll();
@@ -322,7 +323,9 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
     }
   }
 
-  /** Close at once what was accepted: a client that knows can go elsewhere, one in a queue waits. */
+  /**
+   * Close an accepted client at once: a client that knows can go elsewhere, one in a queue waits.
+   */
   #drop(fd: number, reason: DropReason): void {
     this.#dropped += 1;
     // Addresses cost two calls and some text, and after the close they are gone.

@@ -1,6 +1,6 @@
 /**
- * A TCP server. Listening begins in the constructor, and a port that cannot be had is an exception
- * there. The server decides nothing about what is said on a connection; see ../ws for one that does.
+ * A TCP server. It listens from the constructor on, which throws if it cannot have the port. The
+ * server knows nothing of the protocol on a connection; see ../ws for one that does.
  */
 import { z } from 'zod';
 import { INT32_MAX, refuseExtra } from '../../base/check';
@@ -25,39 +25,44 @@ export interface TcpServerOptions extends ConnectionOptions<StreamConnection> {
   /** The port, 0 for one that is free; see {@link TcpServer.port}. Must be given, or `fd`. */
   port?: number;
   /**
-   * The IP address to listen at; `127.0.0.1` if not given. `0.0.0.0` is all of IPv4, `::` is all of
-   * both unless `ipv6Only`; `fe80::1%eth0` has the interface as its zone. Names other than `localhost` are not looked up.
+   * The IP address to listen at; `127.0.0.1` if not given (not as in `node:net`; in a container use
+   * `0.0.0.0` or `::`). `0.0.0.0` is all of IPv4, `::` is all of both unless `ipv6Only`;
+   * `fe80::1%eth0` has the interface as its zone. Names other than `localhost` are not looked up.
    */
   host?: string;
   /** Connections the kernel keeps until they are accepted; 4,096 if not given. */
   backlog?: number;
   /** How the listener is watched: `'level'`, the default, `'edge'`, `'oneshot'` or `'exclusive'`. */
   acceptTrigger?: AcceptTrigger;
-  /** SO_REUSEPORT: several sockets at one port, among which the kernel shares out connections. */
+  /**
+   * SO_REUSEPORT: several sockets at one port, among which the kernel distributes connections. Not
+   * enough to replace a server without loss: closing a listener resets the connections in its
+   * backlog. Pass `fd` to the successor instead, see {@link StreamServer.shutdown}.
+   */
   reusePort?: boolean;
   /** IPV6_V6ONLY; false if not given. */
   ipv6Only?: boolean;
   /**
-   * Instead of `port` and all of the above but the trigger: a socket that listens already, as from
+   * Instead of `port` and all options above but the trigger: a socket that already listens, from
    * {@link listenFds} or {@link receiveFds}. It is closed with the server.
    */
   fd?: number;
   /** Instead of all that says how to listen: the {@link Reactor.listener} of a thread of a pool. */
   listener?: Listener;
   /**
-   * TCP_DEFER_ACCEPT: accept a client when it has sent something, or after about so long. 0, the
+   * TCP_DEFER_ACCEPT: accept a client when it has sent something, or after about this time. 0, the
    * default, for at once. The kernel rounds up to the times of its retransmissions: 1, 3, 7 s.
    */
   deferAcceptSeconds?: number;
   /**
-   * Open connections, at most. Those beyond are accepted and closed at once, which tells the client;
-   * see the event `drop`. No limit but that of fds if not given, or Infinity; a server that speaks
-   * HTTP has one if not given.
+   * The maximum of open connections. More are accepted and closed at once, so that the client
+   * knows; see the event `drop`. If not given, or Infinity, only fds limit them; a server that
+   * speaks HTTP has a default.
    */
   maxConnections?: number;
   /**
-   * Open connections of one address, at most, as {@link maxConnections}. An IPv6 address counts
-   * as all of its /64, an IPv4 one that is mapped into IPv6 as itself. No limit if not given.
+   * The maximum of open connections of one address, as {@link maxConnections}. An IPv6 address
+   * counts as its whole /64, an IPv4 one that is mapped into IPv6 as itself. No limit if not given.
    */
   maxConnectionsPerAddress?: number;
   /** TCP_NODELAY on every connection; true if not given. */
@@ -118,9 +123,9 @@ export class TcpServer extends StreamServer {
   readonly #address: SocketAddress;
 
   /**
-   * Listen. Throws a TypeError that names a wrong option, and a {@link SystemError} with address and
-   * port when the address cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL). An `fd` that does not
-   * listen for TCP is refused with EBADF, ENOTSOCK or EINVAL, and left open.
+   * Listen. Throws a TypeError that names a wrong option, and a {@link SystemError} with address
+   * and port if the address cannot be bound (EADDRINUSE, EACCES, EADDRNOTAVAIL). An `fd` that does
+   * not listen for TCP is refused with EBADF, ENOTSOCK or EINVAL, and left open.
    */
   constructor(options: TcpServerOptions, noCallback?: never) {
     refuseExtra('new TcpServer', noCallback, 'listen to "connection"; it listens already');
@@ -132,12 +137,12 @@ export class TcpServer extends StreamServer {
     this.#address = boundAddress(fd);
   }
 
-  /** Where the server listens. */
+  /** The address at which the server listens. */
   get address(): SocketAddress {
     return this.#address;
   }
 
-  /** The port, also if 0 was asked for. */
+  /** The port, also if the option was 0. */
   get port(): number {
     return this.#address.port;
   }

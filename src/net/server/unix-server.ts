@@ -1,7 +1,7 @@
 /**
  * A server on a stream socket of unix(7): as {@link TcpServer}, for clients on this machine. Its
- * connections are of the same class; they have no IP address, and {@link peerCredentials} tells who
- * their peer is.
+ * connections are of the same class; they have no IP address, and {@link peerCredentials}
+ * identifies their peer.
  */
 import { z } from 'zod';
 import { INT32_MAX, refuseExtra } from '../../base/check';
@@ -24,35 +24,36 @@ import { type ListeningUnixSocket, listenUnixSocket } from './unix-listen-socket
 /** Options of {@link UnixServer}. */
 export interface UnixServerOptions extends ConnectionOptions<StreamConnection> {
   /**
-   * A path, of which the file is made now and removed when the listening ends; or, beginning with
-   * NUL, an abstract name. Who may connect to a path, the rights of its file and folder say. Must be
-   * given, or `fd`.
+   * A path, where a file is made now and removed when the listening ends; or, beginning with NUL,
+   * an abstract name. The rights of the file and its folder decide which users may connect.
+   * Required, unless `fd` is given.
    */
   path?: string;
   /** Connections the kernel keeps until they are accepted; 4,096 if not given. */
   backlog?: number;
   /**
-   * Instead of `path` and `backlog`: a socket that listens already, as from {@link listenFds} or
-   * {@link receiveFds}. It is closed with the server; its file is left to whoever made it, unless
+   * Instead of `path` and `backlog`: a socket that already listens, from {@link listenFds} or
+   * {@link receiveFds}. It is closed with the server; its file is left to its maker, unless
    * `removeFile`.
    */
   fd?: number;
   /** Instead of `path`, `backlog` and `fd`: the {@link Reactor.listener} of a thread of a pool. */
   listener?: Listener;
   /**
-   * With `fd`: remove the socket's file when the listening ends, as a server does which has made it.
-   * For a successor, see {@link StreamServer.shutdown}. The file stays if the kernel does not confirm
-   * that it is this socket's: because the socket was bound to a relative path in another working
-   * directory, because another file is there by now, or for want of sock_diag(7). False if not given.
+   * With `fd`: remove the socket's file when the listening ends, as the server that made it would.
+   * For a successor, see {@link StreamServer.shutdown}. The file stays if the kernel does not
+   * confirm that it is this socket's: because the socket was bound to a relative path in another
+   * working directory, because another file is there by now, or for lack of sock_diag(7). False if
+   * not given.
    */
   removeFile?: boolean;
   /**
-   * Open connections, at most. Those beyond are accepted and closed at once, which tells the client;
-   * see the event `drop`. No limit but that of fds if not given, or Infinity; a server that speaks
-   * HTTP has one if not given.
+   * The maximum of open connections. More are accepted and closed at once, so that the client
+   * knows; see the event `drop`. If not given, or Infinity, only fds limit them; a server that
+   * speaks HTTP has a default.
    */
   maxConnections?: number;
-  /** Open connections of one user's processes, at most, as {@link maxConnections}. */
+  /** The maximum of open connections of one user's processes, as {@link maxConnections}. */
   maxConnectionsPerUser?: number;
   /** How the listener is watched: `'level'`, the default, `'edge'`, `'oneshot'` or `'exclusive'`. */
   acceptTrigger?: AcceptTrigger;
@@ -102,9 +103,9 @@ export class UnixServer extends StreamServer {
 
   /**
    * Listen. Throws a TypeError that names a wrong option, a RangeError for a path that is too long,
-   * and a {@link SystemError} with the path when it cannot be had: EADDRINUSE also for the file that
-   * a server left behind which was killed; remove it if you know that nobody listens there. An `fd`
-   * that is no listening unix socket is refused with EBADF, ENOTSOCK or EINVAL, and left open.
+   * and a {@link SystemError} with the path if it cannot be bound: EADDRINUSE also for the file
+   * that a killed server left behind; remove it if you know that no server listens there. An `fd`
+   * that is not a listening unix socket is refused with EBADF, ENOTSOCK or EINVAL, and left open.
    */
   constructor(options: UnixServerOptions, noCallback?: never) {
     refuseExtra('new UnixServer', noCallback, 'listen to "connection"; it listens already');
@@ -116,7 +117,7 @@ export class UnixServer extends StreamServer {
     this.#path = opened.path;
   }
 
-  /** Where the server listens. */
+  /** The name at which the server listens. */
   get path(): string {
     return this.#path;
   }

@@ -1,4 +1,4 @@
-/** Where a socket is, or is to go: an IP address with a port, or the name of a unix socket. */
+/** The address of a socket: an IP address with a port, or the name of a unix socket. */
 import { z } from 'zod';
 import { invalidType } from '../../base/check';
 import { decodeAddress, encodeAddress, type SocketAddress } from '../../sys/address';
@@ -6,7 +6,7 @@ import { AF_INET, AF_INET6, AF_UNIX } from '../../sys/constants';
 import { errnoText, SystemError } from '../../sys/errno';
 import { decodeUnixAddress, encodeUnixAddress, type UnixAddress } from '../../sys/unix-address';
 
-/** What people write for the loopback address; other names are for `node:dns`. */
+/** The usual name of the loopback address; other names are for `node:dns`. */
 export const LOCALHOST = 'localhost';
 
 /** An IP address and a port, or the path (or `\0abstract` name) of a unix socket. */
@@ -22,7 +22,7 @@ export const FAMILIES: Record<AddressFamily, number> = {
   unix: AF_UNIX,
 };
 
-/** An {@link Endpoint} in an options object. Whether the address is one, its encoding says. */
+/** An {@link Endpoint} in an options object. Encoding it checks the address itself. */
 export const endpointSchema = z.union(
   [z.object({ path: z.string() }), z.object({ address: z.string(), port: z.int() })],
   { error: 'expected an object with address and port, or with a path' },
@@ -34,7 +34,9 @@ export function familyOf(endpoint: Endpoint): AddressFamily {
   return endpoint.address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
-/** The bytes of an endpoint's `struct sockaddr`. Throws a TypeError or RangeError if it is none. */
+/**
+ * The bytes of an endpoint's `struct sockaddr`. Throws a TypeError or RangeError for a wrong one.
+ */
 export function encodeEndpoint(endpoint: Endpoint): Uint8Array {
   if (typeof endpoint !== 'object' || endpoint === null) {
     throw invalidType('address', 'an object with address and port, or with a path', endpoint);
@@ -42,7 +44,9 @@ export function encodeEndpoint(endpoint: Endpoint): Uint8Array {
   return 'path' in endpoint ? encodeUnixAddress(endpoint) : encodeAddress(endpoint);
 }
 
-/** What the kernel put into `bytes`, which must end with the address. Null if there is none. */
+/**
+ * Decode the kernel's address in `bytes`, which must end with the address. Null if there is none.
+ */
 export function decodeEndpoint(bytes: Uint8Array): SocketAddress | UnixAddress | null {
   return decodeAddress(bytes) ?? decodeUnixAddress(bytes);
 }
@@ -53,7 +57,7 @@ export function formatEndpoint(endpoint: Endpoint): string {
   return `${endpoint.address}:${endpoint.port}`;
 }
 
-/** What a call at an endpoint failed with; `reason` is errno's own text if not given. */
+/** The error of a call at an endpoint; `reason` is errno's own text if not given. */
 export function errorAt(
   outcome: number,
   syscall: string,
@@ -67,7 +71,7 @@ export function errorAt(
   return new SystemError(syscall, outcome, { address, port, reason });
 }
 
-/** Throw a {@link SystemError} that says at which endpoint the call failed, if it did. */
+/** Throw a {@link SystemError} with the endpoint if the call failed. */
 export function unwrapAt(outcome: number, syscall: string, endpoint: Endpoint): void {
   if (outcome < 0) throw errorAt(outcome, syscall, endpoint);
 }

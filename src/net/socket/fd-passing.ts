@@ -1,8 +1,9 @@
 /**
- * Fds from process to process over unix sockets (SCM_RIGHTS), and who the peer is (SO_PEERCRED).
+ * Passes fds between processes over unix sockets (SCM_RIGHTS), and identifies the peer
+ * (SO_PEERCRED).
  *
- * The receiver gets fds of its own for the same open files: both sides may close theirs at any time.
- * No fd is left open by a call that throws. See unix(7).
+ * The receiver gets fds of its own for the same open files: both sides may close theirs at any
+ * time. A call that throws leaves no fd open. See unix(7).
  */
 import { z } from 'zod';
 import {
@@ -34,7 +35,7 @@ const { SCM_CREDENTIALS, SCM_PIDFD, SCM_RIGHTS, SOL_SOCKET, SO_PEERCRED } = cons
 
 /** The most fds of one message: SCM_MAX_FD of the kernel. */
 const MAX_FDS = 253;
-/** The most bytes that go with them. */
+/** The maximum of bytes that accompany them. */
 const MAX_BYTES = 64 * 1024;
 const FD_BYTES = Int32Array.BYTES_PER_ELEMENT;
 /** Room for a security label (SO_PASSSEC), so that it does not push the fds out. */
@@ -45,7 +46,7 @@ const CONTROL_BYTES =
   controlSpace(FD_BYTES) +
   controlSpace(LABEL_BYTES);
 
-/** On a stream at least one byte must go along, or the fds would not. */
+/** On a stream at least one byte must accompany the fds, or they would not be sent. */
 const ONE_BYTE = new Uint8Array(1);
 
 let shared: MessageBatch | null = null;
@@ -58,11 +59,11 @@ function message(): MessageBatch {
 /**
  * Send `fds` over the connected unix socket `fd`, together with `bytes` (one NUL if not given).
  *
- * Returns how many of the bytes were taken: all of them, but for a stream whose buffer is nearly
- * full, where the fds go with the first one; 0 if the socket is full, and nothing was sent. The fds
- * stay open here too. Throws a RangeError for no fd, for more than 253, and for no bytes or more
- * than 65,536; a {@link SystemError} EBADF for an fd that is not open, EPIPE or ECONNRESET when the
- * peer is gone. Blocks on a blocking fd.
+ * Returns the number of bytes taken: all of them, except by a stream whose buffer is nearly full,
+ * where the fds go with the first one; 0 if the socket is full and nothing was sent. The fds stay
+ * open here too. Throws a RangeError for no fd, for more than 253, and for no bytes or more than
+ * 65,536; a {@link SystemError} EBADF for an fd that is not open, EPIPE or ECONNRESET when the peer
+ * is gone. Blocks on a blocking fd.
  */
 export function sendFds(fd: number, fds: readonly number[], bytes: Uint8Array = ONE_BYTE): number {
   if (!Array.isArray(fds)) throw invalidType('fds', 'an array', fds);
@@ -83,13 +84,13 @@ export function sendFds(fd: number, fds: readonly number[], bytes: Uint8Array = 
   return outcome === -EAGAIN ? 0 : unwrap(outcome, 'sendmsg', { fd });
 }
 
-/** What {@link receiveFds} received. */
+/** The result of {@link receiveFds}. */
 export interface ReceivedFds {
-  /** The fds, open in this process and closed on exec: the caller's to close. */
+  /** The fds, open in this process and closed on exec. The caller must close them. */
   fds: number[];
-  /** The bytes that came with them: a copy. */
+  /** The bytes that accompanied them: a copy. */
   bytes: Buffer;
-  /** Who sent it, if the socket has the option `passCredentials`. */
+  /** The sender, if the socket has the option `passCredentials`. */
   credentials: Credentials | null;
 }
 
@@ -104,12 +105,12 @@ const receiveSchema = z.strictObject({ maxFds: z.int().min(0).max(MAX_FDS).defau
 /**
  * Receive one message with its fds from the unix socket `fd`.
  *
- * Returns null when there is none yet. At the end of a stream there are no fds and no bytes. On a
- * stream the bytes sent just before may come with those that carry the fds, but never the fds of two
- * messages together. If not all fds could be received (this process has no fds left: MSG_CTRUNC), if
- * there are more than `maxFds`, or if a datagram was longer than 65,536 bytes, those that came are
- * closed, and an Error with the code ERR_FDS_TRUNCATED, ERR_TOO_MANY_FDS or ERR_MESSAGE_TRUNCATED
- * is thrown; a {@link SystemError} otherwise. Blocks on a blocking fd.
+ * Returns null if there is none yet. At the end of a stream there are no fds and no bytes. On a
+ * stream, bytes sent just before may arrive together with those that carry the fds, but never the
+ * fds of two messages. If not all fds could be received (this process has no fds left: MSG_CTRUNC),
+ * if there are more than `maxFds`, or if a datagram was longer than 65,536 bytes, the received fds
+ * are closed, and an Error with the code ERR_FDS_TRUNCATED, ERR_TOO_MANY_FDS or
+ * ERR_MESSAGE_TRUNCATED is thrown; otherwise a {@link SystemError}. Blocks on a blocking fd.
  */
 export function receiveFds(fd: number, options: ReceiveFdsOptions = {}): ReceivedFds | null {
   const { maxFds } = parseOptions('receiveFds', receiveSchema, options);
@@ -119,7 +120,8 @@ export function receiveFds(fd: number, options: ReceiveFdsOptions = {}): Receive
   unwrap(outcome, 'recvmsg', { fd });
   const control = batch.control(0);
   const fds = fdsOf(control, SCM_RIGHTS);
-  // An fd of the sender, of a socket with SO_PASSPIDFD: not among what is told, so closed here.
+  // A pidfd of the sender, on a socket with SO_PASSPIDFD: it is not part of the result, so close
+  // it.
   closeAll(fdsOf(control, SCM_PIDFD));
   const error = faultOf(batch.flags(0), fds.length, maxFds);
   if (error !== null) {
@@ -130,9 +132,9 @@ export function receiveFds(fd: number, options: ReceiveFdsOptions = {}): Receive
 }
 
 /**
- * Who is at the other end of the connected unix socket `fd`: the process that called connect(2),
- * listen(2) or socketpair(2), as it was then. Null if the kernel knows of nobody: not connected, or
- * not a unix socket. Throws a {@link SystemError} for an fd that is no socket. See unix(7).
+ * The process at the other end of the connected unix socket `fd`: the one that called connect(2),
+ * listen(2) or socketpair(2), as it was then. Null if the kernel knows of none: not connected, or
+ * not a unix socket. Throws a {@link SystemError} for an fd that is not a socket. See unix(7).
  */
 export function peerCredentials(fd: number): Credentials | null {
   const bytes = new Uint8Array(UCRED.bytes);

@@ -1,6 +1,6 @@
 /**
- * Socket options by name, with values of the right type, instead of numbers and bytes. What the
- * kernel makes of a value is not hidden: read the option back to see it.
+ * Socket options by name, with values of the right type, instead of numbers and bytes. The kernel
+ * may change a value: read the option back to see it.
  */
 import { checkInteger, INT32_MAX, INT32_MIN, invalidType, outOfRange } from '../../base/check';
 import * as constants from '../../sys/constants';
@@ -23,13 +23,13 @@ export interface SocketOptions {
   /** SO_REUSEPORT: several sockets at one port. */
   reusePort: boolean;
   /**
-   * SO_RCVBUF. The kernel doubles what is set, for its own bookkeeping, and gives the doubled value
-   * back; it cuts it to /proc/sys/net/core/rmem_max first. Ends the automatic sizing of TCP.
+   * SO_RCVBUF. The kernel cuts the value to /proc/sys/net/core/rmem_max, then doubles it for its
+   * own bookkeeping, and returns the doubled value. Ends the automatic sizing of TCP.
    */
   receiveBufferBytes: number;
   /** SO_SNDBUF: as {@link receiveBufferBytes}, with wmem_max. */
   sendBufferBytes: number;
-  /** SO_KEEPALIVE: have the kernel find out that an idle peer has vanished. */
+  /** SO_KEEPALIVE: the kernel finds out that an idle peer has vanished. */
   keepAlive: boolean;
   /** TCP_KEEPIDLE: idle seconds before the first probe. */
   keepAliveIdleSeconds: number;
@@ -39,9 +39,9 @@ export interface SocketOptions {
   keepAliveCount: number;
   /** TCP_NODELAY: send small writes at once. */
   noDelay: boolean;
-  /** TCP_CORK: send full segments only, until it is taken off; 200 ms at most. */
+  /** TCP_CORK: send full segments only, until it is switched off; 200 ms at most. */
   cork: boolean;
-  /** TCP_QUICKACK: acknowledge at once. The kernel takes it off again by itself. */
+  /** TCP_QUICKACK: acknowledge at once. The kernel switches it off again by itself. */
   quickAck: boolean;
   /** TCP_DEFER_ACCEPT: accept when there is data. The kernel rounds up to its retransmissions. */
   deferAcceptSeconds: number;
@@ -59,25 +59,25 @@ export interface SocketOptions {
   hopLimit: number;
   /** IP_MULTICAST_TTL: hops of a multicast packet, 0 to 255; -1 sets the default, 1. */
   multicastTtl: number;
-  /** IP_MULTICAST_LOOP: receive on this machine what is sent to a group. */
+  /** IP_MULTICAST_LOOP: receive on this machine what this socket sends to a group. */
   multicastLoop: boolean;
   /** IPV6_MULTICAST_HOPS: as {@link multicastTtl}. */
   multicastHopLimit: number;
   /** IPV6_MULTICAST_LOOP: as {@link multicastLoop}. */
   multicastLoopIpv6: boolean;
-  /** SO_INCOMING_CPU: the CPU on which the last packet came in; set, one that is preferred. */
+  /** SO_INCOMING_CPU: the CPU on which the last packet came in; when set, the preferred CPU. */
   incomingCpu: number;
   /** SO_BUSY_POLL: microseconds of polling the device in a blocking read; more needs CAP_NET_ADMIN. */
   busyPollUs: number;
-  /** SO_PASSCRED: have SCM_CREDENTIALS come with the messages of a unix socket. */
+  /** SO_PASSCRED: receive SCM_CREDENTIALS with the messages of a unix socket. */
   passCredentials: boolean;
   /** SO_ACCEPTCONN: whether it listens. Read only. */
   listening: boolean;
-  /** SO_ERROR: the errno that is pending, or 0. Read only, and reading takes it away. */
+  /** SO_ERROR: the pending errno, or 0. Read only; reading removes it. */
   error: number;
 }
 
-/** How a value lies in memory, as C `int`s. */
+/** The layout of a value in memory, as C `int`s. */
 interface Codec<T> {
   words: number;
   encode(name: string, value: T): Int32Array;
@@ -164,9 +164,9 @@ const OPTIONS: { [N in keyof SocketOptions]: Option<SocketOptions[N]> } = {
 /**
  * Set an option of the socket `fd`: `setSocketOption(fd, 'noDelay', true)`.
  *
- * Throws a TypeError or RangeError that names the option for a value it cannot have, and a
- * {@link SystemError} that names it when the kernel refuses (ENOPROTOOPT, EOPNOTSUPP: not an option
- * of this kind of socket). Does not block.
+ * Throws a TypeError or RangeError that names the option for a wrong value, and a {@link
+ * SystemError} that names it when the kernel refuses (ENOPROTOOPT, EOPNOTSUPP: not an option of
+ * this kind of socket). Does not block.
  */
 export function setSocketOption<N extends keyof SocketOptions>(
   fd: number,
@@ -179,7 +179,7 @@ export function setSocketOption<N extends keyof SocketOptions>(
 }
 
 /**
- * What an option of the socket `fd` is: `getSocketOption(fd, 'receiveBufferBytes')`.
+ * Read an option of the socket `fd`: `getSocketOption(fd, 'receiveBufferBytes')`.
  *
  * Throws as {@link setSocketOption} does. Does not block.
  */

@@ -1,14 +1,14 @@
-/** Whether a path still leads to the file that it led to before. */
+/** Whether a path still leads to the same file as before. */
 import { type BigIntStats, constants, statSync } from 'node:fs';
 
 const S_IFMT = BigInt(constants.S_IFMT);
 
-/** Undefined until it is asked for. */
+/** Undefined before the first check. */
 let areBirthsKnown: boolean | undefined;
 
 /**
- * Whether `now`, null for nothing, is the file that was `then`. By kind, device and inode; and since
- * the number of a file that was removed is soon used again, by its time of birth.
+ * Whether `now`, null for nothing, is the file that was `then`: by kind, device and inode, and by
+ * its time of birth, because the number of a removed file is soon reused.
  */
 export function isSameFile(then: BigIntStats, now: BigIntStats | null | undefined): boolean {
   if (now == null || now.ino !== then.ino || now.dev !== then.dev) return false;
@@ -17,8 +17,8 @@ export function isSameFile(then: BigIntStats, now: BigIntStats | null | undefine
 }
 
 /**
- * Where statx(2) is not allowed (old containers), Node gives the time of the last change as that of
- * birth. A file of /proc shows it: those have no time of birth.
+ * If statx(2) is not allowed (old containers), Node returns the time of the last change as the time
+ * of birth. A file of /proc shows it: those have no time of birth.
  */
 function hasBirths(): boolean {
   areBirthsKnown ??= statSync('/proc/self/stat', { bigint: true }).birthtimeNs === 0n;

@@ -10,7 +10,7 @@ import { errnoText, SystemError } from '../../sys/errno';
 
 /** The first rest: a tick of the timer wheel. */
 export const FIRST_REST_MS = 10;
-/** The longest rest, which is also how long a client may wait until it is turned away. */
+/** The longest rest; a client may wait as long until it is turned away. */
 export const MAX_REST_MS = 1_000;
 /** For so long after a report there is no other one. */
 export const REPORT_INTERVAL_MS = 10_000;
@@ -26,14 +26,14 @@ export class ShortageBackoff {
     this.#restMs = FIRST_REST_MS;
   }
 
-  /** How long to rest now: twice the last time. */
+  /** The length of the next rest: twice the last one. */
   nextRestMs(): number {
     const restMs = this.#restMs;
     this.#restMs = Math.min(restMs * 2, MAX_REST_MS);
     return restMs;
   }
 
-  /** A client was accepted only to be closed. */
+  /** A client was accepted and closed at once. */
   turnAway(): void {
     this.#turnedAway += 1;
   }

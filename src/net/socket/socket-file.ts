@@ -1,10 +1,10 @@
 /**
  * The file that bind(2) makes for the path of a unix socket. The kernel leaves it behind when the
- * socket is closed, and nobody could bind to the path again; whoever made it must remove it.
+ * socket is closed, and no other socket could bind to the path: its maker must remove it.
  *
- * A path is not a place: the working directory changes, folders are renamed, other files are put
- * where this one was. So the folder is held by an O_PATH fd, and the file removed from there, if it is
- * still the one that was made. (Between that look and unlinkat(2) there is a moment; Linux has no call
+ * A path is not a place: the working directory changes, folders are renamed, other files take the
+ * place of this one. So an O_PATH fd holds the folder, and the file is removed from there, if it is
+ * still the same file. (Between that check and unlinkat(2) there is a moment; Linux has no call
  * that does both.) The fd holds nothing that the bound socket does not hold itself.
  */
 import { type BigIntStats, constants as fsConstants, lstatSync } from 'node:fs';
@@ -19,10 +19,12 @@ import { isSameFile } from './same-file';
 const FIND_FOLDER = O_PATH | fsConstants.O_DIRECTORY | O_CLOEXEC;
 const { EMFILE, ENFILE } = errno;
 
-/** What stands in `#folder` once nothing is held. */
+/** The value of `#folder` when nothing is held. */
 const NONE = -1;
 
-/** A file that was made by binding a socket: just now, or by whoever passed the socket on. */
+/**
+ * A file that was made by binding a socket: just now, or by the process that passed the socket on.
+ */
 export class SocketFile {
   readonly #name: string;
   readonly #made: BigIntStats;
@@ -35,14 +37,14 @@ export class SocketFile {
   }
 
   /**
-   * Call `bind`, which binds a socket to `path` or throws. Returns the file that this has made; null
-   * for abstract and empty names, which have none. Throws EMFILE or ENFILE before anything is made.
+   * Call `bind`, which binds a socket to `path` or throws. Returns the new file; null for abstract
+   * and empty names, which have none. Throws EMFILE or ENFILE before anything is made.
    */
   static make(path: string, bind: () => void): SocketFile | null {
     // Before, so that a full fd table leaves no file.
     const folder = holdFolder(path);
     if (folder < 0) {
-      // All other errors are those of bind(2), which says them with the whole path.
+      // All other errors come from bind(2), which reports them with the whole path.
       bind();
       return null;
     }
@@ -56,8 +58,8 @@ export class SocketFile {
   }
 
   /**
-   * The file at `path`, to which somebody else has bound the socket `fd`. Null if it cannot be proven
-   * to be of this very socket: then it is not ours to remove.
+   * The file at `path`, to which another process has bound the socket `fd`. Null if the kernel does
+   * not prove that it is this very socket's: then it is not ours to remove.
    */
   static find(path: string, fd: number): SocketFile | null {
     const bound = boundFileOf(fd);
@@ -83,7 +85,7 @@ export class SocketFile {
     return null;
   }
 
-  /** What `work` gives; the file is removed if it throws. */
+  /** Returns the result of `work`; removes the file if it throws. */
   orRemove<T>(work: () => T): T {
     try {
       return work();
@@ -93,10 +95,11 @@ export class SocketFile {
     }
   }
 
-  /** Remove the file, unless somebody else has put another one in its place, and let go of it. */
+  /** Remove the file, unless another one has taken its place, and release it. */
   remove(): void {
     if (this.#folder === NONE) return;
-    // What cannot be removed is gone, or not ours to remove any more: the socket is closed all the same.
+    // A file that cannot be removed is gone, or not ours any more: the socket is closed all the
+    // same.
     if (isSameFile(this.#made, statusIn(this.#folder, this.#name))) {
       unlinkat(this.#folder, this.#name, 0);
     }
@@ -110,7 +113,7 @@ export class SocketFile {
   }
 }
 
-/** An fd of the folder of `path`; or -1 if there is none, for which bind(2) has its own words. */
+/** An fd of the folder of `path`; or -1 if there is none: bind(2) reports that itself. */
 function holdFolder(path: string): number {
   if (path === '' || path.startsWith('\0')) return NONE;
   const folder = openat(AT_FDCWD, dirname(path), FIND_FOLDER);
@@ -120,7 +123,7 @@ function holdFolder(path: string): number {
   return folder < 0 ? NONE : own(folder);
 }
 
-/** By /proc, which begins at the very folder, and takes no fd. Null if nothing is there. */
+/** By /proc, which begins at the very folder, and takes no fd. Null if there is no such entry. */
 function statusIn(folder: number, name: string): BigIntStats | null {
   const path = `/proc/self/fd/${folder}/${name}`;
   try {

@@ -1,7 +1,7 @@
 /**
- * How a TCP connection is doing, as the kernel sees it: TCP_INFO of tcp(7), as a record with names
- * and units. A moment's picture of any TCP socket, made by one call; nothing is watched. The fields
- * are those of `struct tcp_info` in <linux/tcp.h>, of which older kernels have fewer.
+ * The kernel's view of a TCP connection: TCP_INFO of tcp(7), as a record with names and units. It
+ * is a snapshot of any TCP socket, made by one call; nothing is watched. The fields are those of
+ * `struct tcp_info` in <linux/tcp.h>, of which older kernels have fewer.
  */
 import { checkWhole } from '../../base/check';
 import { IPPROTO_TCP, TCP_INFO } from '../../sys/constants';
@@ -31,7 +31,7 @@ const CONGESTION_STATES = ['open', 'disorder', 'cwr', 'recovery', 'loss'] as con
 /** The state of a connection, named as by ss(8) and RFC 9293. */
 export type TcpState = (typeof STATES)[number];
 
-/** What the congestion control is at: `open` is undisturbed. */
+/** The state of the congestion control: `open` is undisturbed. */
 export type CongestionState = (typeof CONGESTION_STATES)[number];
 
 /** The numbers of {@link TcpInfo}, each with the kernel's field. */
@@ -82,17 +82,17 @@ const NUMBERS = {
 } as const satisfies Record<string, TcpInfoField>;
 
 /**
- * The state of a TCP connection. Times are in microseconds or milliseconds as their names say, rates
- * in bytes a second, windows in segments (`congestionWindow`, `slowStartThreshold`) or bytes (the
- * others). A number is undefined if the kernel is too old to tell it, or has not measured it yet;
- * Infinity stands for "no limit".
+ * The state of a TCP connection. Times are in microseconds or milliseconds as their names say,
+ * rates in bytes a second, windows in segments (`congestionWindow`, `slowStartThreshold`) or bytes
+ * (the others). A number is undefined if the kernel is too old to report it, or has not measured it
+ * yet; Infinity stands for "no limit".
  */
 export type TcpInfo = {
   readonly state: TcpState;
   readonly congestionState: CongestionState;
 } & { readonly [N in keyof typeof NUMBERS]: number | undefined };
 
-/** What a field says when there is nothing to say. */
+/** The value of a field without a measurement. */
 const UNKNOWN_RTT = 0xffff_ffff;
 const NO_THRESHOLD = 0x7fff_ffff;
 const NO_PACING = 0xffff_ffff_ffff_ffffn;

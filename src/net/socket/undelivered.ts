@@ -1,7 +1,8 @@
 /**
- * What the kernel holds of one socket, in each direction: ioctl(2) with SIOCOUTQ and SIOCINQ, see
- * tcp(7) and unix(7). For those who judge a peer by its progress: a queue in our memory stands still
- * until a third of the kernel's buffer is free, while the peer may read from that all the time.
+ * The bytes that the kernel holds of one socket, in each direction: ioctl(2) with SIOCOUTQ and
+ * SIOCINQ, see tcp(7) and unix(7). For code that judges a peer by its progress: a queue in our
+ * memory stands still until a third of the kernel's buffer is free, while the peer may read from
+ * that buffer all the time.
  */
 import { FIONREAD, TIOCOUTQ } from '../../sys/constants';
 import { ioctl } from '../../sys/ioctl';
@@ -10,7 +11,7 @@ const count = new Int32Array(1);
 
 /**
  * Bytes that the kernel has taken from us and the peer's kernel has not acknowledged; of a unix
- * socket the memory of what its peer has not read, which is more. 0 if `fd` cannot say.
+ * socket the memory of its peer's unread bytes, which is more. 0 if `fd` cannot say.
  */
 export function undeliveredBytes(fd: number): number {
   return ask(fd, TIOCOUTQ);

@@ -2,8 +2,9 @@
  * The directories that {@link InotifyTree} watches, as a tree by name and a table by watch
  * descriptor. It does no I/O.
  *
- * A directory knows its name and its parent, not its path, so that a rename moves everything below
- * at the cost of one. Names are kept as Latin-1 strings, one character a byte: a file name is bytes.
+ * A directory knows its name and its parent, not its path, so a rename moves everything below at
+ * the cost of one. Names are kept as Latin-1 strings, one character per byte, because a file name
+ * is bytes.
  */
 
 /** One watched directory. */
@@ -11,9 +12,9 @@ export class Directory {
   readonly id: number;
   name: string;
   parent: Directory | null;
-  /** The watched ones of the directories in it. */
+  /** The watched directories in it. */
   readonly children = new Map<string, Directory>();
-  /** All names in it that were told, and whether each is a directory. */
+  /** All names in it that were emitted, and whether each is a directory. */
   readonly names = new Map<string, boolean>();
 
   constructor(id: number, parent: Directory | null, name: string) {
@@ -66,7 +67,7 @@ export class DirectoryTree {
     return directory;
   }
 
-  /** Give `directory`, with all below it, another parent and name. */
+  /** Move `directory`, with everything below, to another parent and name. */
   move(directory: Directory, parent: Directory, name: string): void {
     this.#detach(directory);
     directory.parent = parent;
@@ -74,7 +75,7 @@ export class DirectoryTree {
     parent.children.set(name, directory);
   }
 
-  /** Forget `directory` and all below it. Returns what was forgotten. */
+  /** Forget `directory` and everything below. Returns the forgotten directories. */
   remove(directory: Directory): Directory[] {
     this.#detach(directory);
     const gone = [directory];

@@ -1,9 +1,10 @@
 /**
  * Changes of files and directories: inotify(7).
  *
- * It watches inodes, not names, and a directory's own entries only ({@link InotifyTree} follows
- * directories all the way down). Nothing is told of changes through a memory map, of those made on
- * the server of a network file system, or in /proc and /sys. Equal events in a row are one.
+ * It watches inodes, not names, and only the direct entries of a directory ({@link InotifyTree}
+ * follows directories all the way down). The kernel reports no changes through a memory map, none
+ * made on the server of a network file system, and none in /proc and /sys. Equal events in a row
+ * are one.
  */
 import { z } from 'zod';
 import { parseOptions } from '../../base/options';
@@ -20,17 +21,20 @@ const { IN_IGNORED, IN_ISDIR, IN_Q_OVERFLOW } = constants;
 
 /** Options of {@link Inotify.add}. */
 export interface InotifyAddOptions {
-  /** What to watch for, in words or as a mask; every change if not given, but no mere reading. */
+  /**
+   * The events to watch for, in words or as a mask; if not given, every change, but no mere
+   * reading.
+   */
   events?: readonly FileEvent[] | number;
-  /** IN_ONLYDIR: refuse what is not a directory. */
+  /** IN_ONLYDIR: refuse a path that is not a directory. */
   onlyDirectory?: boolean;
   /** IN_DONT_FOLLOW: if the path is a symbolic link, watch the link itself. */
   dontFollow?: boolean;
-  /** IN_EXCL_UNLINK: nothing more of a file that was unlinked and is open still. */
+  /** IN_EXCL_UNLINK: no more events of a file that was unlinked and is still open. */
   excludeUnlinked?: boolean;
   /** IN_ONESHOT: one event, then the watch is gone. */
   oneShot?: boolean;
-  /** IN_MASK_ADD: if the inode is watched already, watch for this too, and not instead. */
+  /** IN_MASK_ADD: if the inode is already watched, add to its events, and do not replace them. */
   maskAdd?: boolean;
 }
 
@@ -53,10 +57,10 @@ const FLAGS = [
 ] as const;
 
 /**
- * Watches files and directories. The event `change` tells each change, in the kernel's order, a
- * rename as one record where both ends are watched.
+ * Watches files and directories. It emits each change as `change`, in the kernel's order; a rename
+ * is one record if both ends are watched.
  *
- * The kernel queues fs.inotify.max_queued_events events (16384 by default) for whom nobody reads;
+ * The kernel queues fs.inotify.max_queued_events events (16384 by default) if nothing reads them;
  * the next one is an `overflow`, and the rest is lost: look at the files themselves then.
  */
 export class Inotify extends InotifySource<InotifyRecord> {
@@ -75,17 +79,17 @@ export class Inotify extends InotifySource<InotifyRecord> {
     this.#watches = watches;
   }
 
-  /** The watches there are; none once closed. */
+  /** The present watches; none once closed. */
   get watches(): Iterable<InotifyWatch> {
     return this.#watches.values();
   }
 
   /**
-   * Watch `path`, a string or bytes. An inode that is watched already, under any path, keeps its
-   * watch, which is returned, and from now on is watched for `events` alone (see `maskAdd`).
+   * Watch `path`, a string or bytes. An inode that is already watched, under any path, keeps its
+   * watch, which is returned, and from now on is watched only for `events` (see `maskAdd`).
    *
-   * Throws ENOENT, EACCES, ENOTDIR (`onlyDirectory`), and ENOSPC when the user's limit of watches is
-   * reached (fs.inotify.max_user_watches).
+   * Throws ENOENT, EACCES, ENOTDIR (`onlyDirectory`), and ENOSPC when the user's limit of watches
+   * is reached (fs.inotify.max_user_watches).
    */
   add(path: string | Uint8Array, options: InotifyAddOptions = {}): InotifyWatch {
     const settings = parseOptions('Inotify.add', addSchema, options);
@@ -103,7 +107,7 @@ export class Inotify extends InotifySource<InotifyRecord> {
     return watch;
   }
 
-  /** Stop watching; nothing more of `watch` is told. Does nothing if it is gone already. */
+  /** Stop watching: no more records of `watch`. Does nothing if it is already gone. */
   remove(watch: InotifyWatch): void {
     if (this.#watches.get(watch.id) !== watch) return;
     this.#forget(watch);

@@ -1,6 +1,7 @@
 /**
- * The last renames that replaced something, to know the second half of an exchange by: the kernel tells
- * RENAME_EXCHANGE of renameat2(2) as two renames, there and back. Other renames may come between.
+ * The last renames that replaced something. They identify the second half of an exchange: the
+ * kernel reports RENAME_EXCHANGE of renameat2(2) as two renames, there and back. Other renames may
+ * come between.
  */
 import type { Directory } from './directory-tree';
 
@@ -12,7 +13,7 @@ export interface Way {
   newName: string;
 }
 
-/** Renames that may come between the two halves: the kernel queues those almost at once. */
+/** The maximum of renames between the two halves: the kernel queues those almost at once. */
 const KEPT = 8;
 
 /** The last few renames. */
@@ -24,7 +25,7 @@ export class RecentMoves {
     this.#ways.push(way);
   }
 
-  /** Whether the reverse of `way` was among them; it is no more. */
+  /** Whether the reverse of `way` was among them; it is then removed. */
   hasReverse({ source, oldName, target, newName }: Way): boolean {
     const index = this.#ways.findIndex(
       (one) =>

@@ -1,11 +1,11 @@
 /**
- * inotify events in their order, with the two halves of a rename put together. It does no I/O.
+ * inotify events in their order, with the two halves of a rename joined. It does no I/O.
  *
  * A rename is IN_MOVED_FROM and then IN_MOVED_TO with the same cookie. The kernel queues the second
- * right behind the first, but not as one step: a read may end between them, events of other
+ * right behind the first, but not in one step: a read may end between them, events of other
  * directories may come between them, and the second never comes if the target is not watched. So
- * whoever reads has to wait a moment for it, and meanwhile nothing behind it may be told: "moved
- * away" told after a later "created" of the same name would say that the new file is gone.
+ * the first half waits a moment for the second, and all later events wait behind it: "moved away"
+ * emitted after a later "created" of the same name would mean that the new file is gone.
  */
 import { IN_MOVED_FROM, IN_MOVED_TO } from '../../sys/constants';
 import type { InotifyEvent } from '../../sys/inotify';
@@ -18,11 +18,11 @@ export interface QueuedChange {
 }
 
 interface Item extends QueuedChange {
-  /** When an IN_MOVED_FROM stops to wait, in milliseconds of `performance.now()`; else 0. */
+  /** The end of an IN_MOVED_FROM's wait, in milliseconds of `performance.now()`; else 0. */
   deadline: number;
 }
 
-/** Events that are held back at most; then the first one waits no longer. */
+/** The maximum of held events; beyond it the first one waits no longer. */
 const MAX_HELD = 16_384;
 
 /** Holds events until it is known whether they are renames. */
@@ -32,7 +32,7 @@ export class RenameQueue {
   #head = 0;
   readonly #waiting = new Map<number, Item>();
 
-  /** `waitMs` is how long the first half of a rename waits for the second. */
+  /** `waitMs`: the time for which the first half of a rename waits for the second. */
   constructor(waitMs: number) {
     this.#waitMs = waitMs;
   }
@@ -42,7 +42,9 @@ export class RenameQueue {
     return this.#isWaiting(this.#items.at(-1));
   }
 
-  /** When the first event is to be told although its other half has not come; Infinity if never. */
+  /**
+   * The time at which the first event must be delivered without its other half; Infinity if never.
+   */
   get deadline(): number {
     const first = this.#items[this.#head];
     return this.#isWaiting(first) ? (first as Item).deadline : Infinity;
@@ -65,7 +67,7 @@ export class RenameQueue {
     this.#items.push(item);
   }
 
-  /** The next change; null when there is none, or while the first one waits for its other half. */
+  /** The next change; null if there is none, or while the first one waits for its other half. */
   next(): QueuedChange | null {
     const first = this.#items[this.#head];
     if (first === undefined) return null;

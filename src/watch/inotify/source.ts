@@ -1,6 +1,6 @@
 /**
- * The reading half of {@link Inotify} and {@link InotifyTree}: takes the events from the fd, puts
- * renames together, and hands each change to its subclass, in order.
+ * The reading half of {@link Inotify} and {@link InotifyTree}: reads the events from the fd, joins
+ * the halves of renames, and passes each change to its subclass, in order.
  */
 import { z } from 'zod';
 import { defaultLoop } from '../../loop/default-loop';
@@ -15,11 +15,11 @@ import { type QueuedChange, RenameQueue } from './rename-queue';
 
 const { EAGAIN, EINTR, EMFILE, ENOSPC } = errno;
 
-/** Options of what reads inotify. */
+/** Options of the classes that read inotify. */
 export interface InotifyOptions extends FdSourceOptions {
   /**
-   * Milliseconds for which "moved from" waits for its "moved to", and with it all that follows; 10
-   * if not given. It is waited for in full only when something leaves for an unwatched place.
+   * Milliseconds for which "moved from", and all later events, wait for its "moved to"; 10 if not
+   * given. The full time passes only if something leaves for an unwatched place.
    */
   renameWaitMs?: number;
 }
@@ -30,7 +30,7 @@ export const inotifyOptionFields = {
   renameWaitMs: z.number().min(0).max(10_000).default(10),
 };
 
-/** Room for 240 events with the longest names. Shared: what is read is decoded at once. */
+/** Room for 240 events with the longest names. Shared: events are decoded at once. */
 const buffer = new Uint8Array(65_536);
 /** Further reads for the other half of a rename, when one read ended between the halves. */
 const EXTRA_READS = 4;
@@ -41,7 +41,7 @@ export abstract class InotifySource<R> extends FdSource<'change', R> {
   readonly #loop: EventLoop;
   readonly #timer = new WheelTimer({ onTimer: () => this.#onDeadline() });
 
-  /** `release` as of {@link FdSource}: what the class holds besides the fd. */
+  /** `release` as of {@link FdSource}. */
   protected constructor(
     { renameWaitMs, ...options }: z.output<typeof schema>,
     release: () => void = () => {},
@@ -56,11 +56,11 @@ export abstract class InotifySource<R> extends FdSource<'change', R> {
 
   protected override readOnce(fd: number): number {
     const outcome = this.#fill(fd);
-    this.#tell();
+    this.#deliverReady();
     return outcome;
   }
 
-  /** Throws with what is to be done about it. */
+  /** Throws an error that names the remedy. */
   protected addWatch(path: string | Uint8Array, mask: number): number {
     const outcome = inotifyAddWatch(this.openFd('add'), path, mask);
     if (outcome >= 0) return outcome;
@@ -79,7 +79,7 @@ export abstract class InotifySource<R> extends FdSource<'change', R> {
     return outcome;
   }
 
-  #tell(): void {
+  #deliverReady(): void {
     for (let change = this.#queue.next(); change !== null; change = this.#queue.next()) {
       if (this.closed) return;
       this.onChange(change);
@@ -89,11 +89,11 @@ export abstract class InotifySource<R> extends FdSource<'change', R> {
     this.#loop.timers.schedule(this.#timer, deadline - performance.now());
   }
 
-  /** This thread may have been busy for longer than the wait: the other half may be there. */
+  /** If this thread was busy for longer than the wait, the other half may be there already. */
   #onDeadline(): void {
     if (this.closed) return;
     this.#fill(this.fd);
-    this.#tell();
+    this.#deliverReady();
   }
 }
 
@@ -106,7 +106,7 @@ function openInotify(): number {
   throw new SystemError('inotify_init1', outcome, { reason });
 }
 
-/** The error for a path that cannot be watched, with what is to be done. */
+/** The error for a path that cannot be watched, with the remedy. */
 export function watchError(
   outcome: number,
   path: string | Uint8Array,

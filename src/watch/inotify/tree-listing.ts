@@ -1,10 +1,10 @@
-/** What is in a directory that is open, for {@link InotifyTree}. */
+/** The listing of an open directory, for {@link InotifyTree}. */
 import { readdirSync } from 'node:fs';
 
-/** Latin-1 names, a character a byte, and whether each is a directory. */
+/** Latin-1 names, one character per byte, and whether each is a directory. */
 export type Listing = Map<string, boolean>;
 
-/** What is in the directory of `fd`, or -errno. The fd may be an O_PATH one. */
+/** The entries of the directory `fd`, or -errno. The fd may be an O_PATH one. */
 export function list(fd: number): Listing | number {
   const options = { withFileTypes: true, encoding: 'buffer' } as const;
   // The types of Node 20 do not know that names are buffers here.

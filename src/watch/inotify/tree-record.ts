@@ -8,13 +8,13 @@ import type { ChangeKind } from './words';
 /** Options of {@link InotifyTree}. */
 export interface InotifyTreeOptions extends InotifyOptions {
   /**
-   * What to tell of the files themselves; all three if not given. That something is created,
-   * deleted or moved is told always.
+   * The changes of files to emit; all three if not given. Creating, deleting and moving are always
+   * emitted.
    */
   events?: readonly ('modify' | 'attributes' | 'closeWrite')[];
-  /** Tell first what is there already, as `create` with `found: true`. */
+  /** First emit the existing entries, as `create` with `found: true`. */
   tellExisting?: boolean;
-  /** Directories for which this says true are not watched, nor what is below them. */
+  /** A directory for which this returns true is not watched, nor anything below it. */
   ignore?: (path: string) => boolean;
 }
 
@@ -28,7 +28,7 @@ export const inotifyTreeSchema = z.strictObject({
   ignore: z.custom<(path: string) => boolean>((value) => typeof value === 'function').optional(),
 });
 
-/** A place in the tree: the root's path as it was given, and what is below. */
+/** A place in the tree: the root's path as given, and the names below. */
 export interface TreePlace {
   /** As UTF-8. */
   readonly path: string;
@@ -38,19 +38,20 @@ export interface TreePlace {
 
 /** Something happened to a file or directory. */
 export interface TreeChange extends TreePlace {
-  /** `movedFrom` and `movedTo` alone: out of the tree, or into it. */
+  /** `movedFrom` and `movedTo` are emitted only for moves out of the tree, and into it. */
   readonly kind: ChangeKind;
   readonly isDirectory: boolean;
   /**
-   * No event told it, but a listing: of a directory that is new here, or after an overflow. A file
-   * that was found may have been written completely before, and then no `closeWrite` follows.
+   * A listing found it, not an event: of a new directory, or after an overflow. The file may have
+   * been written completely before, and then no `closeWrite` follows.
    */
   readonly found: boolean;
 }
 
 /**
- * A rename within the tree; of a directory, with all that is in it. Of two that were exchanged
- * (RENAME_EXCHANGE) one is told as a move in the place of the other, and that one as found.
+ * A rename within the tree; of a directory, with everything in it. If two names were exchanged
+ * (RENAME_EXCHANGE), one is emitted as a move to the place of the other, and the other one as
+ * found.
  */
 export interface TreeMove {
   readonly kind: 'move';
@@ -60,18 +61,18 @@ export interface TreeMove {
 }
 
 /**
- * The kernel's queue was full, records are lost. The tree is listed anew: what was created and
- * deleted meanwhile is told right behind this, with `found: true`; which files were written is not
- * known, nor that something was replaced under the same name.
+ * The kernel's queue was full, and records are lost. The tree is listed anew: creations and
+ * deletions of the meantime follow right behind this, with `found: true`. Writes of the meantime,
+ * and replacements under the same name, are not known.
  */
 export interface TreeOverflow {
   readonly kind: 'overflow';
 }
 
 /**
- * A directory that cannot be watched or read now, as without permission (EACCES), fds (EMFILE) or
- * watches (ENOSPC): nothing is told of what is in it. It is tried again, after 50 ms and then less and
- * less often, down to once in 10 s; when it can be watched, what is in it is told with `found: true`.
+ * A directory that cannot be watched or read now, for lack of permission (EACCES), fds (EMFILE) or
+ * watches (ENOSPC): no change in it is emitted. The tree tries again after 50 ms and then less and
+ * less often, down to once in 10 s. When it succeeds, the entries are emitted with `found: true`.
  */
 export interface UnwatchedDirectory extends TreePlace {
   readonly kind: 'unwatched';
@@ -79,14 +80,14 @@ export interface UnwatchedDirectory extends TreePlace {
 }
 
 /**
- * The root was deleted, moved or unmounted; the tree closes. That a directory above it was renamed
- * changes nothing: the paths of the records stay as they were given.
+ * The root was deleted, moved or unmounted; the tree closes. A rename of a directory above the root
+ * changes nothing: the paths of the records stay as given.
  */
 export interface RootGone extends TreePlace {
   readonly kind: 'rootGone';
 }
 
-/** What {@link InotifyTree} tells. */
+/** The records of {@link InotifyTree}. */
 export type TreeRecord = TreeChange | TreeMove | TreeOverflow | UnwatchedDirectory | RootGone;
 
 /** A place from the bytes of its path. */

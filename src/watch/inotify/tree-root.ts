@@ -1,11 +1,11 @@
 /**
- * The root of an {@link InotifyTree} as a place, not as a path: whoever is asked for it gives this
- * very directory, also after chdir(2), and after a directory above it was renamed.
+ * The root of an {@link InotifyTree} as a place, not as a path: it stays this very directory, also
+ * after chdir(2), and after a rename of a directory above it.
  *
- * What is held is an O_PATH fd of the directory that the root is in, and the root is opened from there
- * by its name. An fd of the root itself would do two harms: while there is one the kernel says nothing
- * when the root is deleted, and a file system that is mounted at the root could not be unmounted. The
- * root's own moves end the tree, so that its name does not change.
+ * It holds an O_PATH fd of the parent directory, and opens the root from there by its name. An fd
+ * of the root itself would do two harms: while it is open, the kernel does not report that the root
+ * was deleted, and a file system mounted at the root could not be unmounted. A move of the root
+ * ends the tree, so its name does not change.
  */
 import { constants as fsConstants, fstatSync, readlinkSync } from 'node:fs';
 import { openat } from '../../sys/at';
@@ -21,7 +21,7 @@ const { ENOENT } = errno;
 const FIND = O_PATH | O_DIRECTORY | O_CLOEXEC;
 const FIND_HERE = FIND | O_NOFOLLOW;
 
-/** A directory of which the place is held. */
+/** A directory whose place is held. */
 export class TreeRoot {
   readonly #fd: number;
   readonly #name: string;
@@ -40,7 +40,7 @@ export class TreeRoot {
       close(found);
       return;
     }
-    // "/", or a root in a directory that we may not search: nothing but the root itself is left.
+    // "/", or a root in a directory that we may not search: only the root itself is left to hold.
     disown(parent);
     this.#fd = own(root);
     this.#name = '.';
@@ -56,7 +56,7 @@ export class TreeRoot {
     return parent;
   }
 
-  /** A new O_PATH fd of the root; or -ENOENT if it is not there any more, -EMFILE and so on. */
+  /** A new O_PATH fd of the root; or -ENOENT if it is gone, -EMFILE and so on. */
   open(): number {
     const fd = openat(this.#fd, encodeName(this.#name), FIND_HERE);
     if (fd < 0 || this.#isRoot(fd)) return fd;
@@ -75,14 +75,14 @@ export class TreeRoot {
 }
 
 /**
- * An O_PATH fd of the directory `name` (Latin-1, a character a byte) in the directory `dirFd`; or
- * -ENOENT, -ENOTDIR (also for a symbolic link), -EMFILE and so on.
+ * An O_PATH fd of the directory `name` (Latin-1, one character per byte) in the directory `dirFd`;
+ * or -ENOENT, -ENOTDIR (also for a symbolic link), -EMFILE and so on.
  */
 export function findDirectory(dirFd: number, name: string): number {
   return openat(dirFd, encodeName(name), FIND_HERE);
 }
 
-/** Whether there is anything of this name in the directory `dirFd`; false if that cannot be known. */
+/** Whether the directory `dirFd` has an entry of this name; false if that cannot be known. */
 export function isThere(dirFd: number, name: string): boolean {
   const fd = openat(dirFd, encodeName(name), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd >= 0) close(fd);

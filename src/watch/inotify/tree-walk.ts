@@ -1,7 +1,8 @@
 /**
- * The way from the root of an {@link InotifyTree} down to a directory, name by name: no path, so that
- * none is too long, and none leads through a symbolic link. Where the last walk ended is kept until
- * {@link end}, because what is looked for next is near it; so one fd is open meanwhile.
+ * The way from the root of an {@link InotifyTree} down to a directory, name by name: without a
+ * path, so none is too long, and none leads through a symbolic link. The end of the last walk is
+ * kept until {@link end}, because the next directory is usually near it; so one fd is open
+ * meanwhile.
  */
 import { close } from '../../sys/io';
 import type { Directory } from './directory-tree';
@@ -23,7 +24,7 @@ export class TreeWalk {
     return outcome < 0 ? outcome : findDirectory(this.#fd, name);
   }
 
-  /** Whether there is anything called `name` in `parent`. Ends the walk. */
+  /** Whether `parent` has an entry called `name`. Ends the walk. */
   has(parent: Directory, name: string): boolean {
     const found = this.#reach(parent) >= 0 && isThere(this.#fd, name);
     this.end();
@@ -37,7 +38,7 @@ export class TreeWalk {
     this.#fd = fd;
   }
 
-  /** Close what is open. */
+  /** Close the kept fd. */
   end(): void {
     if (this.#at !== null) close(this.#fd);
     this.#at = null;

@@ -1,21 +1,19 @@
 /**
- * Changes in a directory and all directories below it: inotify(7), which itself knows one directory
- * at a time, with what it takes to follow them.
+ * Changes in a directory and in all directories below it. inotify(7) itself watches one directory at
+ * a time; this class follows them.
  *
- * The race that everybody meets: between the moment a directory appears and the moment it is watched,
- * things appear in it (`mkdir -p a/b/c`). So a new directory is watched first and listed then. But a
- * listing shows the present, and the events in the queue are of the past: what was listed comes again
- * as an event, was renamed before its event is read, or is another thing under the same name. So the
- * names that were told are kept, and events and listings tell only what changes them; whatever is
- * wrong for a moment is put right by the events that are still to come.
+ * The race: between the moment a directory appears and the moment it is watched, things appear in it
+ * (`mkdir -p a/b/c`). So a new directory is watched first and listed then. But a listing shows the
+ * present, and the queued events are of the past: a listed entry appears again as an event, or is
+ * renamed or replaced before its event is read. So the emitted names are kept, and events and listings
+ * emit only changes of them; later events correct a state that is wrong for a moment.
  *
- * A directory is watched and listed through one fd, so that both are of the same inode, and the
- * kernel gives the same descriptor for the same inode: its answer is what counts, not the path. Its fd
- * is found from the root downwards (see tree-root.ts), never by a path, which may lead elsewhere by
- * now, or be too long. What is to be entered waits in a list, so that depth costs no stack.
+ * A directory is watched and listed through one fd, so both are of the same inode. The kernel's watch
+ * descriptor identifies the inode, not the path. The fd is opened from the root downwards (see
+ * tree-root.ts), never by a path, which may lead elsewhere by now, or be too long.
  *
- * Others may do below the root what they like: what cannot be watched is told as `unwatched` and
- * tried again. Only the loss of the root ends the tree.
+ * Other programs may do anything below the root: a directory that cannot be watched is emitted as
+ * `unwatched` and tried again. Only the loss of the root ends the tree.
  */
 
 import { parseOptions } from '../../base/options';
@@ -56,13 +54,12 @@ const STRUCTURE = [
 type Event = QueuedChange['event'];
 
 /**
- * Watches a directory and all below. The event `change` tells each change, in order; what happens to
- * a directory happens to all that is in it.
+ * Watches a directory and everything below. It emits each change as `change`, in order; a change of a
+ * directory is also one of all that it contains.
  *
- * Placing the watches lists every directory, in one go: a big tree takes its time, and the names of
- * all that is there are kept. A directory that is moved is listed again. Each directory costs one of
- * the user's fs.inotify.max_user_watches. Symbolic links are not followed, and a directory that is
- * mounted at two places of the tree is told at one of them.
+ * The constructor lists every directory at once, so a big tree takes its time, and keeps all names. A
+ * moved directory is listed again. Each costs one of the user's fs.inotify.max_user_watches. Symbolic
+ * links are not followed, and a directory mounted at two places of the tree is watched at one of them.
  */
 export class InotifyTree extends InotifySource<TreeRecord> {
   readonly #mask: number;
@@ -73,14 +70,14 @@ export class InotifyTree extends InotifySource<TreeRecord> {
   readonly #moves = new RecentMoves();
   readonly #unwatched: UnwatchedDirectories;
   readonly #toEnter: [parent: Directory, name: string][] = [];
-  /** False while the first listing is made, if it is not to be told. */
-  #telling: boolean;
-  /** `stale`: the root's own listing could not be made. */
+  /** False during the first listing, unless `tellExisting` is set. */
+  #isReporting: boolean;
+  /** `stale`: the listing of the root itself failed. */
   #rootListing: 'known' | 'stale' = 'known';
 
   /**
-   * Throws ENOENT, ENOTDIR, EACCES, EMFILE and ENOSPC for the root (what is below is told as
-   * `unwatched`), and a TypeError for a wrong option.
+   * Throws ENOENT, ENOTDIR, EACCES, EMFILE and ENOSPC for the root (a directory below it is emitted
+   * as `unwatched`), and a TypeError for a wrong option.
    */
   constructor(path: string | Uint8Array, options: InotifyTreeOptions = {}) {
     const bytes = Buffer.from(encodePath(path)).subarray(0, -1);
@@ -93,7 +90,7 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     super(base, () => parts.release?.());
     this.#ignore = ignore;
     this.#mask = events.reduce((mask, word) => mask | FILE_EVENTS[word], STRUCTURE);
-    this.#telling = tellExisting;
+    this.#isReporting = tellExisting;
     const { timers } = base.loop ?? defaultLoop();
     this.#unwatched = new UnwatchedDirectories(timers, () => this.#onRetry());
     try {
@@ -110,14 +107,14 @@ export class InotifyTree extends InotifySource<TreeRecord> {
       this.#tree = new DirectoryTree(id, name === '/' ? name : name.replace(/\/+$/, ''));
       this.#compare(this.#tree.root, listing);
       this.#enterAll();
-      this.#telling = true;
+      this.#isReporting = true;
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  /** How many directories are watched. */
+  /** The number of watched directories. */
   get size(): number {
     return this.#tree.size;
   }
@@ -176,11 +173,11 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     const [oldName, newName] = [from.name.toString('latin1'), to.name.toString('latin1')];
     const isDirectory = (from.mask & IN_ISDIR) !== 0;
     const moved = source.children.get(oldName);
-    // What is known under the old name is not what was moved: it came later, and was listed.
+    // The entry known under the old name is not the moved one: it appeared later, and was listed.
     if (source.names.get(oldName) !== isDirectory) return this.#onEvent(to);
     if (moved?.holds(target) === true) return this.#listAll();
     const way = { source, oldName, target, newName };
-    // The other half of RENAME_EXCHANGE: the first one has told that this is the file over there.
+    // The other half of RENAME_EXCHANGE: the first half was emitted as a move, so this is found.
     if (this.#moves.hasReverse(way) && this.#walk.has(source, oldName)) {
       return this.#appear(target, newName, isDirectory, 'found');
     }
@@ -200,12 +197,12 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     if (isDirectory) this.#enterLater(target, newName);
   }
 
-  /** The directory itself went: its parent tells of it; the root has no parent. */
+  /** The directory itself went: its parent reports it; the root has no parent. */
   #onSelf(directory: Directory, mask: number): void {
     const { parent, name } = directory;
     if (parent === null) return this.#onRootGone();
     if ((mask & IN_UNMOUNT) !== 0) {
-      // Its place is there still, with what was hidden below the mount.
+      // Its place still exists, with the entries that the mount had hidden.
       this.#empty(directory);
       this.#enterLater(parent, name);
     }
@@ -222,7 +219,7 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     this.#listAll();
   }
 
-  /** Look at everything again; that the root went may be among what is lost. */
+  /** Look at everything again: the lost records may include the end of the root. */
   #listAll(): void {
     const { root } = this.#tree;
     const path = root.pathOf();
@@ -249,11 +246,11 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     isDirectory: boolean,
     kind: 'create' | 'movedTo' | 'found',
   ): void {
-    const told = directory.names.get(name);
-    if (told !== undefined && told !== isDirectory) this.#vanish(directory, name, 'delete');
+    const known = directory.names.get(name);
+    if (known !== undefined && known !== isDirectory) this.#vanish(directory, name, 'delete');
     directory.names.set(name, isDirectory);
     const isFound = kind === 'found';
-    if (told !== isDirectory && this.#telling) {
+    if (known !== isDirectory && this.#isReporting) {
       const place = placeOf(directory, name);
       this.deliver({ kind: isFound ? 'create' : kind, ...place, isDirectory, found: isFound });
     }
@@ -275,7 +272,7 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     this.#toEnter.push([parent, name]);
   }
 
-  /** Enter what waits for it, and what is found there. */
+  /** Enter the waiting directories, and those found in them. */
   #enterAll(): void {
     try {
       for (let next = this.#toEnter.pop(); next !== undefined; next = this.#toEnter.pop()) {
@@ -292,7 +289,9 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     return this.#tree.get(parent.id) === parent && parent.names.get(name) === true;
   }
 
-  /** Watch the directory that is at this place now, and tell what is new in it. Returns 0 or -errno. */
+  /**
+   * Watch the directory that is at this place now, and emit its new entries. Returns 0 or -errno.
+   */
   #enter(parent: Directory, name: string): number {
     if (this.#ignore?.(parent.pathOf(name).toString()) === true) return 0;
     const fd = this.#walk.open(parent, name);
@@ -313,7 +312,7 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     return 0;
   }
 
-  /** Have `id` at this place, and nowhere else. Null for a bind mount inside itself: it has no end. */
+  /** Give `id` this place, and no other. Null for a bind mount inside itself: it has no end. */
   #settle(parent: Directory, name: string, id: number): Directory | null {
     const here = parent.children.get(name);
     if (here?.id === id) return here;
@@ -331,7 +330,7 @@ export class InotifyTree extends InotifySource<TreeRecord> {
     return this.#tree.add(id, parent, name);
   }
 
-  /** Tell that what was told to be in `directory` is not. */
+  /** Emit the end of every known entry of `directory`. */
   #empty(directory: Directory): void {
     for (const name of [...directory.names.keys()]) this.#vanish(directory, name, 'delete', true);
   }
@@ -350,12 +349,15 @@ export class InotifyTree extends InotifySource<TreeRecord> {
   #forget(directory: Directory): void {
     for (const gone of this.#tree.remove(directory)) {
       this.#unwatched.forget(gone);
-      // EINVAL: the kernel has dropped it before.
+      // EINVAL: the kernel has already dropped it.
       if (!this.closed) inotifyRmWatch(this.fd, gone.id);
     }
   }
 
-  /** Gone again is no error; else the tree has a blind spot until this can be watched. */
+  /**
+   * A directory that is gone again is no error; otherwise it is a blind spot until it can be
+   * watched.
+   */
   #excuse(parent: Directory, name: string, syscall: string, outcome: number): number {
     if (GONE.has(outcome)) {
       this.#unwatched.delete(parent, name);

@@ -1,6 +1,6 @@
 /**
- * The directories of an {@link InotifyTree} that are there and could not be watched, to be tried
- * again after a while: soon at first, then less and less often. It does no I/O.
+ * The directories of an {@link InotifyTree} that exist but could not be watched. They are tried
+ * again: soon at first, then less and less often. It does no I/O.
  */
 import { type TimerWheel, WheelTimer } from '../../loop/timer-wheel';
 import { errno } from '../../sys/errno';
@@ -9,13 +9,13 @@ import type { Directory } from './directory-tree';
 /** The first pause, and the longest. */
 const RETRY_MS = 50;
 const MAX_RETRY_MS = 10_000;
-/** Directories that are tried again in one go: a few milliseconds of work. */
+/** The maximum of directories tried at once: a few milliseconds of work. */
 const RETRIES = 256;
 const { ELOOP, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENOTDIR } = errno;
 
-/** Gone again, or no directory any more: the events to come say more. */
+/** Gone again, or no directory any more: later events say more. */
 export const GONE: ReadonlySet<number> = new Set([-ENOENT, -ENOTDIR, -ELOOP]);
-/** What is wanting for one directory is so for all others. */
+/** If it lacks for one directory, it lacks for all others. */
 export const SCARCE: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOMEM, -ENOSPC]);
 
 /** Names in watched directories. */
@@ -26,7 +26,9 @@ export class UnwatchedDirectories {
   readonly #timer: WheelTimer;
   #pauseMs = RETRY_MS;
 
-  /** `onRetry` is called when it is time to try again, and calls {@link retryLater} if it failed. */
+  /**
+   * `onRetry` is called when it is time to try again; it calls {@link retryLater} if that failed.
+   */
   constructor(timers: TimerWheel, onRetry: () => void) {
     this.#timers = timers;
     this.#timer = new WheelTimer({
@@ -38,12 +40,12 @@ export class UnwatchedDirectories {
     });
   }
 
-  /** Have `onRetry` called after a pause. */
+  /** Call `onRetry` after a pause. */
   retryLater(): void {
     this.#timers.schedule(this.#timer, this.#pauseMs);
   }
 
-  /** Forget all, and call nothing any more. */
+  /** Forget all, and make no more calls. */
   close(): void {
     this.#names.clear();
     this.#timers.cancel(this.#timer);
@@ -71,7 +73,7 @@ export class UnwatchedDirectories {
     return true;
   }
 
-  /** Forget what is in `parent`, which is watched no more. */
+  /** Forget the entries of `parent`, which is not watched any more. */
   forget(parent: Directory): void {
     this.#names.delete(parent);
   }

@@ -1,14 +1,14 @@
-/** What {@link Inotify} gives for a watched path, and the records it tells. */
+/** A watched path of {@link Inotify}, and its records. */
 import { isUtf8 } from 'node:buffer';
 import type { ChangeKind } from './words';
 
 /** One watched inode. */
 export class InotifyWatch {
-  /** As it was given first; the kernel follows the inode, also when that is moved. */
+  /** The path as first given; the kernel follows the inode, also after a move. */
   readonly path: string;
-  /** The kernel's watch descriptor. It is never used again for something else. */
+  /** The kernel's watch descriptor. It is never reused. */
   readonly id: number;
-  /** What is watched for, with the flags of inotify_add_watch(2). Unsigned. */
+  /** The watched events, with the flags of inotify_add_watch(2). Unsigned. */
   mask: number;
   /** Maintained by its {@link Inotify}: false once removed, by us or by the kernel, or closed. */
   active = true;
@@ -21,7 +21,7 @@ export class InotifyWatch {
     this.#remove = remove;
   }
 
-  /** Stop: nothing more of it is told. A second call does nothing. */
+  /** Stop: no more records. A second call does nothing. */
   remove(): void {
     this.#remove(this);
   }
@@ -41,8 +41,9 @@ export interface FilePlace {
 /** Something happened to a file. */
 export interface FileChange extends FilePlace {
   /**
-   * `movedFrom` and `movedTo` are told alone only if the other end is not watched. `ignored`: the
-   * kernel has dropped the watch: what it watched is deleted or unmounted, or it was one-shot.
+   * `movedFrom` and `movedTo` alone: the other end is not watched. `ignored`: the kernel has
+   * dropped the watch, because the watched thing is deleted or unmounted, or the watch was
+   * one-shot.
    */
   readonly kind: ChangeKind;
   /** The kernel's mask. Unsigned. */
@@ -65,7 +66,7 @@ export interface QueueOverflow {
   readonly kind: 'overflow';
 }
 
-/** What {@link Inotify} tells. */
+/** The records of {@link Inotify}. */
 export type InotifyRecord = FileChange | FileMove | QueueOverflow;
 
 /** A place from the bytes of its name. */

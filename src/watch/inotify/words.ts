@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { INT32_MIN, UINT32_MAX } from '../../base/check';
 import * as constants from '../../sys/constants';
 
-/** What can be asked for. */
+/** The events that can be watched for. */
 export const FILE_EVENTS = {
   access: constants.IN_ACCESS,
   modify: constants.IN_MODIFY,
@@ -27,7 +27,7 @@ export const FILE_EVENTS = {
  */
 export type FileEvent = keyof typeof FILE_EVENTS;
 
-/** {@link FileEvent}, and what comes unasked. */
+/** {@link FileEvent}, and the events that the kernel reports unasked. */
 export type ChangeKind = FileEvent | 'unmount' | 'ignored';
 
 const KINDS = new Map<number, ChangeKind>([
@@ -59,7 +59,7 @@ export const fileEventsField = z
     return events.reduce((mask, word) => mask | FILE_EVENTS[word], 0);
   });
 
-/** The word for the event of a mask; null for one that the kernel has not yet. */
+/** The word for the event of a mask; null for an event that is not known here. */
 export function kindOf(mask: number): ChangeKind | null {
   return KINDS.get((mask & ~IN_ISDIR) >>> 0) ?? null;
 }

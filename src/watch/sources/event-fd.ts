@@ -1,8 +1,9 @@
 /**
  * A counter in the kernel that any thread or process with the fd can add to: eventfd(2).
  *
- * A source belongs to the thread that made it; another thread adds by the number of the fd, with
- * `sys.write` and 8 bytes. It carries a number and no message: several additions may be told as one.
+ * Only the thread that made a source may use it; another thread adds through the number of the fd:
+ * `sys.write(done.fd, new Uint8Array(BigUint64Array.of(1n).buffer))`. The counter carries a number
+ * and no message: several additions may arrive as one event.
  */
 import { z } from 'zod';
 import { invalidType, outOfRange, UINT32_MAX } from '../../base/check';
@@ -16,7 +17,7 @@ const { EAGAIN } = errno;
 
 /** Options of {@link EventFd}. */
 export interface EventFdOptions extends FdSourceOptions {
-  /** What the counter starts with, 0 to 2**32 - 1; 0 if not given. */
+  /** The first value of the counter, 0 to 2**32 - 1; 0 if not given. */
   initial?: number;
   /** EFD_SEMAPHORE: take 1 at a time instead of the whole count. */
   semaphore?: boolean;
@@ -28,15 +29,15 @@ const optionsSchema = z.strictObject({
   semaphore: z.boolean().default(false),
 });
 
-/** What the counter can hold; one more would block. */
+/** The maximum of the counter; one more would block. */
 const MAX_COUNT = 0xffff_ffff_ffff_fffen;
 
 const count = new BigUint64Array(1);
 const bytes = new Uint8Array(count.buffer);
 
 /**
- * An eventfd. The event `count` tells what was taken from the counter: all that was added since the
- * last time, or 1 with `semaphore`.
+ * An eventfd. The event `count` has the number taken from the counter: the sum of all additions
+ * since the last event, or 1 with `semaphore`.
  */
 export class EventFd extends FdSource<'count', bigint> {
   /** Throws EMFILE or ENFILE when there are no fds left, and a TypeError for a wrong option. */

@@ -1,8 +1,8 @@
 /**
- * The end of a process as an event, any process: pidfd_open(2).
+ * The end of any process as an event: pidfd_open(2).
  *
- * It looks, and reaps nothing: that is for whoever started the process. A pidfd stays with its
- * process when the number is given to another; only between reading a number somewhere and the
+ * It reaps nothing: that is for the parent of the process. A pidfd stays with its process when
+ * another process gets the number; only between reading the number from some place and the
  * constructor it may change hands.
  */
 import { z } from 'zod';
@@ -24,12 +24,12 @@ import { FdSource, type FdSourceOptions, fdSourceOptionFields } from '../fd-sour
 const { EINTR, EINVAL, ENOENT, ESRCH } = errno;
 const { CLD_EXITED, P_PIDFD, WEXITED, WNOHANG, WNOWAIT } = constants;
 
-/** What a {@link PidFd} tells when its process has ended. */
+/** The record of a {@link PidFd} when its process has ended. */
 export interface ProcessExit {
   pid: number;
-  /** The exit code; null if a signal ended it, or if the kernel does not tell. */
+  /** The exit code; null if a signal ended it, or if the kernel does not say. */
   code: number | null;
-  /** The signal that ended it; null if there was none, or if the kernel does not tell. */
+  /** The signal that ended it; null if there was none, or if the kernel does not say. */
   signal: NodeJS.Signals | null;
 }
 
@@ -37,21 +37,21 @@ const optionsSchema = z.strictObject(fdSourceOptionFields);
 const info = new Uint8Array(SIGINFO_BYTES);
 
 /**
- * A pidfd. The event `exit` tells once that the process has ended, also of a process that is not our
+ * A pidfd. It emits `exit` once when the process has ended, also for a process that is not our
  * child; then the source closes by itself.
  *
- * How it ended is told of our own children as long as nobody has reaped them (Node reaps what
- * `child_process` started, and may be first), and since Linux 6.15 of every process that its parent
- * has reaped. Else `code` and `signal` are null.
+ * The kernel reports how our own children ended until they are reaped (Node reaps the children of
+ * `child_process`, and may be first), and since Linux 6.15 for every process that its parent has
+ * reaped. Otherwise `code` and `signal` are null.
  */
 export class PidFd extends FdSource<'exit', ProcessExit> {
   readonly #pid: number;
   #hasExited = false;
 
   /**
-   * Throws a RangeError for what is no process id, a TypeError for a wrong option, and a
-   * {@link SystemError}: ESRCH if there is no such process, EINVAL or ENOENT for a thread that does
-   * not lead its process, ENOSYS before Linux 5.3, EMFILE or ENFILE when there are no fds left.
+   * Throws a RangeError if `pid` is not a process id, a TypeError for a wrong option, and a {@link
+   * SystemError}: ESRCH if there is no such process, EINVAL or ENOENT for a thread that does not
+   * lead its process, ENOSYS before Linux 5.3, EMFILE or ENFILE when there are no fds left.
    */
   constructor(pid: number, options: FdSourceOptions = {}) {
     checkInteger('pid', pid, 1, INT32_MAX);
@@ -66,9 +66,9 @@ export class PidFd extends FdSource<'exit', ProcessExit> {
   }
 
   /**
-   * Send `signal` to the process, SIGTERM if not given, and never to another that has its number
-   * now. Returns false if the process has ended. Throws a RangeError for what is no signal, and a
-   * {@link SystemError} EPERM for a process of another user.
+   * Send `signal` to the process, SIGTERM if not given, and never to another process with the same
+   * number. Returns false if the process has ended. Throws a RangeError for an unknown signal, and
+   * a {@link SystemError} EPERM for a process of another user.
    */
   kill(signal: number | NodeJS.Signals = 'SIGTERM'): boolean {
     const number = signalNumber(signal);
@@ -99,7 +99,7 @@ function openProcess(pid: number): number {
   }
 }
 
-/** How the process ended, without reaping it: that is for whoever started it. */
+/** The outcome of the process, without reaping it: that is for its parent. */
 function outcomeOf(fd: number): Pick<ProcessExit, 'code' | 'signal'> {
   let outcome: number;
   do outcome = waitid(P_PIDFD, fd, info, WEXITED | WNOHANG | WNOWAIT);

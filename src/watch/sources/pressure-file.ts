@@ -1,6 +1,6 @@
 /** The text of a pressure file: /proc/pressure/cpu, or memory.pressure of a cgroup. */
 
-/** One line of it: how much of the time something stalled. */
+/** One line of it: the share of time with a stall. */
 export interface PressureAverages {
   /** Percent of the last 10, 60 and 300 seconds. */
   readonly avg10: number;
@@ -10,17 +10,17 @@ export interface PressureAverages {
   readonly total: number;
 }
 
-/** Both lines; `full` is null where the kernel has none. */
+/** Both lines; `full` is null if the kernel has none. */
 export interface PressureReading {
   /** At least one task was waiting. */
   readonly some: PressureAverages | null;
-  /** All tasks that had something to do were waiting. */
+  /** All tasks with work to do were waiting. */
   readonly full: PressureAverages | null;
 }
 
 const LINE = /^(some|full) avg10=(\d+\.\d+) avg60=(\d+\.\d+) avg300=(\d+\.\d+) total=(\d+)$/gm;
 
-/** Parses it. Lines that are not of this form count as not there. */
+/** Parse the file. Lines of another form are skipped. */
 export function parsePressure(text: string): PressureReading {
   const reading: { some: PressureAverages | null; full: PressureAverages | null } = {
     some: null,

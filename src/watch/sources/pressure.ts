@@ -1,12 +1,12 @@
 /**
- * Pressure stall information, with triggers: tells when tasks had to wait too long for memory, CPU
+ * Pressure stall information, with triggers: emits when tasks had to wait too long for memory, CPU
  * or I/O. See Documentation/accounting/psi.rst of the kernel.
  *
- * A trigger says EPOLLPRI, but to the first who polls the file: looking takes it away. A loop's epoll
- * set is looked at by the waiter thread before the loop looks itself, so the loop would find nothing.
- * What cannot be taken away is the wake-up: the file is readable all the time, and edge-triggered
- * EPOLLIN tells of each wake-up of it, of which there is one per trigger. Being added is the first.
- * As an edge is told once, it is kept in an eventfd for as long as nobody asks.
+ * The kernel reports EPOLLPRI of a trigger only to the first poll of the file: polling consumes it.
+ * The waiter thread polls a loop's epoll set before the loop does, so the loop would find nothing.
+ * A poll does not consume the wake-up itself: the file is always readable, and edge-triggered
+ * EPOLLIN reports each wake-up of it, one per trigger. The first one is the ADD itself. An edge is
+ * reported once, so an eventfd keeps it until there is a taker.
  */
 import { closeSync, constants as fsConstants, openSync, readSync, writeSync } from 'node:fs';
 import { z } from 'zod';
@@ -23,11 +23,11 @@ const { EINVAL, EIO, ENOENT, EOPNOTSUPP } = errno;
 
 /** Options of {@link PressureMonitor}. */
 export interface PressureMonitorOptions extends FdSourceOptions {
-  /** The whole machine's, or the path of a file: "/sys/fs/cgroup/web/memory.pressure". */
+  /** The whole machine's pressure, or the path of a file: "/sys/fs/cgroup/web/memory.pressure". */
   resource: 'memory' | 'cpu' | 'io' | (string & {});
   /** `some`: at least one task waits; `full`: all do. `some` if not given. */
   level?: 'some' | 'full';
-  /** Microseconds of waiting in a window that are too many. */
+  /** The threshold: microseconds of waiting in a window. */
   stallUs: number;
   /**
    * Microseconds of a window, 500,000 to 10,000,000; 2,000,000 if not given. Without CAP_SYS_RESOURCE
@@ -36,7 +36,7 @@ export interface PressureMonitorOptions extends FdSourceOptions {
   windowUs?: number;
 }
 
-/** There was too much waiting. At most one a window. */
+/** There was too much waiting. At most one record per window. */
 export interface PressureRecord extends PressureReading {
   readonly resource: string;
 }
@@ -59,13 +59,16 @@ const count = new Uint8Array(8);
 const one = new Uint8Array(new BigUint64Array([1n]).buffer);
 const text = Buffer.alloc(512);
 
-/** Watches one trigger. The event `pressure` tells, with the averages of that moment. */
+/**
+ * Watches one trigger. It emits `pressure` with the averages of that moment: `new PressureMonitor({
+ * resource: 'memory', level: 'some', stallUs: 100_000, windowUs: 2_000_000 })`.
+ */
 export class PressureMonitor extends FdSource<'pressure', PressureRecord> {
   readonly #resource: string;
   readonly #file: number;
 
   /**
-   * Throws ENOENT and EOPNOTSUPP where the kernel has no PSI (or has it off: psi=1 switches it on),
+   * Throws ENOENT and EOPNOTSUPP if the kernel has no PSI (or has it off: psi=1 switches it on),
    * EINVAL for a window that this user may not have, EBUSY, and a TypeError for a wrong option.
    */
   constructor(options: PressureMonitorOptions) {
@@ -100,17 +103,17 @@ export class PressureMonitor extends FdSource<'pressure', PressureRecord> {
       this.close();
       throw error;
     }
-    // The counter holds the process, or not; this one need not.
+    // The counter decides whether the process is held open, so this one does not.
     parts.watcher.unref().on('events', (events) => {
       const isNews = !isFirst || (events & (EPOLLPRI | EPOLLERR)) !== 0;
       isFirst = false;
       if (isNews) write(counter, one);
     });
-    // The next read says what it is.
+    // The next read reports the error.
     parts.watcher.on('error', () => {});
   }
 
-  /** The averages of now. */
+  /** The present averages. */
   get reading(): PressureReading {
     this.openFd('read');
     const length = this.#readFile();
@@ -128,7 +131,7 @@ export class PressureMonitor extends FdSource<'pressure', PressureRecord> {
     return outcome;
   }
 
-  /** Reads from the start, whatever was read before. Returns bytes or -errno. */
+  /** Read from the start of the file, whatever was read before. Returns bytes or -errno. */
   #readFile(): number {
     try {
       return readSync(this.#file, text, 0, text.byteLength, 0);
@@ -138,7 +141,7 @@ export class PressureMonitor extends FdSource<'pressure', PressureRecord> {
   }
 }
 
-/** A trigger lives as long as the fd it was written to. */
+/** A trigger lives as long as the fd that it was written to. */
 function openTrigger(resource: string, trigger: string): number {
   const path = NAMED.includes(resource) ? `/proc/pressure/${resource}` : resource;
   let file: number | null = null;

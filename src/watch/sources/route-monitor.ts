@@ -1,6 +1,6 @@
 /**
- * Network links and addresses as they come, change and go: rtnetlink(7), in the network namespace of
- * this process. Needs no privilege.
+ * Network links and addresses when they appear, change and go: rtnetlink(7), in the network
+ * namespace of this process. Needs no privilege.
  */
 import { z } from 'zod';
 import { parseOptions } from '../../base/options';
@@ -27,15 +27,15 @@ const { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } = constants;
 
 /** Options of {@link RouteMonitor}. */
 export interface RouteMonitorOptions extends FdSourceOptions {
-  /** Tell of links; true if not given. */
+  /** Emit links; true if not given. */
   links?: boolean;
-  /** Tell of IPv4 and IPv6 addresses; true if not given. */
+  /** Emit IPv4 and IPv6 addresses; true if not given. */
   addresses?: boolean;
-  /** Tell first what is there already, then `synced`; true if not given. */
+  /** First emit all existing ones, then `synced`; true if not given. */
   initial?: boolean;
 }
 
-/** A link, also called a network interface, as it is now. Told for any change of it. */
+/** The present state of a link, also called a network interface. Emitted for any change of it. */
 export interface LinkRecord {
   readonly kind: 'link';
   readonly index: number;
@@ -50,7 +50,7 @@ export interface LinkRecord {
   readonly address: string | null;
   /** All flags, see netdevice(7). */
   readonly flags: number;
-  /** It was there: this is no change. */
+  /** It existed before: this is not a change. */
   readonly initial: boolean;
 }
 
@@ -61,7 +61,7 @@ export interface LinkGone {
   readonly name: string;
 }
 
-/** An address of a link; told when it comes, changes, or goes (`addressGone`). */
+/** An address of a link; emitted when it appears, changes, or goes (`addressGone`). */
 export interface AddressRecord {
   readonly kind: 'address' | 'addressGone';
   /** Of the link. */
@@ -72,20 +72,20 @@ export interface AddressRecord {
   readonly initial: boolean;
 }
 
-/** All that is there has been told. */
+/** All existing links and addresses have been emitted. */
 export interface RouteSynced {
   readonly kind: 'synced';
 }
 
 /**
- * The socket's queue was full, records are lost. Forget what is known: everything that is there is
- * told anew behind this, as `initial`, and then `synced`.
+ * The socket's queue was full, and records are lost. Forget all earlier records: the existing links
+ * and addresses follow as `initial`, and then `synced`.
  */
 export interface RouteOverflow {
   readonly kind: 'overflow';
 }
 
-/** What a {@link RouteMonitor} tells. */
+/** The records of a {@link RouteMonitor}. */
 export type RouteRecord = LinkRecord | LinkGone | AddressRecord | RouteSynced | RouteOverflow;
 
 const optionsSchema = z.strictObject({
@@ -95,21 +95,23 @@ const optionsSchema = z.strictObject({
   initial: z.boolean().default(true),
 });
 
-/** The kernel's dumps come in datagrams of up to 32 KiB. Shared: what is read is decoded at once. */
+/**
+ * The kernel sends dumps in datagrams of up to 32 KiB. Shared: each datagram is decoded at once.
+ */
 const buffer = new Uint8Array(65_536);
 
-/** More datagrams than a queue holds by default, by far. */
+/** Far more datagrams than a queue holds by default. */
 const MAX_DISCARDED = 100_000;
 
-/** Tells of links and addresses. The event is `change`. */
+/** Emits links and addresses as `change`. */
 export class RouteMonitor extends FdSource<'change', RouteRecord> {
-  /** The dumps to be asked for, one after the other: the kernel makes one a socket at a time. */
+  /** The dumps to request, one after the other: the kernel makes one per socket at a time. */
   readonly #requests: readonly number[];
   readonly #netlink: number;
-  /** What is asked for now; past the end when nothing is. */
+  /** The dump under way; past the end when there is none. */
   #step: number;
   #sequence = 0;
-  /** A change came between the answers: they may not fit together, and are asked for again. */
+  /** A change arrived between the answers: they may not fit together, and are requested again. */
   #isStale = false;
 
   /** Throws EMFILE or ENFILE when there are no fds left, and a TypeError for a wrong option. */
@@ -147,7 +149,7 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
   #onMessage(message: RouteMessage): void {
     if (message.type === 'end') return this.#onEnd(message);
     const { isDump, isInterrupted } = message;
-    // An answer to an older request, or to one that must be made again anyway.
+    // An answer to an older request, or to one that must be repeated anyway.
     if (isDump && message.sequence !== this.#sequence) return;
     if (isDump && isInterrupted) this.#isStale = true;
     if (message.type === 'link') {
@@ -173,8 +175,8 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
   }
 
   /**
-   * What is queued is older than what is lost, and would be told after it: away with it. Reading until
-   * there is no more also ends a dump that is being made.
+   * The queued datagrams are older than the lost ones, and would be emitted after them: discard
+   * them. Reading until the queue is empty also ends a dump under way.
    */
   #onOverflow(): void {
     this.deliver({ kind: 'overflow' });
@@ -197,7 +199,7 @@ export class RouteMonitor extends FdSource<'change', RouteRecord> {
   }
 }
 
-/** Only the kernel, and who may administer the network, can send to such a socket. */
+/** Only the kernel, and administrators of the network, can send to such a socket. */
 function openNetlink(groups: number): number {
   const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = own(unwrap(socket(AF_NETLINK, type, NETLINK_ROUTE), 'socket'));
@@ -206,8 +208,8 @@ function openNetlink(groups: number): number {
 }
 
 /**
- * An epoll set with the socket alone, which is watched in its place: a full queue is EPOLLERR, with
- * which a socket is given up; of a set it only says that there is something to read.
+ * An epoll set with only the socket; the loop watches this set instead. A full queue is EPOLLERR,
+ * which would end the watcher of a socket; a set only reports that there is something to read.
  */
 function setOf(netlink: number): number {
   const set = unwrap(epollCreate1(EPOLL_CLOEXEC), 'epoll_create1');

@@ -1,24 +1,25 @@
 /**
  * Signals as records with their sender and value: signalfd(2).
  *
- * What works in Node, and what does not. A signalfd is fed by signals that are pending, so they must
- * be blocked. But a mask belongs to one thread, and a signal sent to a process (kill(2), sigqueue(3),
- * a terminal) goes to any thread that does not block it, which then acts on it: most signals end the
- * process. Node has such threads from its start, those of V8; they block SIGUSR1 and nothing else
- * (Node sets that mask whatever it inherits, so `env --block-signal` does not help), and JavaScript
- * cannot change the mask of another thread. So, as of Node 20:
+ * Which signals work in Node. A signalfd delivers pending signals, so they must be blocked. But a
+ * mask belongs to one thread, and a signal sent to a process (kill(2), sigqueue(3), a terminal)
+ * goes to any thread that does not block it, which then acts on it: most signals end the process.
+ * Node has such threads from its start, those of V8. They block only SIGUSR1 (Node sets that mask
+ * whatever it inherits, so `env --block-signal` does not help), and JavaScript cannot change the
+ * mask of another thread. So, as of Node 20:
  *
- * - SIGUSR1 works, if the source is made in the main thread before the first Worker, the first other
- *   use of a loop of ours, and the first use of libuv's pool (fs, dns, crypto). Threads that are
- *   started later inherit the mask.
- * - Any other signal sent to the process does not work, and the constructor refuses it, after a look
- *   at the masks of all threads. Use `process.on(name)`, which tells no sender and no value.
- * - Any signal sent to one thread works (tgkill(2), a timer or an fd set up so), with
- *   `target: 'thread'` and a loop whose thread waits itself: the kernel looks for pending signals in
- *   the thread that waits, and a waiter thread has none of another's.
+ * - SIGUSR1 works, if the source is made in the main thread before the first Worker, the first
+ *   other use of a loop of ours, and the first use of libuv's pool (fs, dns, crypto). Threads that
+ *   start later inherit the mask. The loader of ES modules has threads too, so use a CommonJS
+ *   module.
+ * - Any other signal sent to the process does not work, and the constructor refuses it, after a
+ *   look at the masks of all threads. Use `process.on(name)`, which gives no sender and no value.
+ * - Any signal sent to one thread works (tgkill(2), a timer or an fd set up so), with `target:
+ *   'thread'` and a loop whose thread waits itself: the kernel looks for pending signals in the
+ *   waiting thread, and a waiter thread has none of another thread's.
  *
- * Children of `node:child_process` do not inherit the mask (libuv empties it). Workers do, and keep it
- * when the source is closed.
+ * Children of `node:child_process` do not inherit the mask (libuv empties it). Workers do, and keep
+ * it when the source is closed.
  */
 import { z } from 'zod';
 import { invalidType, outOfRange } from '../../base/check';
@@ -43,8 +44,8 @@ import { holdSignals, openThreads } from './signal-mask';
 /** Options of {@link SignalFd}. */
 export interface SignalFdOptions extends FdSourceOptions {
   /**
-   * Which signals it is for: those sent to the process, the default, or those sent to this very
-   * thread. See signal-fd.ts for what that takes.
+   * The signals sent to the process, the default, or those sent to this very thread. See the head
+   * of signal-fd.ts for the conditions.
    */
   target?: 'process' | 'thread';
 }
@@ -54,7 +55,7 @@ const optionsSchema = z.strictObject({
   target: z.enum(['process', 'thread']).default('process'),
 });
 
-/** They cannot be blocked, or come from a fault of the thread itself, which cannot go on. */
+/** These cannot be blocked, or come from a fault of the thread itself, which cannot go on. */
 const REFUSED: ReadonlySet<string | null> = new Set([
   'SIGKILL',
   'SIGSTOP',
@@ -69,18 +70,18 @@ const REFUSED: ReadonlySet<string | null> = new Set([
 const bytes = new Uint8Array(SIGNALFD_SIGINFO_BYTES);
 
 /**
- * A signalfd. The event `signal` tells of one signal; a signal that comes again before it was taken
- * is told once, real-time signals as often as they were sent.
+ * A signalfd. It emits `signal` for each signal. A signal that is sent again before it was taken is
+ * emitted once, real-time signals as often as they were sent.
  *
- * The signals are blocked in this thread from the constructor to the close; those that are pending at
- * the close are dropped, because unblocked they would act. SIGCHLD belongs to `child_process`.
+ * The signals are blocked in this thread from the constructor to the close. Those pending at the
+ * close are dropped, because unblocked they would act. SIGCHLD belongs to `child_process`.
  */
 export class SignalFd extends FdSource<'signal', SignalInfo> {
   /**
-   * `signals` are names ("SIGUSR1") or numbers, 1 to 64. Throws a RangeError for others and for those
-   * that cannot be waited for, a TypeError for a wrong option, an Error `ERR_SIGNAL_NOT_BLOCKED` if
-   * other threads would take the signals away, and a {@link SystemError} EMFILE or ENFILE when there
-   * are no fds left.
+   * `signals` are names ("SIGUSR1") or numbers, 1 to 64. Throws a RangeError for unknown ones and
+   * for those that cannot be waited for, a TypeError for a wrong option, an Error
+   * `ERR_SIGNAL_NOT_BLOCKED` if other threads would take the signals, and a {@link SystemError}
+   * EMFILE or ENFILE when there are no fds left.
    */
   constructor(signals: readonly (number | NodeJS.Signals)[], options: SignalFdOptions = {}) {
     const numbers = checkSignals(signals);

@@ -1,6 +1,6 @@
 /**
- * Which signals are blocked, by whom: the mask of this JavaScript thread, changed for as long as a
- * source needs it, and those of the other threads of the process, which can only be looked at.
+ * Signal masks: that of this JavaScript thread, changed for as long as a source needs it, and those
+ * of the other threads of the process, which can only be read.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -12,13 +12,17 @@ import { encodeSignalSet } from '../../sys/signal-set';
 const { EINTR } = errno;
 const AT_ONCE = { seconds: 0, nanoseconds: 0 };
 
-/** How many sources of this thread hold each signal blocked; the module is loaded once a thread. */
+/**
+ * The number of sources of this thread that hold each signal blocked; a module is loaded once per
+ * thread.
+ */
 const holders = new Map<number, number>();
 
 /**
- * Block `signals` in this thread. Returns the way back, to be called once: what nobody holds any
- * longer is unblocked, unless it was blocked before the first one came. What is still pending then
- * is dropped: unblocked it would be delivered, and most signals end the process.
+ * Block `signals` in this thread. Returns the function that undoes this, to call once: it unblocks
+ * the signals that no source holds any more, unless they were blocked before the first source.
+ * Signals still pending then are dropped: unblocked they would be delivered, and most signals end
+ * the process.
  */
 export function holdSignals(signals: readonly number[]): () => void {
   const former = encodeSignalSet([]);
@@ -67,7 +71,7 @@ function maskOf(thread: number): bigint {
     const status = readFileSync(`/proc/self/task/${thread}/status`, 'utf8');
     return BigInt(`0x${/^SigBlk:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
   } catch {
-    // It ended since it was listed.
+    // The thread has ended since it was listed.
     return ~0n;
   }
 }

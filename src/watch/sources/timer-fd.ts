@@ -1,9 +1,9 @@
 /**
  * A timer as an fd: timerfd_create(2).
  *
- * What it has beyond `setTimeout`: nanoseconds, expirations that are counted and not lost while
- * JavaScript is busy, an interval that does not drift, times of the wall clock, and clocks that go on
- * while the machine sleeps.
+ * Beyond `setTimeout` it has: nanoseconds, expirations that are counted and not lost while
+ * JavaScript is busy, an interval that does not drift, times of the wall clock, and clocks that go
+ * on while the machine sleeps.
  */
 import { z } from 'zod';
 import { invalidType } from '../../base/check';
@@ -46,37 +46,40 @@ const CLOCKS = {
   'realtime-alarm': constants.CLOCK_REALTIME_ALARM,
 } as const satisfies Record<TimerClock, number>;
 
-/** When a {@link TimerFd} fires. Milliseconds may have fractions, down to the nanosecond. */
+/**
+ * The time at which a {@link TimerFd} fires. Milliseconds may have fractions, down to the
+ * nanosecond.
+ */
 export interface TimerSchedule {
   /** Milliseconds until it fires first; `intervalMs` if neither this nor `at` is given. */
   delayMs?: number | undefined;
   /**
-   * When it fires first: a Date (of a realtime clock), or milliseconds on the timer's clock, see
-   * {@link TimerFd.now}. What is past already fires at once.
+   * The first time: a Date (of a realtime clock), or milliseconds on the timer's clock, see {@link
+   * TimerFd.now}. A past time fires at once.
    */
   at?: Date | number | undefined;
   /** Milliseconds between the following times; 0, the default, for none. */
   intervalMs?: number | undefined;
   /**
-   * TFD_TIMER_CANCEL_ON_SET, for `at` on a realtime clock: tell when the clock is set, see
-   * {@link TimerExpiry.clockChanged}.
+   * TFD_TIMER_CANCEL_ON_SET, for `at` on a realtime clock: emit when the clock is set, see {@link
+   * TimerExpiry.clockChanged}.
    */
   cancelOnSet?: boolean | undefined;
 }
 
-/** Options of {@link TimerFd}. Without a `delayMs`, `at` or `intervalMs` it is made disarmed. */
+/** Options of {@link TimerFd}. Without `delayMs`, `at` and `intervalMs` it starts disarmed. */
 export interface TimerFdOptions extends TimerSchedule, FdSourceOptions {
   /** `monotonic` if not given. */
   clock?: TimerClock;
 }
 
-/** What a {@link TimerFd} tells. */
+/** The record of a {@link TimerFd}. */
 export interface TimerExpiry {
-  /** How often it has expired since the last time: 1, or more if JavaScript was busy. */
+  /** Expirations since the last record: 1, or more if JavaScript was busy. */
   expirations: number;
   /**
-   * True, with 0 expirations, when the clock was set and `cancelOnSet` asked to be told. The timer
-   * stays armed for its old time: look at the clock and `set` it anew if need be.
+   * True, with 0 expirations, if the clock was set and `cancelOnSet` is true. The timer stays armed
+   * for its old time: read the clock, and call `set` again if necessary.
    */
   clockChanged: boolean;
 }
@@ -107,16 +110,16 @@ const spec: TimerSpec = {
 };
 
 /**
- * A timerfd. The event `timeout` tells how often it has expired; expirations that nobody listened
- * for are counted in the next one, and forgotten by `set` and `clear`.
+ * A timerfd. It emits `timeout` with the number of expirations. Expirations without a listener are
+ * counted in the next record, and forgotten by `set` and `clear`.
  */
 export class TimerFd extends FdSource<'timeout', TimerExpiry> {
   readonly #clock: TimerClock;
 
   /**
    * Throws a TypeError for a wrong option, and a {@link SystemError}: EPERM for an alarm clock
-   * without CAP_WAKE_ALARM, EINVAL for a clock this kernel has not, EMFILE or ENFILE when there are
-   * no fds left.
+   * without CAP_WAKE_ALARM, EINVAL for a clock that this kernel lacks, EMFILE or ENFILE when there
+   * are no fds left.
    */
   constructor(options: TimerFdOptions = {}) {
     const { clock, loop, signal, ...schedule } = parseOptions('TimerFd', optionsSchema, options);
@@ -135,8 +138,8 @@ export class TimerFd extends FdSource<'timeout', TimerExpiry> {
   }
 
   /**
-   * Arm the timer, in place of what was set before. Expirations not told yet are forgotten. Throws
-   * a TypeError for a wrong option.
+   * Arm the timer; this replaces the former schedule. Expirations not emitted yet are forgotten.
+   * Throws a TypeError for a wrong option.
    */
   set(schedule: TimerSchedule): this {
     const settings = parseOptions('TimerFd.set', scheduleSchema, schedule);
@@ -147,7 +150,7 @@ export class TimerFd extends FdSource<'timeout', TimerExpiry> {
     return this;
   }
 
-  /** Disarm the timer. Expirations not told yet are forgotten. */
+  /** Disarm the timer. Expirations not emitted yet are forgotten. */
   clear(): this {
     putTime(spec.value, 0);
     putTime(spec.interval, 0);
@@ -203,7 +206,7 @@ function arm(fd: number, clock: TimerClock, schedule: Schedule): void {
   }
   putTime(spec.value, at === undefined ? delayMs : Number(at));
   putTime(spec.interval, intervalMs);
-  // A time of zero would disarm: one nanosecond is as good as at once.
+  // A time of zero would disarm it; one nanosecond is as good.
   if (isZero(spec.value)) spec.value.nanoseconds = 1;
   if (intervalMs > 0 && isZero(spec.interval)) spec.interval.nanoseconds = 1;
   const absolute = at === undefined ? 0 : TFD_TIMER_ABSTIME;

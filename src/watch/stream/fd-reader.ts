@@ -1,6 +1,6 @@
 /**
- * The bytes of an fd that is a stream: a pipe, a FIFO, a terminal, a character device. Not of a
- * regular file, which is always ready and which epoll does not take: that is for `node:fs`.
+ * Reads the bytes of an fd that is a stream: a pipe, a FIFO, a terminal, a character device. Not
+ * for a regular file, which is always ready and which epoll refuses: use `node:fs`.
  */
 import { z } from 'zod';
 import { checkFd } from '../../base/check';
@@ -13,21 +13,21 @@ import { streamOutcome } from './stream-end';
 
 const optionsSchema = z.strictObject(fdSourceOptionFields);
 
-/** What one read takes at most: what a pipe holds. Shared; what is read is copied at once. */
+/** The maximum of one read: the capacity of a pipe. Shared; the bytes are copied at once. */
 const buffer = new Uint8Array(65_536);
 
 /**
- * Reads an fd. The event `data` tells what one read(2) has brought, a Buffer of the consumer's own.
- * At the end of the stream the reader closes; what that is for which kind of fd, stream-end.ts says.
- * Empty messages of a datagram or seqpacket socket are skipped: a stream has no place for them. For
- * messages use `DatagramSocket`.
+ * Reads an fd. It emits the bytes of each read(2) as `data`, a Buffer of the consumer's own. At the
+ * end of the stream the reader closes; stream-end.ts defines the end for each kind of fd. Empty
+ * messages of a datagram or seqpacket socket are skipped, because a stream has no place for them.
+ * For messages use `DatagramSocket`.
  */
 export class FdReader extends FdSource<'data', Buffer> {
   /**
-   * Takes `fd` over, and sets O_NONBLOCK on its description (which everybody who has it by dup(2) or
-   * fork(2) shares); stdin is not closed at the end, see {@link closeOwned}. Throws EPERM for a
-   * regular file, EBADF, and a TypeError for a wrong option; `fd` is closed then too. Not closed
-   * after EEXIST: the loop watches it for somebody else.
+   * Takes `fd` over, and sets O_NONBLOCK on its description (shared with every dup(2) and fork(2)
+   * of it). Stdin is not closed at the end, see {@link closeOwned}. Throws EPERM for a regular
+   * file, EBADF, and a TypeError for a wrong option; then `fd` is closed too, but not after EEXIST:
+   * the loop watches it for another owner.
    */
   constructor(fd: number, options: FdSourceOptions = {}) {
     checkFd(fd);

@@ -3,8 +3,8 @@
  * kernel does not take is kept in a {@link WriteQueue}, by the rules of connections, and the fd is
  * watched for room only while something waits.
  *
- * Each chunk is a write(2) of its own, never put together with others: a pipe in packet mode keeps
- * the bounds.
+ * Each chunk is a write(2) of its own, never joined with others: a pipe in packet mode keeps the
+ * bounds.
  */
 import { EventEmitter } from 'eventemitter3';
 import { z } from 'zod';
@@ -51,9 +51,12 @@ const optionsSchema = z.strictObject(fdWriterOptionFields);
 
 /** Events of an {@link FdWriter}. */
 export interface FdWriterEvents {
-  /** Everything is written, after `write` had returned false. */
+  /** All bytes are written, after `write` had returned false. */
   drain: [];
-  /** A write failed: EPIPE when nobody reads any more. `close` follows. Unheard, it is uncaught. */
+  /**
+   * A write failed: EPIPE when the reader is gone. `close` follows. Without a listener it is
+   * uncaught.
+   */
   error: [error: Error];
   /** The writer is closed, and its fd too; nothing follows. */
   close: [];
@@ -172,7 +175,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     if (this.#queue.empty) this.close();
   }
 
-  /** Close now. What waits is not written; its callbacks get an error. */
+  /** Close now. Waiting bytes are not written; their callbacks get an error. */
   close(): void {
     this.#close(this.#failure ?? writerClosed());
   }

@@ -19,11 +19,11 @@ const { F_GETFL, F_GETPIPE_SZ, F_SETFL, F_SETPIPE_SZ, O_CLOEXEC, O_DIRECT, O_NON
 /** Options of {@link Pipe}. */
 export interface PipeOptions extends FdWriterOptions {
   /**
-   * O_DIRECT: a `data` of the reader is what one write has put in. Writes of more than 4096 bytes
+   * O_DIRECT: each `data` of the reader is the bytes of one write. Writes of more than 4096 bytes
    * (PIPE_BUF) become several packets.
    */
   packets?: boolean;
-  /** Bytes that the pipe holds, see {@link Pipe.capacity}; 65536 if not given. */
+  /** The capacity in bytes, see {@link Pipe.capacity}; 65536 if not given. */
   capacity?: number;
 }
 
@@ -35,7 +35,7 @@ const optionsSchema = z.strictObject({
 
 const pair = new Int32Array(2);
 
-/** One end: an fd, then what uses it here, or nothing once it was given away or closed. */
+/** One end: an fd, then its user here, or nothing once it was given away or closed. */
 type End<T> = { fd: number; user: T | null };
 
 /** Two ends of a pipe. */
@@ -78,8 +78,8 @@ export class Pipe {
   }
 
   /**
-   * Give the reading end away: a blocking fd, as programs expect it. It is the caller's, who closes
-   * it when a child has it. Throws if `reader` uses it, or if it was given away before.
+   * Give the reading end away: a blocking fd, as programs expect it. The caller closes it, after a
+   * child has it. Throws if `reader` uses it, or if it was given away before.
    */
   releaseReadFd(): number {
     return release(this.#reading, 'reading');
@@ -90,14 +90,14 @@ export class Pipe {
     return release(this.#writing, 'writing');
   }
 
-  /** Bytes that the pipe holds. Throws if no end is open here. */
+  /** The capacity in bytes. Throws if no end is open here. */
   get capacity(): number {
     return unwrap(fcntl(this.#anyFd(), F_GETPIPE_SZ), 'fcntl');
   }
 
   /**
    * The kernel takes at least this, up to the next power of two pages. Throws EPERM past
-   * /proc/sys/fs/pipe-max-size, and EBUSY when there is more in the pipe.
+   * /proc/sys/fs/pipe-max-size, and EBUSY if the pipe contains more.
    */
   set capacity(bytes: number) {
     checkInteger('capacity', bytes, 1, INT32_MAX);

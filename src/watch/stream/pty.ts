@@ -2,7 +2,7 @@
  * A pseudo-terminal: pty(7). The master is here; the slave is a terminal for a program that wants
  * one.
  *
- * For a child process open the slave and give it as stdin, stdout and stderr:
+ * For a child process open the slave and pass it as stdin, stdout and stderr:
  *
  *     const slave = pty.openSlave();
  *     const child = spawn('setsid', ['-c', 'bash'], { stdio: [slave, slave, slave] });
@@ -10,10 +10,10 @@
  *
  * That alone makes it a terminal (isatty(3), colours, sizes). Job control, Ctrl-C and /dev/tty need
  * it to be the controlling terminal too, which a program takes for itself (setsid(2), TIOCSCTTY):
- * `setsid -c` of util-linux does it and runs the program.
+ * `setsid -c` of util-linux does this and runs the program.
  *
- * When the last slave is closed, reading the master gives EIO on Linux, after all that was written:
- * that is the end of the stream, and the Pty closes. Keep a slave open to have it stay.
+ * When the last slave is closed, reading the master returns EIO on Linux, after all written bytes.
+ * That is the end of the stream, and the Pty closes. Keep a slave open to keep the Pty open.
  */
 import { constants as fsConstants, openSync } from 'node:fs';
 import { z } from 'zod';
@@ -57,16 +57,16 @@ const optionsSchema = z.strictObject({
   rows: z.int().min(1).max(0xffff).default(24),
 });
 
-/** What one read takes at most: a terminal gives up to 4 KiB. Shared; what is read is copied. */
+/** The maximum of one read: a terminal returns up to 4 KiB. Shared; the bytes are copied. */
 const buffer = new Uint8Array(4_096);
 
-/** A pseudo-terminal. The event `data` tells what was written to the slave. */
+/** A pseudo-terminal. It emits the bytes that were written to the slave as `data`. */
 export class Pty extends FdSource<'data', Buffer> {
   /** The slave's device, "/dev/pts/3". */
   readonly name: string;
   /**
-   * What is typed, on its way: for `drain` and the bytes that wait. A program that does not read its
-   * terminal makes them wait after some KiB. Its errors are told by the Pty.
+   * The typed bytes on their way: for `drain` and the waiting bytes. A program that does not read
+   * its terminal makes them wait after some KiB. The Pty reports its errors.
    */
   readonly writer: FdWriter;
 
@@ -89,7 +89,7 @@ export class Pty extends FdSource<'data', Buffer> {
       unwrap(unlockpt(this.fd), 'unlockpt');
       this.name = nameOf(this.fd);
       this.resize({ columns, rows });
-      // An fd of its own: a loop watches each fd once, and the reader has the other.
+      // An fd of its own: a loop watches each fd once, and the reader watches the other one.
       const fd = unwrap(fcntl(this.fd, F_DUPFD_CLOEXEC), 'fcntl');
       this.writer = new FdWriter(fd, { highWaterMark, maxQueuedBytes, loop });
     } catch (error) {
@@ -105,7 +105,7 @@ export class Pty extends FdSource<'data', Buffer> {
     return this.writer.write(data, extra, last);
   }
 
-  /** How many characters the terminal shows. */
+  /** The size of the terminal in characters. */
   get size(): WindowSize {
     const size = { columns: 0, rows: 0 };
     unwrap(getWindowSize(this.openFd('get the size'), size), 'ioctl');

@@ -1,8 +1,8 @@
 /**
  * Raw mode of a terminal: each key as it is pressed, no echo, Ctrl-C is a byte. See termios(3).
  *
- * The modes belong to the terminal, not to the fd or the process: they are changed for everybody,
- * and nobody puts them back but {@link RawMode.restore}. It does not hold the fd, which stays the
+ * The modes belong to the terminal, not to the fd or the process: they change for all its users,
+ * and only {@link RawMode.restore} sets them back. It does not hold the fd, which stays the
  * caller's.
  */
 import { checkFd } from '../../base/check';
@@ -18,8 +18,8 @@ export class RawMode {
   #saved: Uint8Array | null;
 
   /**
-   * Sets the terminal `fd` raw, for everybody who uses it, until {@link restore}; it stays raw when
-   * the process ends without. Throws ENOTTY if `fd` is not a terminal, and EBADF.
+   * Sets the terminal `fd` raw, for all its users, until {@link restore}; it stays raw if the
+   * process ends without. Throws ENOTTY if `fd` is not a terminal, and EBADF.
    */
   constructor(fd: number) {
     checkFd(fd);
@@ -31,7 +31,7 @@ export class RawMode {
     unwrap(tcsetattr(fd, TCSANOW, modes), 'tcsetattr', { fd });
   }
 
-  /** Set the modes of before. A second call does nothing, nor one for a terminal that is gone. */
+  /** Set the former modes. A second call does nothing, nor one for a terminal that is gone. */
   restore(): void {
     const saved = this.#saved;
     this.#saved = null;

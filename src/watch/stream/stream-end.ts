@@ -1,14 +1,14 @@
 /**
- * What is the end of a stream: the one place that says it, because read(2) says 0 for other things too.
+ * The end of a stream, defined in one place, because read(2) returns 0 for other reasons too.
  *
- * | fd | the end | what else gives 0 |
+ * | fd | the end | other reasons for 0 |
  * |---|---|---|
- * | pipe, FIFO, stream socket | 0 | nothing |
+ * | pipe, FIFO, stream socket | 0 | none |
  * | datagram, seqpacket socket | 0 once its reading half is shut (unix datagrams: never) | an empty message |
- * | terminal, lines | 0, the user's Ctrl-D | nothing |
- * | terminal, raw, VMIN=0 | 0 once it has hung up | nothing is there yet: termios(3) |
- * | master of a pty | EIO, when the last slave is closed | nothing |
- * | other character device | 0, as of /dev/null | nothing |
+ * | terminal, lines | 0, the user's Ctrl-D | none |
+ * | terminal, raw, VMIN=0 | 0 once it has hung up | no byte is there yet: termios(3) |
+ * | master of a pty | EIO, when the last slave is closed | none |
+ * | other character device | 0, as of /dev/null | none |
  */
 import { POLLHUP, POLLRDHUP, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../../sys/constants';
 import { errno } from '../../sys/errno';
@@ -26,8 +26,8 @@ const name = new Uint8Array(64);
 const list = new PollList(1);
 
 /**
- * What an `outcome` of 0 or -EIO of read(2) on `fd` means: 0, the end; -EAGAIN, nothing for now; 1, an
- * empty message, so read on; or -EIO. Every other outcome is returned as it is.
+ * The meaning of an `outcome` of 0 or -EIO of read(2) on `fd`: 0, the end; -EAGAIN, nothing for
+ * now; 1, an empty message, so read on; or -EIO. Every other outcome is returned unchanged.
  */
 export function streamOutcome(fd: number, outcome: number): number {
   if (outcome === -EIO) return ptsname(fd, name) > 0 ? 0 : outcome;

@@ -245,7 +245,7 @@ async function readFile(path: string, length: number): Promise<void> {
   await file.close();
 }
 
-test('a response whose writes somebody has taken over gets all bytes through them', async () => {
+test('a response with replaced write methods gets all bytes through them', async () => {
   const bytes = writeOld(join(folder, 'a'), 300_000);
   const tcp = new TcpServer({ port: 0 });
   let seen = 0;

@@ -367,7 +367,7 @@ test('ranges, conditions, types, and what the options say of them', async () => 
   await expectAnswers({ '/': 404, '/docs/': 404, '/docs/index.html': 'docs', '/docs': 301 });
 });
 
-test('the listener tells how it answered, and why not with a file', async () => {
+test('the listener resolves to its answer, and the reason if it sent no file', async () => {
   await get('/page.html');
   await get('/missing');
   await get('/../secret');
@@ -379,7 +379,7 @@ test('the listener tells how it answered, and why not with a file', async () => 
   ]);
 });
 
-test('a root that is none, and wrong options, are told at once', () => {
+test('a wrong root and wrong options are refused at once', () => {
   expect(() => serveFiles(join(folder, 'missing'))).toThrow(/ENOENT/);
   expect(() => serveFiles(join(folder, 'secret'))).toThrow(/ENOTDIR: .*secret is not a directory/);
   const wrong: Record<string, unknown> = {

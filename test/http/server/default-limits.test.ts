@@ -214,7 +214,7 @@ const STRANGERS: Record<string, (socket: Socket) => void> = {
 };
 
 describe.each<Speech>(['http', 'https', 'WebSocketServer'])('strangers of %s', (speech) => {
-  test('are cut, each for its own reason, and nobody else is', async () => {
+  test('are cut, each for its own reason, and no other client is', async () => {
     const { server, port, later, accepted } = site(speech);
     const patient = await Promise.all([stranger(port, speech), stranger(port, speech)]);
     patient[0]?.write(HEAD('GET', '/later'));

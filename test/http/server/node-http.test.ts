@@ -128,7 +128,7 @@ describe('the server', () => {
     expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
   });
 
-  test('a client that goes away in the middle of a response: it is told, and nothing is left', async () => {
+  test('a client that leaves in the middle of a response: the response closes, and nothing is left', async () => {
     const closed: boolean[] = [];
     http.on('request', (_request, response) => {
       response.on('close', () => closed.push(response.writableFinished));
@@ -178,7 +178,7 @@ describe('the server', () => {
     agent.destroy();
   });
 
-  test('server.setTimeout: told with the socket, which is then the listener’s', async () => {
+  test('server.setTimeout: called with the socket, which is then the listener’s', async () => {
     http.setTimeout(50);
     http.on('request', () => {});
     const told = next<[FdDuplex]>(http, 'timeout');

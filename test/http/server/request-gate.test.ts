@@ -142,7 +142,7 @@ test('a body at the limit comes whole, and what is behind it waits', async () =>
   bench.gate.close();
 });
 
-test('reads on, and tells of the end, when nothing is left to be given on', async () => {
+test('reads on, and emits the end, when nothing is left to pass on', async () => {
   const bench = new Bench();
   bench.gate.take(Buffer.from(GET.repeat(MAX_WAITING + 1)));
   bench.gate.onWanted();

@@ -100,7 +100,7 @@ test('the server sees the peer’s address', async () => {
   expect((await ask()).body.toString()).toBe('127.0.0.1 false');
 });
 
-test('text that is no HTTP gets a 400, and nobody else is disturbed', async () => {
+test('text that is no HTTP gets a 400, and no other client is disturbed', async () => {
   http.on('request', (_request, response) => response.end('fine'));
   const peer = await client(tcp.port);
   peer.write('this is not HTTP\r\n\r\n');
@@ -285,7 +285,7 @@ describe('a shutdown of the server', () => {
     expect(await result).toEqual({ ended: 1, cut: 0 });
   });
 
-  test('leaves a connection to whoever listens to shutdown', async () => {
+  test('leaves a connection to its listener of shutdown', async () => {
     const told: string[] = [];
     http.on('connection', (socket) => socket.on('shutdown', () => told.push('shutdown')));
     http.keepAliveTimeout = LONG_MS;

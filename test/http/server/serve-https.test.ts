@@ -116,7 +116,7 @@ withOpenssl(
   120_000,
 );
 
-withOpenssl('shutdown lets an answer be made, and tells that it is the last', async () => {
+withOpenssl('shutdown lets an answer be made, with Connection: close', async () => {
   const responses: ServerResponse[] = [];
   serve((_request, response) => responses.push(response));
   const socket = await client(GET);
@@ -146,7 +146,7 @@ withOpenssl('shutdown closes what is idle, and cuts what does not end', async ()
   agent.destroy();
 });
 
-withOpenssl('what was upgraded is told, and not closed', async () => {
+withOpenssl('an upgraded connection gets the event shutdown, and is not closed', async () => {
   const https = serve(() => {});
   let told = 0;
   https.on('upgrade', (_request, socket) => {

@@ -99,7 +99,7 @@ withOpenssl(
 );
 
 withOpenssl(
-  'a certificate that nobody vouches for is refused, and the server goes on',
+  'a certificate without a trusted issuer is refused, and the server goes on',
   async () => {
     const https = serveHttps();
     https.on('request', (_request, response) => response.end('fine'));
@@ -136,7 +136,7 @@ withOpenssl(
 );
 
 withOpenssl(
-  'an abrupt cut is no end: the error is told by the stream, and both close',
+  'an abrupt cut is no end: the stream emits the error, and both sides close',
   async () => {
     const told: (string | undefined)[] = [];
     secureServer((socket, under) => {
@@ -167,7 +167,7 @@ withOpenssl('our client and node’s own TLS server', async () => {
   await next(server, 'close');
 });
 
-withOpenssl('a server that does not speak TLS: the client is told', async () => {
+withOpenssl('a server that does not speak TLS: the client gets an error', async () => {
   const server = createNet((socket) => {
     socket.on('error', () => {});
     socket.resume();

@@ -25,7 +25,7 @@ function takeOver(fd: number): () => void {
   };
 }
 
-test('a connection is told, and closes nothing', async () => {
+test('a connection emits close with the error, and closes no fd', async () => {
   const server = new TcpServer({ port: 0 });
   const connections: TcpConnection[] = [];
   server.on('connection', (connection) => connections.push(connection));
@@ -45,7 +45,7 @@ test('a connection is told, and closes nothing', async () => {
   server.destroy();
 });
 
-test('a server is told, closes nothing, and keeps its connections', async () => {
+test('a server emits an error, closes no fd, and keeps its connections', async () => {
   const server = new TcpServer({ port: 0 });
   const connected = next<[TcpConnection]>(server, 'connection');
   const socket = await client(server.port);
@@ -61,7 +61,7 @@ test('a server is told, closes nothing, and keeps its connections', async () => 
   server.destroy();
 });
 
-test('a datagram socket is told, and closes nothing', async () => {
+test('a datagram socket emits an error, and closes no fd', async () => {
   const socket = new DatagramSocket({ bind: { address: '127.0.0.1', port: 0 } });
   const failed = next<[{ code: string }]>(socket, 'error');
   const release = takeOver(socket.fd);

@@ -56,7 +56,7 @@ function clogged(kind: string, limits: Partial<DeadlineLimits>) {
       timer.at = Math.min(timer.at, now + delayMs);
     },
   };
-  const loop = { timers, latestOf: (stamp: number) => stamp } as unknown as EventLoop;
+  const loop = { timers, handledBy: (stamp: number) => stamp } as unknown as EventLoop;
   const deadlines = new ConnectionDeadlines(loop);
   const none = { idleTimeoutMs: 0, writeTimeoutMs: 0, lifetimeMs: 0 };
   deadlines.open(subject, { ...none, ...limits });

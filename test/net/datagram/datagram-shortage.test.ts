@@ -69,7 +69,7 @@ test.each([
   ['ENOMEM', ENOMEM],
   ['ENOBUFS', ENOBUFS],
 ])(
-  '%s: the socket rests longer and longer, tells of one, and then all is there',
+  '%s: the socket rests longer and longer, reports one error, and then receives everything',
   async (code, number) => {
     outcomes = [-number, -number, -number, -number];
     one.send('first', to);
@@ -106,7 +106,7 @@ test('nothing is asked of the kernel during a rest, and closing ends it', async 
   expect(loop.stats().timers).toBe(0);
 });
 
-test('a socket that rests is told of room, and watched for no more than these', async () => {
+test('a socket that rests emits drain, and is watched for nothing else', async () => {
   isEndless = true;
   outcomes = [-ENOMEM];
   const path = `\0epoll-ffi-shortage-${process.pid}`;
@@ -123,7 +123,7 @@ test('a socket that rests is told of room, and watched for no more than these', 
   expect(watchedMask(loop, unix.fd)).toBe((EPOLLET | ALWAYS) >>> 0);
 });
 
-test('a socket that rests is told of what it has sent in vain', async () => {
+test('a socket that rests reports a message that did not arrive', async () => {
   isEndless = true;
   outcomes = [-ENOMEM];
   one.close();

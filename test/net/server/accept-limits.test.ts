@@ -42,7 +42,7 @@ const isGreeted = (peer: Socket): Promise<boolean> =>
     () => false,
   );
 
-test('beyond maxConnections clients are cut and told of, and one that leaves makes room', async () => {
+test('beyond maxConnections clients are cut with a drop event, and one that leaves makes room', async () => {
   const server = serve({ maxConnections: 2 });
   const dropped = jest.fn<void, [DroppedConnection]>();
   server.on('drop', dropped);

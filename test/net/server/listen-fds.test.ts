@@ -280,13 +280,13 @@ test('a listener that was passed as stdin ends with its server, and the process 
   expect(await gone).toEqual([0, null]);
 });
 
-describe('a listener that somebody who shares it has shut down', () => {
+describe('a listener that another owner has shut down', () => {
   test.each(
     (['level', 'edge', 'oneshot'] as const).flatMap((trigger) => [
       { kind: 'TCP', trigger },
       { kind: 'unix', trigger },
     ]),
-  )('is told as an error, and is not ready for ever: $kind, $trigger', async (which) => {
+  )('is reported as an error, and is not ready for ever: $kind, $trigger', async (which) => {
     const { kind, trigger: acceptTrigger } = which;
     const fd = kind === 'TCP' ? tcpListener() : unixListener(join(makeFolder(), 'socket'));
     const shared = closeLater(fcntl(fd, c.F_DUPFD_CLOEXEC));

@@ -172,7 +172,7 @@ describe('those who are connected', () => {
     },
   );
 
-  test('one that throws does not keep the others from being told', async () => {
+  test('a listener that throws does not stop the other connections from ending', async () => {
     const loop = new EventLoop();
     const thrown = jest.spyOn(loop, 'uncaught').mockImplementation(() => {});
     const server = serve({ loop });
@@ -241,7 +241,7 @@ describe('may be called', () => {
     ]);
   });
 
-  test('and so may destroy, by a listener of connection: nobody is left', async () => {
+  test('and so may destroy, by a listener of connection: no connection is left', async () => {
     const server = serve();
     server.on('connection', () => server.destroy());
     const peers = waiting(server.port, 3);

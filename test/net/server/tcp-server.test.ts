@@ -98,14 +98,14 @@ describe('accepting', () => {
 });
 
 describe('listening', () => {
-  test('at a free port of 127.0.0.1, unless told otherwise', () => {
+  test('at a free port of 127.0.0.1 by default', () => {
     const server = serve();
     expect(server.address).toEqual({ family: 'IPv4', address: '127.0.0.1', port: server.port });
     expect(server.port).toBeGreaterThan(0);
     expect(serve({ host: 'localhost' }).address.address).toBe('127.0.0.1');
   });
 
-  test('at IPv6, for IPv4 too unless told otherwise', async () => {
+  test('at IPv6, for IPv4 too by default', async () => {
     const both = serve({ host: '::' });
     await client(both.port, { host: '127.0.0.1' });
     await client(both.port, { host: '::1' });
@@ -150,7 +150,7 @@ describe('listening', () => {
     expect(serve({ port, reusePort: true }).port).toBe(port);
   });
 
-  test('connections are sent without delay unless told otherwise', async () => {
+  test('connections send without delay by default', async () => {
     for (const noDelay of [true, false]) {
       const server = serve({ noDelay });
       const accepted = next<[TcpConnection]>(server, 'connection');
@@ -187,7 +187,7 @@ describe('listening', () => {
 });
 
 describe('closing', () => {
-  test('takes no more connections, lets the open ones go on, and tells close after the last', async () => {
+  test('takes no more connections, lets the open ones go on, and emits close after the last', async () => {
     const server = serve();
     server.on('connection', (connection) =>
       connection.on('data', (chunk) => connection.write(chunk)),
@@ -208,7 +208,7 @@ describe('closing', () => {
     expect(closed).toHaveBeenCalledTimes(1);
   });
 
-  test('an idle server tells close too, but not before a listener can be attached', async () => {
+  test('an idle server emits close too, but not before a listener can be attached', async () => {
     const server = serve();
     server.close();
     await next(server, 'close');

@@ -143,7 +143,7 @@ test('a handed over server lets go of the folder at once', async () => {
   expect([openCount(folder), fs.existsSync(path)]).toEqual([0, true]);
 });
 
-describe('removeFile, of a listener that somebody else has bound', () => {
+describe('removeFile, of a listener that other code has bound', () => {
   const probe = (): boolean => {
     const path = join(makeProbeFolder(), 'socket');
     const fd = listenerAt(path);

@@ -48,7 +48,7 @@ function fill(fd: number, bytes: Buffer): number {
 }
 
 describe('a small receive buffer', () => {
-  test('edge-triggered, more bytes are told of although those before were not read', () => {
+  test('edge-triggered, more bytes are reported although those before were not read', () => {
     const { connected, accepted } = tcpPair();
     setSocketOption(accepted, 'receiveBufferBytes', 4_096);
     const epoll = watching(accepted);
@@ -121,7 +121,7 @@ describe('what recv gives', () => {
     expect(recv(accepted, buffer, 10, 0)).toBe(0);
   });
 
-  test('a reset is an error, told once; then there is the end', () => {
+  test('a reset is an error, reported once; then there is the end', () => {
     const { connected, accepted } = tcpPair();
     const epoll = watching(accepted, c.EPOLLIN);
     setSocketOption(connected, 'linger', { enabled: true, seconds: 0 });

@@ -85,7 +85,7 @@ test('listening and error can be read, and not set', () => {
   expect(() => setSocketOption(listener, 'error', 0)).toThrow(/"name".*can be set/);
 });
 
-test('a pending error is told once', async () => {
+test('a pending error is returned once', async () => {
   const fd = tcp();
   // Port 1 of the loopback: nobody listens there, which a socket learns at once.
   expect(connect(fd, encodeAddress({ address: '127.0.0.1', port: 1 }))).toBeLessThan(0);

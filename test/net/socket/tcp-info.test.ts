@@ -37,7 +37,7 @@ async function connected(): Promise<{ fd: number; peer: Awaited<ReturnType<typeo
   return { fd: connection?.fd as number, peer };
 }
 
-test('tells the state, and counts what was sent and received', async () => {
+test('returns the state, and counts the sent and received bytes', async () => {
   const { fd, peer } = await connected();
   const fresh = tcpInfo(fd);
   expect(fresh.state).toBe('ESTABLISHED');
@@ -72,7 +72,7 @@ test('a listener, a fresh socket, and one whose peer has gone', async () => {
   await until(() => tcpInfo(fd).state === 'CLOSE_WAIT');
 });
 
-test('what an older kernel does not tell is undefined', async () => {
+test('a number that an older kernel does not report is undefined', async () => {
   const { fd } = await connected();
   const bytes = new Uint8Array(TCP_INFO_BYTES);
   const length = getsockopt(fd, c.IPPROTO_TCP, c.TCP_INFO, bytes);

@@ -21,7 +21,7 @@ function listenAt(path: string, type: number): number {
   return fd;
 }
 
-test('seqpacket keeps the borders of records, and tells of the end', async () => {
+test('seqpacket keeps the borders of records, and reports the end', async () => {
   const fds = new Int32Array(2);
   sys.unwrap(sys.socketpair(c.AF_UNIX, c.SOCK_SEQPACKET | FLAGS, 0, fds), 'socketpair');
   const [here, there] = fds as unknown as [number, number];

@@ -92,7 +92,7 @@ describe('a path beyond PATH_MAX', () => {
   });
 });
 
-test('a moment without fds: told as unwatched, and made good when there are some', async () => {
+test('a moment without fds: emitted as unwatched, and watched when there are fds', async () => {
   const root = makeFolder();
   const { tree, records, errors, lines } = watchTree(root);
   using _ = tree;

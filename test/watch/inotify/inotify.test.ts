@@ -26,7 +26,7 @@ function linesOf(source: Inotify): string[] {
   return lines;
 }
 
-test('tells the life of a file, in order, with the words and the mask', async () => {
+test('emits the life of a file, in order, with the words and the mask', async () => {
   const folder = makeFolder();
   using inotify = new Inotify();
   const watch = inotify.add(folder);
@@ -60,7 +60,7 @@ test('tells the life of a file, in order, with the words and the mask', async ()
   expect(watch.active).toBe(true);
 });
 
-test('only what was asked for is told, in words or as a mask', async () => {
+test('only the events asked for are emitted, in words or as a mask', async () => {
   const folder = makeFolder();
   using inotify = new Inotify();
   const lines = linesOf(inotify);
@@ -79,7 +79,7 @@ test('only what was asked for is told, in words or as a mask', async () => {
   expect(watch.mask).toBe(constants.IN_OPEN);
 });
 
-test('every word is told by what it means', async () => {
+test('every word is emitted for its own change', async () => {
   const folder = join(makeFolder(), 'sub');
   fs.mkdirSync(folder);
   const file = join(folder, 'a');
@@ -135,7 +135,7 @@ describe('renames', () => {
     expect(inner.cookie).toBeGreaterThan(0);
   });
 
-  test('out of and into the watched are told alone, and before what comes later', async () => {
+  test('out of and into the watched directory are emitted alone, and before later changes', async () => {
     const [inside, outside] = [makeFolder(), makeFolder()];
     fs.writeFileSync(join(inside, 'a'), '');
     using inotify = new Inotify();
@@ -180,7 +180,7 @@ test('long names and many events in one read come whole', async () => {
   expect(seen).toEqual(safe);
 });
 
-test('a name that is not UTF-8 is told as bytes too, and a path may be bytes', async () => {
+test('a name that is not UTF-8 is emitted as bytes too, and a path may be bytes', async () => {
   const folder = makeFolder();
   using inotify = new Inotify();
   const odd = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0x61, 0xff, 0xfe])]);
@@ -223,7 +223,7 @@ describe('the end of a watch', () => {
     expect(lines).toEqual(['create a', 'ignored']);
   });
 
-  test('after remove nothing more is told, not even what is queued', async () => {
+  test('after remove nothing more is emitted, not even queued events', async () => {
     const [one, two] = [makeFolder(), makeFolder()];
     using inotify = new Inotify();
     const watch = inotify.add(one);

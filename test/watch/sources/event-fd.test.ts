@@ -5,7 +5,7 @@ import { next, until } from '../../support/until';
 
 expectNoFdLeaks();
 
-test('tells the sum of what was added since the last time', async () => {
+test('emits the sum of the additions since the last event', async () => {
   using counter = new EventFd({ initial: 2 });
   counter.add(3);
   counter.add(4n);
@@ -31,7 +31,7 @@ test('add refuses what no counter can take, and says when the counter is full', 
   expect(() => new EventFd({ initial: -1 })).toThrow(/option "initial" of EventFd/);
 });
 
-test('nothing is read while nobody listens, and nothing is lost', async () => {
+test('nothing is read without a listener, and nothing is lost', async () => {
   using counter = new EventFd({ semaphore: true, initial: 3 });
   expect(await next(counter, 'count')).toEqual([1n]);
   // Two are left; the loop has had its turns and has not taken them.

@@ -59,7 +59,7 @@ async function stranger(): Promise<number> {
 }
 
 describe('exit', () => {
-  test('is told of a child, and then the source is closed', async () => {
+  test('is emitted for a child, and then the source is closed', async () => {
     const process = child();
     const source = watchPid(process.pid);
     const log: unknown[] = [];
@@ -80,7 +80,7 @@ describe('exit', () => {
     ['kill -ABRT $$', { code: null, signal: 'SIGABRT' }],
   ] as const;
   for (const [end, outcome] of outcomes) {
-    whenTold(`tells how a child ended, and leaves it to Node: ${end}`, async () => {
+    whenTold(`emits how a child ended, and leaves it to Node: ${end}`, async () => {
       const process = child(end);
       const exited = next(watchPid(process.pid), 'exit');
       const closed = next(process, 'close');
@@ -90,7 +90,7 @@ describe('exit', () => {
     });
   }
 
-  test('is told of a process that is not our child', async () => {
+  test('is emitted for a process that is not our child', async () => {
     const pid = await stranger();
     const source = watchPid(pid);
     const exited = next<[{ pid: number; code: null; signal: string | null }]>(source, 'exit');
@@ -101,7 +101,7 @@ describe('exit', () => {
     expect([null, 'SIGKILL']).toContain(signal);
   });
 
-  test('is told to who listens late, when nobody can wait for the process any more', async () => {
+  test('is emitted to a late listener, when the process can no longer be waited for', async () => {
     const process = child();
     const source = watchPid(process.pid);
     const closed = next(process, 'close');
@@ -111,7 +111,7 @@ describe('exit', () => {
     expect(pid).toBe(process.pid);
   });
 
-  test('that nobody listens for does not keep the loop busy', async () => {
+  test('without a listener does not keep the loop busy', async () => {
     const loop = new EventLoop();
     const process = child();
     const source = watchPid(process.pid, { loop });
@@ -152,7 +152,7 @@ describe('kill', () => {
     }
   });
 
-  test('says false when the process has ended, reaped and told of', async () => {
+  test('returns false when the process has ended, is reaped, and was emitted', async () => {
     const process = child();
     const source = watchPid(process.pid);
     process.stdin?.end();

@@ -23,7 +23,7 @@ function ifThere(path: string, flags: string): string | null {
 const testPsi = testWith(ifThere('/proc/pressure/cpu', 'r+'), '/proc/pressure');
 const TOO_MUCH = 2 * availableParallelism();
 
-testPsi('CPU pressure is told, with the averages, again and again while it lasts', async () => {
+testPsi('CPU pressure is emitted, with the averages, again and again while it lasts', async () => {
   using monitor = new PressureMonitor({ resource: 'cpu', stallUs: 100_000 });
   const records: PressureRecord[] = [];
   monitor.on('pressure', (record) => records.push(record));
@@ -37,7 +37,7 @@ testPsi('CPU pressure is told, with the averages, again and again while it lasts
   expect(second.some?.avg10).toBeGreaterThan(0);
 });
 
-testPsi('what happened while nobody asked is told once; the iterator', async () => {
+testPsi('pressure without a taker is emitted once, later; the iterator', async () => {
   using monitor = new PressureMonitor({ resource: 'cpu', stallUs: 100_000 });
   const start = monitor.reading.some?.total as number;
   burn(TOO_MUCH);

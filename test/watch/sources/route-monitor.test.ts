@@ -115,7 +115,7 @@ testInNamespace('addresses of both families, there, added and removed', async ()
   await space.end();
 });
 
-testInNamespace('an overflow is told, and then everything anew', async () => {
+testInNamespace('an overflow is emitted, and then everything again', async () => {
   const space = new Namespace();
   await space.told({ kind: 'synced' });
   await space.run('link add veth0 type veth peer name veth1');

@@ -17,7 +17,7 @@ function ownMask(): string | undefined {
   return /SigBlk:\s*(\S+)/.exec(readFileSync('/proc/thread-self/status', 'utf8'))?.[1];
 }
 
-test('a signal sent to the process is told with its sender and value, and does not act', async () => {
+test('a signal sent to the process is emitted with its sender and value, and does not act', async () => {
   const child = runTs('test/watch/programs/signal-source.ts');
   await child.printed(/blocked 0000000000000200/);
   const pid = child.process.pid as number;
@@ -78,7 +78,7 @@ test('signals that cannot be waited for, and what is no signal, are refused', ()
   );
 });
 
-test('a signal sent to a thread is told there, on a loop that waits in it', async () => {
+test('a signal sent to a thread is emitted there, on a loop that waits in it', async () => {
   const worker = new Worker(join(ROOT, 'test/watch/programs/signal-worker.ts'), {
     execArgv: [...RUNS_TYPESCRIPT],
   });

@@ -119,7 +119,7 @@ describe('absolute times', () => {
 
   const strace = findProgram('strace');
   testWith(strace, 'strace')(
-    'that the clock was set is told as such, and the timer goes on',
+    'a change of the clock is emitted as such, and the timer goes on',
     async () => {
       // The clock of the machine is not ours to set: strace gives the answer the kernel would.
       const inject = ['-f', '-qq', '-e', 'trace=read', '-P', 'anon_inode:[timerfd]'];

@@ -133,7 +133,7 @@ describe('given away', () => {
 });
 
 describe('the writer fails', () => {
-  test('with EPIPE when nobody reads: every callback once, error, close', async () => {
+  test('with EPIPE when the reader is gone: every callback once, error, close', async () => {
     using pipe = new Pipe();
     const { writer } = pipe;
     const log: string[] = [];
@@ -173,7 +173,7 @@ describe('the writer fails', () => {
     expect((await failed)[0].code).toBe('ENOBUFS');
   });
 
-  test('close tells the writes that wait', async () => {
+  test('close calls the callbacks of waiting writes', async () => {
     using pipe = new Pipe();
     const told = new Promise((resolve) => {
       pipe.writer.write(Buffer.alloc(70_000), resolve);

@@ -93,7 +93,7 @@ test('the end: after the last slave is closed and all is read', async () => {
   expect(() => pty.openSlave()).toThrow('cannot open the slave: the Pty is closed');
 });
 
-testWith(findProgram('setsid'), 'setsid')('the size is told to the programs', async () => {
+testWith(findProgram('setsid'), 'setsid')('the programs get the new size', async () => {
   using pty = new Pty({ columns: 100, rows: 30 });
   const script =
     'stty size; trap "stty size; exit" WINCH; echo ready; while :; do sleep 0.05; done';

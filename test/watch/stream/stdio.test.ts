@@ -4,7 +4,7 @@ import { runTs } from '../../support/child';
 const SLOW_MS = 180_000;
 
 test(
-  'are not closed by whoever had them, nor with a worker: libuv aborts when it gets such a number',
+  'are not closed by their users, nor with a worker: libuv aborts when it gets such a number',
   async () => {
     const child = runTs('test/watch/programs/stdio.ts', {});
     expect(await child.exit()).toEqual({ code: 0, signal: null });
