@@ -97,6 +97,7 @@ export {
 export {
   type AcceptTrigger,
   type AddressFamily,
+  type AdoptOptions,
   type CongestionState,
   type ConnectionHandler,
   type ConnectionOptions,

@@ -71,6 +71,14 @@ export function connectionClosed(): Coded {
   return coded('the connection is closed', 'ERR_CONNECTION_CLOSED');
 }
 
+/** Of a connection that its owner wants to give up. */
+export function notDetachable(fd: number, queuedBytes: number): Coded {
+  const why = queuedBytes > 0 ? `${queuedBytes} bytes wait to be sent` : 'it ends, or has failed';
+  const what =
+    fd < 0 ? 'the connection is closed' : `the connection on fd ${fd} cannot be detached: ${why}`;
+  return Object.assign(coded(what, 'ERR_NOT_DETACHABLE'), { fd });
+}
+
 /** Of a WebSocket that is closing or closed. */
 export function webSocketNotOpen(): Coded {
   return coded('the WebSocket is not open', 'ERR_WEBSOCKET_NOT_OPEN');

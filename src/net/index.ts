@@ -9,7 +9,6 @@ export type { ConnectOptions, TcpConnectOptions, UnixConnectOptions } from './cl
 export {
   type ConnectionHandler,
   StreamConnection,
-  TcpConnection,
 } from './connection/connection';
 export type { ReadRate } from './connection/deadlines';
 export type {
@@ -17,6 +16,7 @@ export type {
   StreamConnectionEvents as TcpConnectionEvents,
 } from './connection/handler';
 export type { WriteStrategy } from './connection/options';
+export { TcpConnection } from './connection/tcp-connection';
 export type { DatagramInfo } from './datagram/info';
 export type { DatagramSocketOptions } from './datagram/options';
 export {
@@ -34,6 +34,7 @@ export type { PeerKey } from './server/peer-counts';
 export type { PeerLimit } from './server/peer-limit';
 export type { ShutdownOptions, ShutdownResult } from './server/shutdown';
 export {
+  type AdoptOptions,
   StreamServer,
   type StreamServerEvents,
   type StreamServerSetup,

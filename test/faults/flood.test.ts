@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { EventLoop } from '../../src/loop/event-loop';
-import type { TcpConnection } from '../../src/net/connection/connection';
+import type { TcpConnection } from '../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../src/net/server/tcp-server';
 import { UnixServer } from '../../src/net/server/unix-server';
 import * as c from '../../src/sys/constants';

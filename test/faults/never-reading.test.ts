@@ -1,6 +1,6 @@
 /** Ten thousand clients that never read beside one that does. */
 import { EventLoop } from '../../src/loop/event-loop';
-import type { TcpConnection } from '../../src/net/connection/connection';
+import type { TcpConnection } from '../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../src/net/server/tcp-server';
 import { setSocketOption } from '../../src/net/socket/options';
 import { RLIMIT_NOFILE } from '../../src/sys/constants';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serveHttp } from '../../src/http/server/serve-http';
 import { EventLoop } from '../../src/loop/event-loop';
-import type { TcpConnection } from '../../src/net/connection/connection';
+import type { TcpConnection } from '../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../src/net/server/tcp-server';
 import { UnixServer } from '../../src/net/server/unix-server';
 import { setSocketOption } from '../../src/net/socket/options';

@@ -1,6 +1,6 @@
 /** A server that was just connected to, with both sides; ended after the test. */
 import type { NetConnectOpts, Socket } from 'node:net';
-import type { TcpConnection } from '../../src/net/connection/connection';
+import type { TcpConnection } from '../../src/net/connection/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../src/net/server/tcp-server';
 import { encodeAddress } from '../../src/sys/address';
 import { AF_INET, SO_RCVBUF, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from '../../src/sys/constants';

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { EventLoop } from '../../src/loop/event-loop';
-import type { TcpConnection } from '../../src/net/connection/connection';
+import type { TcpConnection } from '../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../src/net/server/tcp-server';
 import type { Authorization } from '../../src/ws/verdict';
 import { WebSocketServer } from '../../src/ws/web-socket-server';

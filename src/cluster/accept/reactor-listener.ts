@@ -93,6 +93,16 @@ export class ReactorListener implements Listener {
     return false;
   }
 
+  /** A connection of another reactor's server. False if no server is here to take it. */
+  adopt(fd: number, head: Uint8Array, attachment: unknown): boolean {
+    for (const server of this.#servers) {
+      if (!server.listening) continue;
+      server.adopt(fd, { head, attachment });
+      return true;
+    }
+    return false;
+  }
+
   /** The pool stops: the last servers take all clients that wait. */
   retire(): void {
     this.isShared = false;

@@ -8,6 +8,7 @@ import { EventEmitter } from 'eventemitter3';
 import { checkFd, checkInteger } from '../../base/check';
 import { setDefaultLoop } from '../../loop/default-loop';
 import { EventLoop } from '../../loop/event-loop';
+import type { StreamConnection } from '../../net/connection/connection';
 import type { Listener } from '../../net/server/listener';
 import { closeOwned } from '../../sys/ownership';
 import { Bell } from '../accept/bell';
@@ -30,6 +31,8 @@ export interface ReactorEvents<In> {
   stop: [];
 }
 
+const NO_BYTES = new Uint8Array(0);
+
 /** Where to send an fd, and what goes along. */
 export interface SendFdOptions {
   /** The number of the reactor. */
@@ -41,6 +44,14 @@ export interface SendFdOptions {
 /** What the user's `start` may return: called, and waited for, when the reactor stops. */
 export interface Stoppable {
   stop?: () => unknown;
+}
+
+/** What goes along with a connection that changes its reactor. */
+export interface HandOverOptions extends SendFdOptions {
+  /** Bytes of it that were delivered here and are for the other reactor to handle, before all that comes. */
+  head?: Uint8Array;
+  /** The number of the listener whose server gets it; 0 if not given. */
+  listener?: number;
 }
 
 /** How a reactor reports to its pool. */
@@ -123,8 +134,24 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
    */
   sendFd(fd: number, options: SendFdOptions): void {
     checkFd(fd);
-    this.#send(fd, options, { kind: 'fd', listener: 0, head: Buffer.alloc(0) });
+    this.#send(fd, options, { kind: 'fd', listener: 0, head: NO_BYTES });
     closeOwned(fd);
+  }
+
+  /**
+   * Give a connection to another reactor: its first server at `listener` emits `connection`, with `data` as the
+   * connection's `attachment`, and then gets `head` and what comes. Here `close` is not emitted.
+   *
+   * Throws ERR_NOT_DETACHABLE while bytes wait to be sent, see {@link StreamConnection.detach}, and what
+   * {@link sendFd} throws: then the connection stays. Without a server there, the client is closed.
+   */
+  handOver(connection: StreamConnection, options: HandOverOptions): void {
+    const { head = NO_BYTES, listener = 0 } = options;
+    checkInteger('listener', listener, 0, Math.max(0, this.#listeners.length - 1));
+    connection.expectDetachable();
+    // First, because it may be refused. This thread reads nothing more of it in between.
+    this.#send(connection.fd, options, { kind: 'connection', listener, head });
+    closeOwned(connection.detach());
   }
 
   /** @internal */
@@ -163,10 +190,12 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
     throw inboxFull(to);
   }
 
-  #onDelivery(fd: number, { kind, listener, from, data }: Delivery): void {
+  #onDelivery(fd: number, { kind, listener, from, head, data }: Delivery): void {
     if (kind === 'accepted') {
       if (!this.#listeners[listener]?.take(fd)) closeOwned(fd);
-    } else if (kind === 'fd') {
+    } else if (kind === 'connection') {
+      if (!this.#listeners[listener]?.adopt(fd, head, data)) closeOwned(fd);
+    } else {
       if (!this.emit('fd', fd, data, from)) closeOwned(fd);
     }
   }

@@ -39,12 +39,17 @@ export abstract class ConnectedSocket<C> extends EventEmitter<StreamConnectionEv
   /** @internal For the timer wheel, which maintains it. */
   timerIndex: number = UNSCHEDULED;
   #peer: SocketAddress | null = null;
+  /** For the use of the handler: what belongs to this connection. Not touched here. */
+  attachment: unknown = undefined;
+  /** Keep our writing half open after the peer's FIN. */
+  allowHalfOpen: boolean;
 
   protected constructor(fd: number, settings: ConnectionSettings<C>) {
     super();
     this.settings = settings;
     this.#fd = fd;
     this.#lastActivity = settings.loop.now;
+    this.allowHalfOpen = settings.allowHalfOpen;
   }
 
   /** The fd, or -1 once closed. */
@@ -232,6 +237,13 @@ export abstract class ConnectedSocket<C> extends EventEmitter<StreamConnectionEv
     return this.flowing && isReadyNow(this.fd, POLLIN);
   }
 
+  /** Close now. What is queued is lost; its callbacks get an error. */
+  abstract destroy(error?: Error): void;
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
   /** @internal The timer wheel calls it: a deadline may have passed. */
   abstract onTimer(): void;
 
@@ -266,6 +278,11 @@ export abstract class ConnectedSocket<C> extends EventEmitter<StreamConnectionEv
   /** Whether this connection's events are being handled, and its small writes put together. */
   protected get gathering(): boolean {
     return this.settings.buffers.gather.isOf(this) && this.canSendNow;
+  }
+
+  /** Whether {@link WriteSide.detach} would leave nothing behind. */
+  protected get isDetachable(): boolean {
+    return this.state.detachable && (this.queue === null || this.queue.empty);
   }
 
   /** Whether EPOLLOUT is needed: something is queued, and may be sent. */

@@ -12,6 +12,7 @@
  *
  * Closing: three steps, in `#close`. `close` is emitted exactly once, with the error if there is one.
  */
+import { notDetachable } from '../../base/errors';
 import { type FileRange, holdRange } from '../../bytes/file-range';
 import { callbackOf, checkedData, type WriteExtra } from '../../bytes/write-arguments';
 import type { WriteCallback } from '../../bytes/write-queue';
@@ -28,16 +29,13 @@ import type { ConnectionSettings } from './options';
 import { type ReadOutcome, receive, receiveUrgent } from './receive';
 import { bytesAreLost, FULL, type SendQueue, sendBytes, type WriteOutcome } from './send-queue';
 import { CLOSED } from './state';
-import type { WriteSide } from './write-side';
+import { COPY_LIMIT, type WriteSide } from './write-side';
 
 const { ENOTCONN } = errno;
 // The global `process` is a getter, and this is called for each write.
 const { nextTick } = process;
 const { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, SHUT_WR } = constants;
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR; // Data may stand before these.
-
-/** A body up to this size is copied behind its head; a longer one is sent from where it is. */
-const COPY_LIMIT = 16 * 1024;
 
 /** A handler of connections; see {@link Handler}. */
 export type ConnectionHandler = Handler<StreamConnection>;
@@ -47,10 +45,6 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
   #handler: ConnectionHandler;
   /** Why it closes in the next turn, or has closed; undefined for no reason but the end. */
   #error: Error | undefined = undefined;
-  /** For the use of the handler: what belongs to this connection. Not touched here. */
-  attachment: unknown = undefined;
-  /** Keep our writing half open after the peer's FIN. */
-  allowHalfOpen: boolean;
 
   /**
    * Takes over `fd`: connected and non-blocking. If the loop does not take it: {@link closeRefused}.
@@ -59,11 +53,10 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
   constructor(fd: number, settings: ConnectionSettings<StreamConnection>) {
     super(fd, settings);
     this.#handler = settings.handler;
-    this.allowHalfOpen = settings.allowHalfOpen;
     this.watch(this);
   }
 
-  // What the user asks for. The methods that send are documented in WriteSide.
+  // What the user asks for: documented in WriteSide, where nothing stands here.
 
   write(data: string | Uint8Array, extra?: WriteExtra, last?: WriteCallback): boolean {
     const callback = callbackOf(extra, last);
@@ -144,9 +137,9 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
   }
 
   /**
-   * Have the handler finish and end this connection, as {@link StreamServer.shutdown} does with all of
-   * a server. What has arrived already is delivered first, as it is under way; but not while events of
-   * a connection are being handled, whose view it would overwrite.
+   * Have the handler finish and end this connection, as {@link StreamServer.shutdown} does. Bytes that
+   * have arrived are delivered first; not while events of a connection are being handled, whose view
+   * they would overwrite.
    */
   requestEnd(): void {
     const isFree = this.settings.buffers.gather.free;
@@ -165,8 +158,13 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
     this.#close(error);
   }
 
-  [Symbol.dispose](): void {
-    this.destroy();
+  detach(): number {
+    this.expectDetachable();
+    const { fd } = this;
+    disown(fd);
+    this.#stopWatching(undefined);
+    this.settings.owner.onConnectionClose(this);
+    return fd;
   }
 
   // What the loop calls: it is an EventHandler, by members that the types of the package do not show.
@@ -206,7 +204,18 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
     if ((events & EPOLLERR) !== 0) this.#onSocketError();
   }
 
+  /** @internal Throws what {@link detach} would throw. */
+  expectDetachable(): void {
+    this.#flushGathered();
+    if (!this.isDetachable) throw notDetachable(this.fd, this.queuedBytes);
+  }
+
   // Reading.
+
+  /** @internal Bytes that were read from the socket before it was this connection's. */
+  deliverHead(head: Buffer): void {
+    if (head.length > 0) guarded(this.loop, () => this.#handler.onData(this, head));
+  }
 
   /** @internal For {@link receive}. */
   onReceived(count: number): boolean {
@@ -388,8 +397,3 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
     this.settings.owner.onConnectionClose(this);
   }
 }
-
-/** The name from before there were unix sockets. */
-export const TcpConnection = StreamConnection;
-/** See {@link StreamConnection}. */
-export type TcpConnection = StreamConnection;

@@ -67,6 +67,13 @@ export class ConnectionState {
     this.sends = !closed && writing !== 'failed';
   }
 
+  /** Whether another owner of the socket would find all as it is: nothing has ended, and no error was taken. */
+  get detachable(): boolean {
+    const isKept =
+      this.reading === 'flowing' || this.reading === 'paused' || this.reading === 'ending';
+    return isKept && this.writing === 'open';
+  }
+
   /** `pause` was called. A FIN that was found is found again after `resume`; an error is not. */
   paused(): ConnectionState {
     const isPossible = this.reading === 'flowing' || this.reading === 'ending';

@@ -3,6 +3,9 @@ import type { FileRange } from '../../bytes/file-range';
 import type { WriteExtra } from '../../bytes/write-arguments';
 import type { WriteCallback } from '../../bytes/write-queue';
 
+/** A longer body is not copied behind its head, but sent from where it is. */
+export const COPY_LIMIT = 16 * 1024;
+
 /** The methods that send. Wrong arguments throw before anything is sent. */
 export interface WriteSide {
   /**
@@ -51,6 +54,15 @@ export interface WriteSide {
    * connection stays open until it ends its half too. The other arguments as of {@link write}.
    */
   end(data?: string | Uint8Array, extra?: WriteExtra, callback?: WriteCallback): void;
+
+  /**
+   * Give the socket up: nothing more is delivered or emitted, `close` neither, and the connection is closed
+   * for all who ask. Returns the fd, which is open, non-blocking and the caller's from now on: to be sent to
+   * another thread or process, and opened there by {@link StreamServer.adopt}. Bytes that were delivered are
+   * for the caller to send along. Throws ERR_NOT_DETACHABLE, with nothing changed, while bytes wait to be
+   * sent, after `end`, after the peer's end or an error, and once closed.
+   */
+  detach(): number;
 
   /**
    * @internal Send the first `length` bytes of `bytes`, memory that is {@link lend lent}, if

@@ -10,6 +10,8 @@ import type { ShutdownOptions, ShutdownResult } from './shutdown';
 /** What the owner of a {@link Listener} needs of a server; a {@link StreamServer} is one. */
 export interface ListeningServer {
   readonly connections: ReadonlySet<unknown>;
+  readonly listening: boolean;
+  adopt(fd: number, options?: { head?: Uint8Array; attachment?: unknown }): unknown;
   shutdown(options?: ShutdownOptions): Promise<ShutdownResult>;
   destroy(): void;
   once(event: 'close', listener: () => void): unknown;

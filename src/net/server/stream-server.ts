@@ -22,6 +22,7 @@ import {
 } from '../connection/options';
 import type { SocketFile } from '../socket/socket-file';
 import { Acceptor, type AcceptTrigger, type ConnectionSource } from './acceptor';
+import { adoptConnection } from './adopted';
 import { type DroppedConnection, type DropReason, describeDrop } from './drop';
 import type { ServerLimits } from './limits';
 import type { Listener } from './listener';
@@ -53,6 +54,14 @@ export interface StreamServerEvents {
 
 /** `listening`: takes connections. `closing`: waits for the last one to go. `closed`. */
 type ServerState = 'listening' | 'closing' | 'closed';
+
+/** Options of {@link StreamServer.adopt}. */
+export interface AdoptOptions {
+  /** Bytes that were read from the socket and not handled; they are copied. */
+  head?: Uint8Array;
+  /** What the connection has as its `attachment` when `connection` is emitted. */
+  attachment?: unknown;
+}
 
 /** The description of a server for its base class. */
 export interface StreamServerSetup extends z.output<typeof connectionOptionsSchema> {
@@ -250,14 +259,25 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
     this.#source.unref();
   }
 
+  /**
+   * Take over `fd`, a connected stream socket that was accepted elsewhere: by another thread or process, or by
+   * the service manager. It becomes non-blocking, and a connection of this server as any other: the limits hold
+   * for it, and `connection` is emitted. Then `head` is delivered, bytes that were read from it before.
+   *
+   * Returns the connection; null if the server does not listen any more, or a limit refuses it: then the fd is
+   * closed. Throws a {@link SystemError}, and leaves the fd alone, for one that is not open or no socket.
+   */
+  adopt(fd: number, { head, attachment }: AdoptOptions = {}): StreamConnection | null {
+    adoptConnection(fd, this.#peerLimit?.address);
+    const connection = this.listening ? this.#admit(fd, attachment) : null;
+    if (!this.listening) close(fd);
+    if (connection !== null && head !== undefined) connection.deliverHead(Buffer.from(head));
+    return connection;
+  }
+
   /** For the acceptor. @internal */
   onAccept(fd: number): void {
-    if (this.#connections.size >= this.#maxConnections) return this.#drop(fd, 'maxConnections');
-    if (this.#peers === null) return this.#open(fd, null);
-    const { keyOf, reason } = this.#peerLimit as PeerLimit;
-    const key = keyOf(fd);
-    if (key !== null && this.#peers.isFull(key)) return this.#drop(fd, reason);
-    this.#open(fd, key);
+    this.#admit(fd);
   }
 
   /** For the acceptor. @internal */
@@ -304,12 +324,23 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
     return shutdown;
   }
 
-  #open(fd: number, peer: PeerKey | null): void {
+  #admit(fd: number, attachment?: unknown): StreamConnection | null {
+    if (this.#connections.size >= this.#maxConnections) return this.#drop(fd, 'maxConnections');
+    if (this.#peers === null) return this.#open(fd, null, attachment);
+    const { keyOf, reason } = this.#peerLimit as PeerLimit;
+    const key = keyOf(fd);
+    if (key !== null && this.#peers.isFull(key)) return this.#drop(fd, reason);
+    return this.#open(fd, key, attachment);
+  }
+
+  #open(fd: number, peer: PeerKey | null, attachment: unknown): StreamConnection | null {
     const connection = this.#connect(fd);
-    if (connection === null) return;
+    if (connection === null) return null;
     this.#connections.add(connection);
     if (peer !== null) this.#peers?.add(connection, peer);
+    connection.attachment = attachment;
     this.emit('connection', connection);
+    return connection;
   }
 
   /** Null if the kernel has no memory, or no watch, for one more: as much a shortage as of fds. */
@@ -326,12 +357,13 @@ export abstract class StreamServer extends EventEmitter<StreamServerEvents> {
   /**
    * Close an accepted client at once: a client that knows can go elsewhere, one in a queue waits.
    */
-  #drop(fd: number, reason: DropReason): void {
+  #drop(fd: number, reason: DropReason): null {
     this.#dropped += 1;
     // Addresses cost two calls and some text, and after the close they are gone.
     const dropped = this.listenerCount('drop') > 0 ? describeDrop(fd, reason) : null;
     close(fd);
     if (dropped !== null) this.emit('drop', dropped);
+    return null;
   }
 
   /** Everything but closing the fd. */

@@ -10,7 +10,7 @@
 import { EventLoop } from '../../../src/loop/event-loop';
 import type { EventHandler, Registration } from '../../../src/loop/registration';
 import { connect } from '../../../src/net/client/connect';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { setSocketOption } from '../../../src/net/socket/options';
 import * as c from '../../../src/sys/constants';

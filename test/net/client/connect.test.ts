@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { EventLoop } from '../../../src/loop/event-loop';
 import { connect } from '../../../src/net/client/connect';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { UnixServer } from '../../../src/net/server/unix-server';

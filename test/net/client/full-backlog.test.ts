@@ -1,7 +1,7 @@
 import { EventLoop } from '../../../src/loop/event-loop';
 import { connect } from '../../../src/net/client/connect';
 import type { ConnectOptions } from '../../../src/net/client/options';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import * as c from '../../../src/sys/constants';
 import { unwrap } from '../../../src/sys/errno';
 import { close } from '../../../src/sys/io';

@@ -3,7 +3,7 @@ import { createServer, type ListenOptions, type Server, type Socket } from 'node
 import { EventLoop } from '../../../src/loop/event-loop';
 import { connect } from '../../../src/net/client/connect';
 import type { ConnectOptions } from '../../../src/net/client/options';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { next } from '../../support/until';
 
 export const toClose: { destroy(): void }[] = [];

@@ -2,7 +2,7 @@
 
 import { MAX_QUEUED_WRITES } from '../../../src/bytes/write-queue';
 import { EventLoop } from '../../../src/loop/event-loop';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { O_CLOEXEC, O_NONBLOCK } from '../../../src/sys/constants';
 import { unwrap } from '../../../src/sys/errno';

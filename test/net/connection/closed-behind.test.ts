@@ -1,7 +1,7 @@
 /** Fds of ours that somebody else closed: their numbers belong to others by then. */
 import { createServer } from 'node:net';
 import { defaultLoop } from '../../../src/loop/default-loop';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { DatagramSocket } from '../../../src/net/datagram/socket';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { EPOLLIN } from '../../../src/sys/constants';

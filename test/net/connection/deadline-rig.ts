@@ -1,12 +1,12 @@
 /** Connections whose end is noted, and their peers. */
 import { defaultLoop } from '../../../src/loop/default-loop';
 import type { EventLoop } from '../../../src/loop/event-loop';
-import { TcpConnection } from '../../../src/net/connection/connection';
 import {
   type ConnectionOptions,
   connectionOptionsSchema,
   connectionSettings,
 } from '../../../src/net/connection/options';
+import { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import * as constants from '../../../src/sys/constants';
 import { unwrap } from '../../../src/sys/errno';
 import { write } from '../../../src/sys/io';

@@ -1,8 +1,8 @@
 /** Deadlines that are set on one connection, on thousands, and on one that is being made. */
 import { createHook } from 'node:async_hooks';
 import { connect } from '../../../src/net/client/connect';
-import type { TcpConnection } from '../../../src/net/connection/connection';
 import type { ConnectionOptions } from '../../../src/net/connection/options';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { encodeAddress } from '../../../src/sys/address';
 import * as constants from '../../../src/sys/constants';

@@ -1,7 +1,8 @@
 /** When connections are cut, and when not: each deadline, under each trigger and in each state. */
-import { TcpConnection } from '../../../src/net/connection/connection';
+
 import { deadlinesOf } from '../../../src/net/connection/deadlines';
 import type { ConnectionOptions } from '../../../src/net/connection/options';
+import { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { encodeAddress } from '../../../src/sys/address';
 import * as constants from '../../../src/sys/constants';

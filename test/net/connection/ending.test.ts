@@ -1,5 +1,5 @@
 /** FIN, destroy, reset and deadlines: the bytes that are still sent, and the events. */
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import * as sys from '../../../src/sys';
 import { receive, receiveAll } from '../../support/client';
 import { clog, connected, isCutAt, serve } from '../../support/connections';

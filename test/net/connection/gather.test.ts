@@ -1,6 +1,6 @@
 /** Queues of many chunks: several go with one call, and nothing is lost between them. */
 import { createHash, type Hash, randomBytes } from 'node:crypto';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { SO_SNDBUF, SOL_SOCKET } from '../../../src/sys/constants';
 import { recv, setsockopt } from '../../../src/sys/socket';
 import * as vector from '../../../src/sys/vector';

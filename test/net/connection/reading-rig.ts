@@ -1,5 +1,5 @@
 /** The events of a connection, in order. */
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { until } from '../../support/until';
 
 /** Everything that a connection tells, in order. */

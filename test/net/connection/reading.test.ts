@@ -1,7 +1,7 @@
 /** The read path: half-closes, pauses, urgent data, turns. */
 import { randomBytes } from 'node:crypto';
 import { EventLoop } from '../../../src/loop/event-loop';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { UnixServer } from '../../../src/net/server/unix-server';
 import { AF_UNIX, MSG_OOB, SHUT_WR, SOCK_CLOEXEC, SOCK_STREAM } from '../../../src/sys/constants';
 import { unwrap } from '../../../src/sys/errno';

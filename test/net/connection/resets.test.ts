@@ -1,6 +1,6 @@
 /** A reset by the peer, in every state of a connection. */
 import { randomBytes } from 'node:crypto';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { SHUT_WR, SO_LINGER, SOL_SOCKET } from '../../../src/sys/constants';
 import { write } from '../../../src/sys/io';
 import { setsockopt, shutdown } from '../../../src/sys/socket';

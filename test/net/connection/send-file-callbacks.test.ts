@@ -1,7 +1,7 @@
 /** sendFile of a connection: callbacks, return values, refusals. */
 import { closeSync, openSync } from 'node:fs';
 import { connect } from '../../../src/net/client/connect';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { UnixServer } from '../../../src/net/server/unix-server';
 import { receive } from '../../support/client';
 import { clog, connected } from '../../support/connections';

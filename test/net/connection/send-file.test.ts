@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { MSG_TRUNC } from '../../../src/sys/constants';
 import { errno, unwrap } from '../../../src/sys/errno';
 import { dup3 } from '../../../src/sys/fds';

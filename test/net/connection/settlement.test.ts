@@ -1,6 +1,6 @@
 /** Every callback of a write is called once, in whatever way its connection ends. */
 import { EventLoop } from '../../../src/loop/event-loop';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import type { TcpServerOptions } from '../../../src/net/server/tcp-server';
 import { SO_LINGER, SOL_SOCKET } from '../../../src/sys/constants';
 import { recv, setsockopt } from '../../../src/sys/socket';

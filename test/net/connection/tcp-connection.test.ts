@@ -1,7 +1,8 @@
 /** A connection of a server: bytes, pauses, floods, listeners and handlers. */
 import { randomBytes } from 'node:crypto';
 import { EventLoop } from '../../../src/loop/event-loop';
-import type { ConnectionHandler, TcpConnection } from '../../../src/net/connection/connection';
+import type { ConnectionHandler } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import * as sys from '../../../src/sys';
 import { client, receive } from '../../support/client';
 import { connected, serve } from '../../support/connections';

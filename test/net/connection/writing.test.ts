@@ -1,6 +1,6 @@
 /** Writing: order, copies, callbacks, the limits of a peer that does not read. */
 import { randomBytes } from 'node:crypto';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { client, receive, receiveAll } from '../../support/client';
 import { clog, connected, connectedFd, isCutAt } from '../../support/connections';
 import { expectNoFdLeaks } from '../../support/fd-leaks';

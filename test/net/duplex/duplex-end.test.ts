@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { finished } from 'node:stream/promises';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { client, receiveAll } from '../../support/client';
 import { expectNoFdLeaks } from '../../support/fd-leaks';

@@ -1,6 +1,6 @@
 /** Ranges of files among the writes of a stream on a connection. */
 import { closeSync, openSync } from 'node:fs';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { unwrap } from '../../../src/sys/errno';

@@ -1,7 +1,7 @@
 /** Fds that cannot be a stream, and their fate. */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import {

@@ -1,5 +1,5 @@
 /** A server, and a connection to it as a stream. */
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import type { FdDuplexOptions } from '../../../src/net/duplex/options';
 import { TcpServer, type TcpServerOptions } from '../../../src/net/server/tcp-server';

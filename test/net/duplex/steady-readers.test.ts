@@ -5,7 +5,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { FdDuplex } from '../../../src/net/duplex/fd-duplex';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { UnixServer } from '../../../src/net/server/unix-server';

@@ -3,7 +3,7 @@
  * says what the addresses are. Prints what came of it.
  */
 import { connect } from '../../../src/net/client/connect';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import type { SystemError } from '../../../src/sys/errno';
 

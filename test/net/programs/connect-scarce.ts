@@ -6,7 +6,7 @@
 import { readdirSync } from 'node:fs';
 import { EventLoop } from '../../../src/loop/event-loop';
 import { connect } from '../../../src/net/client/connect';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import type { SystemError } from '../../../src/sys/errno';
 
 const port = Number(process.argv[2]);

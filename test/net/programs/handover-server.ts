@@ -8,7 +8,7 @@
  * it listens at a free TCP port. Each client is told NAME once it has sent something.
  */
 import { existsSync } from 'node:fs';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { TcpServer } from '../../../src/net/server/tcp-server';
 import { UnixServer } from '../../../src/net/server/unix-server';
 import { receiveFds, sendFds } from '../../../src/net/socket/fd-passing';

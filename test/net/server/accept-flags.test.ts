@@ -1,5 +1,5 @@
 /** The flags of a listener, and of what it accepts. */
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { UnixServer } from '../../../src/net/server/unix-server';
 import { F_GETFD, F_GETFL, FD_CLOEXEC, O_NONBLOCK } from '../../../src/sys/constants';
 import { fcntl } from '../../../src/sys/io';

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { EventLoop } from '../../../src/loop/event-loop';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { Acceptor, type AcceptTrigger } from '../../../src/net/server/acceptor';
 import { TcpServer, type TcpServerOptions } from '../../../src/net/server/tcp-server';
 import { FIRST_REST_MS } from '../../../src/net/socket/shortage';

@@ -1,5 +1,5 @@
 import { EventLoop } from '../../../src/loop/event-loop';
-import type { TcpConnection } from '../../../src/net/connection/connection';
+import type { TcpConnection } from '../../../src/net/connection/tcp-connection';
 import { TcpServer, type TcpServerOptions } from '../../../src/net/server/tcp-server';
 import * as sys from '../../../src/sys';
 import { runTs } from '../../support/child';
