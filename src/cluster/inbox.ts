@@ -14,13 +14,12 @@ import type { EventHandler, Registration } from '../loop/registration';
 import { receiveFds, sendFds } from '../net/socket/fd-passing';
 import { AF_UNIX, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET } from '../sys/constants';
 import { unwrap } from '../sys/errno';
-import { close } from '../sys/io';
 import { closeOwned, own } from '../sys/ownership';
 import { socketpair } from '../sys/socket';
 import { duplicate } from './duplicate';
 
 /** `accepted`: by the pool. `connection`: of a server of another reactor. `fd`: anything. */
-export type DeliveryKind = (typeof KINDS)[number];
+type DeliveryKind = (typeof KINDS)[number];
 
 const KINDS = ['accepted', 'connection', 'fd'] as const;
 
@@ -39,8 +38,6 @@ export interface Delivery {
 
 /** Bytes before `head`: kind, listener, sender (two), length of the head (four). */
 const PREFIX_BYTES = 8;
-/** The most that goes along, prefix, head and data together; see {@link sendFds}. */
-export const MAX_DELIVERY_BYTES = 64 * 1024;
 /** Deliveries taken at one event: a full inbox must not hold the thread. */
 const DELIVERIES_PER_EVENT = 64;
 const NO_SENDER = 0xffff;
@@ -63,7 +60,7 @@ export function makeInbox(): InboxFds {
 
 /**
  * Send `fd` to the reactor that reads the inbox. Returns false if the inbox is full, and nothing was sent.
- * `fd` stays open here. Throws a RangeError for more than {@link MAX_DELIVERY_BYTES}, and what
+ * `fd` stays open here. Throws a RangeError for more than 64 KiB that go along, and what
  * {@link sendFds} throws. Does not block.
  */
 export function deliver(writeFd: number, fd: number, delivery: Delivery): boolean {
@@ -172,9 +169,4 @@ export class InboxReader implements EventHandler {
 export function closeInbox({ readFd, writeFd }: InboxFds): void {
   closeOwned(readFd);
   closeOwned(writeFd);
-}
-
-/** An fd that was accepted, and could be given to nobody. */
-export function refuse(fd: number): void {
-  close(fd);
 }

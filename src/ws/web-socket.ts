@@ -238,10 +238,12 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
 
   // ---- for the connection
 
+  /** @internal */
   onData(_connection: StreamConnection, chunk: Buffer): void {
     this.#decode(chunk, this.#buffers);
   }
 
+  /** @internal */
   onEnd(connection: StreamConnection): void {
     connection.end();
   }
@@ -257,6 +259,7 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
     this.close(code, reason);
   }
 
+  /** @internal */
   onClose(connection: StreamConnection, error: Error | undefined): void {
     this.#state = 'closed';
     this.#decoder.stop();

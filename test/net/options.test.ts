@@ -27,6 +27,7 @@ const BAD_FLAG = [1, 'yes', null];
 /** Values that are wrong wherever an option of this name stands. */
 const WRONG: Record<string, unknown[]> = {
   trigger: ['both', 1, null],
+  listener: [null, 1, {}, 'web'],
   allowHalfOpen: BAD_FLAG,
   highWaterMark: BAD_COUNT,
   maxQueuedBytes: BAD_COUNT,

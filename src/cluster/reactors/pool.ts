@@ -12,6 +12,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { refuseExtra } from '../../base/check';
 import { parseOptions } from '../../base/options';
+import { reportFailure, reportTrouble } from '../../base/unheard';
 import { Waker } from '../../epoll/waker';
 import { defaultLoop } from '../../loop/default-loop';
 import type { EventLoop } from '../../loop/event-loop';
@@ -22,7 +23,7 @@ import { poolState, reactorCrashes } from '../errors';
 import { closeInbox, type InboxFds, makeInbox } from '../inbox';
 import { type PoolSettings, poolSchema, type ReactorPoolOptions, stopSchema } from './options';
 import { ReactorWorker, type StopResult } from './reactor-worker';
-import { Seat, type SeatOwner } from './seat';
+import { Seat } from './seat';
 import { type PoolStats, summed } from './stats';
 
 /** A reactor that does not answer within this time has no statistics. */
@@ -55,10 +56,9 @@ export interface StopOptions {
 type PoolState = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
 /** See the head of this file. */
-export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
-  extends EventEmitter<ReactorPoolEvents<Out>>
-  implements SeatOwner
-{
+export class ReactorPool<Data = unknown, In = unknown, Out = unknown> extends EventEmitter<
+  ReactorPoolEvents<Out>
+> {
   readonly #settings: PoolSettings;
   readonly #loop: EventLoop;
   readonly #seats: Seat[];
@@ -84,6 +84,11 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
     connections.fill(VACANT);
     this.#shared = { connections, bells: [] };
     this.#seats = Array.from({ length: threads }, (_, index) => new Seat(index, this, restart));
+  }
+
+  /** The loop that accepts, with `accept: 'single'`. */
+  get loop(): EventLoop {
+    return this.#loop;
   }
 
   /** How many reactors there are. */
@@ -179,7 +184,7 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
       startTimeoutMs,
       owner: {
         onMessage: (value) => this.emit('message', value as Out, seat),
-        onError: (error) => this.#onError(error),
+        onError: (error) => reportTrouble(this, error),
       },
       data: {
         module,
@@ -216,7 +221,7 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
   /** @internal */
   onGiveUp(seat: number, crashes: number, error: Error): void {
     void this.#end({ deadlineMs: 0 });
-    this.#onError(reactorCrashes(seat, crashes, error));
+    reportFailure(this, reactorCrashes(seat, crashes, error));
   }
 
   #open(): void {
@@ -228,7 +233,7 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
     (this.#shared as { bells: readonly number[] }).bells = this.#bells.map(({ fd }) => fd);
     const inboxes = this.#inboxes.map(({ writeFd }) => writeFd);
     const shared = { strategy, balance, spreadByCpu, seats: this.#shared, inboxes };
-    const onError = (error: Error): void => this.#onError(error);
+    const onError = (error: Error): void => reportTrouble(this, error);
     for (const [listener, at] of listen.entries()) {
       this.#listeners.push(
         new PoolListener(at, { ...shared, listener, loop: this.#loop, onError }),
@@ -256,10 +261,5 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown>
       sum.cut += cut;
     }
     return sum;
-  }
-
-  #onError(error: Error): void {
-    if (this.listenerCount('error') > 0) this.emit('error', error);
-    else this.#loop.uncaught(error);
   }
 }

@@ -32,7 +32,7 @@ export interface StopResult {
 }
 
 /** What the pool hears of a thread. */
-export interface WorkerOwner {
+interface WorkerOwner {
   onMessage(value: unknown): void;
   onError(error: Error): void;
 }

@@ -7,7 +7,7 @@ import { checkInteger, checkOptions } from '../../base/check';
 import { wouldBlockMainThread } from '../errors';
 
 /** The longest wait of one call, and the default. */
-export const MAX_WAIT_MS = 500;
+const MAX_WAIT_MS = 500;
 
 const OPTIONS: readonly string[] = ['timeoutMs'];
 

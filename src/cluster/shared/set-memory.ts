@@ -44,7 +44,7 @@ export const SLOT = 0;
 /** The seat of a thread that has ended. */
 export const SEAT = 1;
 /** Nothing: `stop` was called. */
-export const WAKER = 2;
+const WAKER = 2;
 
 const SEATS_AT = HEADER_WORDS * 4;
 const TABLE_AT = SEATS_AT + SEAT_WORDS * 4;

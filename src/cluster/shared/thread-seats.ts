@@ -21,7 +21,7 @@ import { PollList, poll } from '../../sys/poll';
 import { tooManyThreads } from '../errors';
 
 /** The highest number of a seat. They begin with 1; 0 stands for nobody. */
-export const MAX_SEATS = 255;
+const MAX_SEATS = 255;
 
 const REAPER = 0;
 const AGAIN = 1;

@@ -197,13 +197,13 @@ export class TaskScheduler {
     this.#pump();
   }
 
-  /** For a {@link Task}. */
+  /** For a {@link Task}. @internal */
   onDeadline(task: Task): void {
     this.#late += 1;
     this.#giveUp(task, deadlinePassed(task.deadlineMs, task.state === 'running'));
   }
 
-  /** For a {@link Task}. */
+  /** For a {@link Task}. @internal */
   onAbort(task: Task, reason: unknown): void {
     this.#canceled += 1;
     this.#giveUp(task, reason);

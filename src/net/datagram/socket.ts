@@ -144,6 +144,11 @@ export class DatagramSocket extends EventEmitter<DatagramSocketEvents> {
     own(fd);
   }
 
+  /** The loop that does the work. */
+  get loop(): EventLoop {
+    return this.#loop;
+  }
+
   /** The fd, which stays ours; -1 once closed. */
   get fd(): number {
     return this.closed ? -1 : this.#fd;

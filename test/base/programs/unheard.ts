@@ -197,7 +197,7 @@ const cases: Record<string, Case> = {
     sys.unwrap(sys.shutdown(server.fd, SHUT_RDWR), 'shutdown');
     await until(isClosed);
   },
-  'TcpConnection, accepted': async (made) => {
+  'StreamConnection, accepted': async (made) => {
     const server = new TcpServer({ port: 0, host: LOOPBACK });
     const accepted = next<[TcpConnection]>(server, 'connection');
     const peer = dial(server.port, LOOPBACK);
@@ -206,7 +206,7 @@ const cases: Record<string, Case> = {
     await until(isClosed);
     server.destroy();
   },
-  'TcpConnection, connected': async (made) => {
+  'StreamConnection, connected': async (made) => {
     const server = createServer((peer) => peer.on('data', () => peer.resetAndDestroy())).listen(
       0,
       LOOPBACK,

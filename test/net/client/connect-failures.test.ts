@@ -147,7 +147,7 @@ describe('errors', () => {
       syscall: 'connect',
       address: host,
       port,
-      message: `connect ECONNREFUSED: nobody listens at ${host}:${port}, the socket met itself`,
+      message: `connect ECONNREFUSED: no server listens at ${host}:${port}, the socket met itself`,
     });
     expect([socketCount(), loop.stats().watched]).toEqual([before, 0]);
     // The port is free at once, also without SO_REUSEADDR: not even a TIME_WAIT is left there.
