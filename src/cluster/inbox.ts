@@ -2,11 +2,11 @@
  * How an fd changes from one thread of a pool to another: by a unix socket of this process.
  *
  * A number in a message would not do. Between the message and its reader either thread may be terminated:
- * then nobody closes the fd, or its number is somebody else's by the time it is read. In a socket
+ * then the fd stays open for good, or its number stands for another file by the time it is read. In a socket
  * (SCM_RIGHTS, unix(7)) the kernel holds the open file itself. A message that is never read is closed by
  * the kernel, and one for a reactor that has died is read by the reactor that replaces it.
  *
- * Each seat of a pool has one inbox, whose two ends the pool owns; everybody may write into it.
+ * Each seat of a pool has one inbox, whose two ends the pool owns; every thread of the pool may write into it.
  */
 import { deserialize, serialize } from 'node:v8';
 import type { EventLoop } from '../loop/event-loop';
@@ -23,7 +23,7 @@ type DeliveryKind = (typeof KINDS)[number];
 
 const KINDS = ['accepted', 'connection', 'fd'] as const;
 
-/** What goes along with an fd. */
+/** The message that goes along with an fd. */
 export interface Delivery {
   kind: DeliveryKind;
   /** The number of the listener that it came by. */
@@ -165,7 +165,7 @@ export class InboxReader implements EventHandler {
   }
 }
 
-/** Close both ends: what is in it is closed by the kernel. */
+/** Close both ends; the kernel closes the fds that are still in it. */
 export function closeInbox({ readFd, writeFd }: InboxFds): void {
   closeOwned(readFd);
   closeOwned(writeFd);

@@ -13,7 +13,7 @@ import { LibuvWaiter } from './libuv-waiter';
 import type { Waiter } from './waiter';
 import { joinWaiterThread } from './waiter-pool';
 
-/** What is waited for, and how. */
+/** The setup of a {@link LoopWaiter}. */
 export interface LoopWaiterSetup {
   /** The epoll fd of the loop, now. */
   epollFd: () => number;

@@ -18,7 +18,7 @@ export const BALANCES = ['round-robin', 'least-connections'] as const;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** What a dispatcher works with. */
+/** The setup of a {@link Dispatcher}. */
 export interface DispatcherSetup {
   loop: EventLoop;
   balance: Balance;

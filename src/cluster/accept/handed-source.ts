@@ -2,7 +2,7 @@
 import type { AcceptHandler, ConnectionSource, SourceOptions } from '../../net/server/acceptor';
 import { getpeername } from '../../sys/socket';
 
-/** What the source is connected to. */
+/** The setup of a {@link HandedSource}. */
 export interface HandedSourceSetup {
   /** Have all that waits delivered now. */
   drain: () => void;

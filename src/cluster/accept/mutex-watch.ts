@@ -3,7 +3,7 @@
  *
  * The lock is a word of shared memory: 0, or the holder's seat plus one. As in nginx, a holder that has
  * too many connections gives the lock away; here it gives it to the seat with the fewest, and wakes that
- * by its bell, so that nobody asks for the lock in vain. The pool gives on the lock of a reactor that died.
+ * by its bell, so that no seat asks for the lock in vain. The pool gives on the lock of a reactor that died.
  */
 import { Waker } from '../../epoll/waker';
 import type { EventLoop } from '../../loop/event-loop';

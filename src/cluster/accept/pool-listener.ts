@@ -2,7 +2,7 @@
  * A listener of a pool, in the pool's thread: the sockets, and what its strategy needs beside them.
  *
  * The sockets are the pool's as long as it runs, and reactors have duplicates. So a reactor that ends, in
- * whatever way, resets nobody who waits in a backlog: its siblings or its replacement go on with it.
+ * whatever way, resets no client in a backlog: its siblings or its replacement go on with it.
  */
 import { Epoll } from '../../epoll/epoll';
 import type { EventLoop } from '../../loop/event-loop';
@@ -27,7 +27,7 @@ export interface ListenAt {
   ipv6Only: boolean;
 }
 
-/** What a {@link PoolListener} works with. */
+/** The setup of a {@link PoolListener}. */
 export interface PoolListenerSetup {
   strategy: AcceptStrategy;
   balance: Balance;
@@ -82,7 +82,7 @@ export class PoolListener {
   }
 
   /**
-   * Close the pool's part. Reactors that still have theirs take who waits; if there are none, those
+   * Close the pool's part. Reactors that still have theirs take the clients that wait; if there are none, those
    * clients are reset. With `single`, clients that wait are handed out first.
    */
   close(): void {

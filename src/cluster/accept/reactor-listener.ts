@@ -22,7 +22,7 @@ import type { ListenerTicket, SharedSeats } from './ticket';
 /** Clients that the holder of an accept mutex takes before it looks whether to give it away. */
 const CLIENTS_PER_TURN_OF_MUTEX = 8;
 
-/** What a reactor has, beside the ticket. */
+/** The setup of a {@link ReactorListener}. */
 export interface ReactorListenerSetup {
   loop: EventLoop;
   seat: number;

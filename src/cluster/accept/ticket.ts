@@ -1,7 +1,7 @@
-/** What the pool gives a reactor of one listener. It crosses a thread, so it is data only. */
+/** One listener of a pool, as a reactor gets it. It crosses a thread, so it is data only. */
 
 /**
- * Who accepts a client.
+ * The thread that accepts a client, and how it is found.
  *
  * - `single`: the pool's thread accepts, and hands each connection to a reactor.
  * - `shared`: all reactors watch one socket, and all wake for each client: the thundering herd.
@@ -36,7 +36,7 @@ export interface ListenerTicket {
   lock: Int32Array | null;
 }
 
-/** What all listeners of a pool share: memory and fds of the pool, by seat. */
+/** The parts that all listeners of a pool share: memory and fds of the pool, by seat. */
 export interface SharedSeats {
   /** Open connections; {@link VACANT} while no reactor runs there. */
   connections: Int32Array;

@@ -1,4 +1,4 @@
-/** What can be set for a {@link ReactorPool}. */
+/** The options of a {@link ReactorPool}. */
 import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
 import { z } from 'zod';
@@ -43,7 +43,7 @@ export interface ReactorPoolOptions<Data = unknown> {
   threads?: number;
   /** Where to listen; the pool opens the sockets, and servers get them as `reactor.listeners`. */
   listen?: ListenOptions | ListenOptions[];
-  /** Who accepts a client, see {@link AcceptStrategy}; `'exclusive'` if not given. */
+  /** How clients are accepted, see {@link AcceptStrategy}; `'exclusive'` if not given. */
   accept?: AcceptStrategy;
   /** With `accept: 'single'`: `'round-robin'`, the default, or `'least-connections'`. */
   balance?: Balance;

@@ -1,7 +1,7 @@
 /**
  * Threads that each run an event loop and the user's module: the same servers on all cores.
  *
- * The pool opens the listening sockets and keeps them, so nobody in a backlog is lost when a reactor ends.
+ * The pool opens the listening sockets and keeps them, so no client in a backlog is lost when a reactor ends.
  * Reactors share nothing but those sockets; an fd changes from one to another by {@link Reactor.sendFd}. The
  * pool's own thread does nothing while they work, except with `accept: 'single'`, where it accepts.
  *
@@ -162,7 +162,7 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown> extends Ev
     return count;
   }
 
-  /** What the reactors have done so far. One that does not answer within a second is null. */
+  /** Counters of the reactors since they started. One that does not answer within a second is null. */
   async stats(): Promise<PoolStats> {
     this.#requests += 1;
     const id = this.#requests;
@@ -248,7 +248,7 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown> extends Ev
 
   async #stop({ deadlineMs }: { deadlineMs: number }): Promise<StopResult> {
     this.#state = 'stopping';
-    // First, so that the last reactor's duplicates are the last: what waits in them is taken by their servers.
+    // First, so that the last reactor's duplicates are the last: their servers take the clients that wait in them.
     for (const listener of this.#listeners) listener.close();
     const results = await Promise.all(this.#seats.map((seat) => seat.close({ deadlineMs })));
     for (const inbox of this.#inboxes) closeInbox(inbox);

@@ -1,4 +1,4 @@
-/** What a pool and its reactors say to each other. */
+/** The messages between a pool and its reactors. */
 import type { ListenerTicket } from '../accept/ticket';
 import type { ReactorStats } from './stats';
 
@@ -7,7 +7,7 @@ export const LOADING = 0;
 /** It has loaded koffi, or has failed to. */
 export const LOADED = 1;
 
-/** What the thread of a reactor is given. */
+/** The `workerData` of a reactor's thread. */
 export interface ReactorThreadData {
   /** One word, in shared memory: {@link LOADING}, then {@link LOADED}. */
   progress: Int32Array;
@@ -33,7 +33,7 @@ export interface ReactorThreadData {
 export type ToReactor =
   | { type: 'message'; value: unknown }
   | { type: 'stats'; id: number }
-  /** `isLast`: nobody goes on with the listeners. */
+  /** `isLast`: no other reactor goes on with the listeners. */
   | { type: 'stop'; deadlineMs: number; isLast: boolean };
 
 /** To the pool. */

@@ -25,19 +25,19 @@ export interface WorkerEnd {
   livedMs: number;
 }
 
-/** What became of the connections of a reactor that stopped. */
+/** The connections of a reactor that stopped, by how they ended. */
 export interface StopResult {
   ended: number;
   cut: number;
 }
 
-/** What the pool hears of a thread. */
+/** Calls that a thread makes to its pool. */
 interface WorkerOwner {
   onMessage(value: unknown): void;
   onError(error: Error): void;
 }
 
-/** What a thread is started with. */
+/** The setup of a {@link ReactorWorker}. */
 export interface WorkerSetup {
   data: Omit<ReactorThreadData, 'progress'>;
   resourceLimits: ResourceLimits | undefined;
@@ -105,7 +105,7 @@ export class ReactorWorker {
     if (data.waiter === 'inline') Waker.fromFd(data.bells[data.seat] as number).wake();
   }
 
-  /** What it has done; null if it ends, or does not answer within `timeoutMs`. */
+  /** Its counters; null if it ends, or does not answer within `timeoutMs`. */
   stats(id: number, timeoutMs: number): Promise<ReactorStats | null> {
     if (this.#state !== 'running') return Promise.resolve(null);
     return new Promise((resolve) => {
@@ -120,7 +120,7 @@ export class ReactorWorker {
     });
   }
 
-  /** Have it end: connections within `deadlineMs`. Resolves when it has, with what became of them. */
+  /** Have it end: connections within `deadlineMs`. Resolves when it has, with how they ended. */
   async stop({ deadlineMs, isLast }: { deadlineMs: number; isLast: boolean }): Promise<StopResult> {
     const wasRunning = this.#state === 'running';
     if (this.#state !== 'ended') this.#state = 'stopping';

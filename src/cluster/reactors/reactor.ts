@@ -24,7 +24,7 @@ export interface ReactorEvents<In> {
   message: [value: In];
   /**
    * Another reactor sent an fd, by {@link Reactor.sendFd}. It belongs to the listener, which must close it.
-   * If nobody listens it is closed.
+   * Without a listener it is closed.
    */
   fd: [fd: number, data: unknown, from: number];
   /** The reactor is about to stop: servers are shut down after the listeners. */
@@ -33,7 +33,7 @@ export interface ReactorEvents<In> {
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Where to send an fd, and what goes along. */
+/** The target of an fd, and the data that goes along. */
 export interface SendFdOptions {
   /** The number of the reactor. */
   to: number;
@@ -41,12 +41,12 @@ export interface SendFdOptions {
   data?: unknown;
 }
 
-/** What the user's `start` may return: called, and waited for, when the reactor stops. */
+/** The object that the user's `start` may return: `stop` is called, and waited for, when the reactor stops. */
 export interface Stoppable {
   stop?: () => unknown;
 }
 
-/** What goes along with a connection that changes its reactor. */
+/** The target of a connection that changes its reactor, and the bytes and data that go along. */
 export interface HandOverOptions extends SendFdOptions {
   /** Bytes of it that were delivered here and are for the other reactor to handle, before all that comes. */
   head?: Uint8Array;
@@ -125,8 +125,8 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
   }
 
   /**
-   * Give `fd` to another reactor, which emits `fd`. It is closed here, and belongs to nobody in between but
-   * the kernel: if that reactor ends before it takes it, its replacement gets it.
+   * Give `fd` to another reactor, which emits `fd`. It is closed here, and belongs to the kernel in
+   * between: if that reactor ends before it takes it, its replacement gets it.
    *
    * Throws a RangeError for a reactor that there is not and for `data` that is too large, an Error
    * ERR_INBOX_FULL if that reactor does not keep up, and a {@link SystemError} EBADF for an fd that is not

@@ -6,7 +6,7 @@ import { RestartPauses, type RestartPolicy } from '../restart-pauses';
 import type { ReactorWorker, StopResult, WorkerEnd } from './reactor-worker';
 import type { ReactorStats } from './stats';
 
-/** What a seat reports to its pool. */
+/** Calls that a seat makes to its pool. */
 export interface SeatOwner {
   /** A new thread for this seat, not started yet. */
   newWorker(seat: number): ReactorWorker;

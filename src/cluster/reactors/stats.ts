@@ -1,4 +1,4 @@
-/** What a reactor has done so far, and the sum over a pool. */
+/** The counters of a reactor, and their sums over a pool. */
 import { readFileSync } from 'node:fs';
 import type { IntervalHistogram } from 'node:perf_hooks';
 import type { EventLoop } from '../../loop/event-loop';

@@ -1,5 +1,5 @@
 /**
- * A listening socket that somebody else has opened and shares out, with the way its connections are taken:
+ * A listening socket that a pool has opened and shares out, with the way its connections are taken:
  * what a server is given instead of an address. A thread of a pool has one, see `Reactor.listener`.
  */
 import { z } from 'zod';
@@ -7,7 +7,7 @@ import type { EventLoop } from '../../loop/event-loop';
 import type { ConnectionSource, SourceOptions } from './acceptor';
 import type { ShutdownOptions, ShutdownResult } from './shutdown';
 
-/** What the owner of a {@link Listener} needs of a server; a {@link StreamServer} is one. */
+/** The part of a server that the owner of a {@link Listener} uses; a {@link StreamServer} is one. */
 export interface ListeningServer {
   readonly connections: ReadonlySet<unknown>;
   readonly listening: boolean;

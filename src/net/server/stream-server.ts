@@ -41,9 +41,9 @@ export interface StreamServerEvents {
   connection: [connection: StreamConnection];
   /**
    * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
-   * however many clients there are: without a listener a warning. Or the listener was shut down by
-   * somebody who shares it (EINVAL), or closed (EBADF), and the server closes: without a listener an
-   * uncaught exception.
+   * however many clients there are: without a listener a warning. Or another process that shares the
+   * listener has shut it down (EINVAL), or it was closed (EBADF), and the server closes: without a
+   * listener an uncaught exception.
    */
   error: [error: Error];
   /** A connection beyond a limit, or beyond the last fd, was accepted and closed at once. */
@@ -59,7 +59,7 @@ type ServerState = 'listening' | 'closing' | 'closed';
 export interface AdoptOptions {
   /** Bytes that were read from the socket and not handled; they are copied. */
   head?: Uint8Array;
-  /** What the connection has as its `attachment` when `connection` is emitted. */
+  /** The connection's `attachment` when `connection` is emitted. */
   attachment?: unknown;
 }
 
