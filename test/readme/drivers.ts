@@ -16,6 +16,10 @@ const UNIX_LISTENS = 0x1_0000;
 /** Visit all that the block has opened. */
 export async function drive(stage: Stage, names: readonly string[]): Promise<void> {
   changeFiles(stage);
+  // A pool listens in a later turn.
+  while (stage.text.includes('ReactorPool') && portsOf('tcp', LISTEN).length === 0) {
+    await new Promise(setImmediate);
+  }
   if (names.includes('openSync')) mountAt('src');
   const visits = [...portsOf('tcp', LISTEN), ...portsOf('tcp6', LISTEN)].flatMap((port) => [
     visit(() => connect(port, '127.0.0.1')),

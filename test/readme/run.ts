@@ -17,9 +17,11 @@ const [script, textFile, ...names] = process.argv.slice(2) as [string, string, .
 const text = readFileSync(textFile, 'utf8');
 const stage: Stage = { sys: epollFfi.sys, text, folders: [], cleanups: [] };
 const CHANGE_MS = 10;
+/** The names that a script of CommonJS has. */
+const MODULE = ['require', 'module', 'exports', '__filename', '__dirname'];
 
 function provide(name: string): void {
-  if (name in globalThis || name === 'require' || name === 'module') return;
+  if (name in globalThis || MODULE.includes(name)) return;
   const make = Object.hasOwn(PROVISIONS, name) ? PROVISIONS[name] : undefined;
   if (make === undefined && !(name in epollFfi)) {
     throw new Error(`nothing provides "${name}": see test/readme/provisions.ts`);

@@ -110,7 +110,8 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown> extends Ev
   /**
    * Listen, and start all reactors. Resolves when each has run the module's `start`. Rejects, and leaves nothing
    * behind, with what a server throws (EADDRINUSE), with ERR_REACTOR_MODULE for a module that cannot be
-   * loaded, has no `start`, or whose `start` throws, and with ERR_POOL_STATE if called twice.
+   * loaded, has no `start`, or whose `start` throws, and with ERR_POOL_STATE if called twice. If the pool is
+   * stopped meanwhile, by a signal for instance, it resolves when that is done.
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw poolState('start', this.#state);
@@ -119,8 +120,9 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown> extends Ev
       this.#open();
       await Promise.all(this.#seats.map((seat) => seat.fill()));
     } catch (error) {
+      const wasStopped = this.#stopping !== null;
       await this.#end({ deadlineMs: 0 });
-      throw error;
+      if (!wasStopped) throw error;
     }
     if (this.#state === 'starting') this.#state = 'running';
   }
