@@ -9,7 +9,7 @@ export function defaultLoop(): EventLoop {
   return shared;
 }
 
-/** Have `loop` be the default loop of this thread from now on. What uses another one stays with that. */
+/** Have `loop` be the default loop of this thread from now on. Objects that use another loop stay with it. */
 export function setDefaultLoop(loop: EventLoop): void {
   shared = loop;
 }

@@ -3,7 +3,7 @@
  *
  * The kernel wakes one waiter of those that share such an fd, and it counts a set as a waiter only while
  * a thread sleeps in epoll_wait(2) on that very set. A loop that does not block its thread has an epoll
- * set of its own *inside* the set on which Node's loop sleeps, and nobody ever sleeps on the inner one:
+ * set of its own *inside* the set on which Node's loop sleeps, and no thread ever sleeps on the inner one:
  * there, EPOLLEXCLUSIVE would wake every thread. So these fds are members of Node's own set, and the loop
  * asks poll(2) which of them are ready when Node's loop has come round.
  */

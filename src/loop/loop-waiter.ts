@@ -13,7 +13,7 @@ import { LibuvWaiter } from './libuv-waiter';
 import type { Waiter } from './waiter';
 import { joinWaiterThread } from './waiter-pool';
 
-/** What is waited for, and how. */
+/** The epoll set to wait for, the callback for its events, and the kind of waiter. */
 export interface LoopWaiterSetup {
   /** The epoll fd of the loop, now. */
   epollFd: () => number;

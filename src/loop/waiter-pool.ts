@@ -349,7 +349,7 @@ function startWorker(data: WaiterThreadData): Worker {
   return new Worker(script, { ...options, ...runtimeFor(script) });
 }
 
-/** Not loaded but here: nobody else needs it. */
+/** Loaded only here, as no other code needs it. */
 function startBundled(file: string, options: WorkerOptions): Worker {
   const { bundledScript } = require('./waiter-source') as { bundledScript: typeof script };
   return new Worker(bundledScript(file), { ...options, eval: true });
