@@ -1,6 +1,7 @@
 /**
- * When what has crashed is started again: at once the first time, then after pauses that double, and not any
- * more after too many crashes in a row. What has lived long enough has started well, and the count begins anew.
+ * When a crashed thread or process is started again: at once the first time, then after pauses that double,
+ * and no more after too many crashes in a row. One that has lived long enough has started well, and the count
+ * begins anew.
  */
 
 /** How a crash is answered. */
@@ -10,7 +11,7 @@ export interface RestartPolicy {
   longestPauseMs: number;
   /** Crashes in a row after which nothing is started any more. */
   maxCrashes: number;
-  /** What lives so long has not crashed in a row. */
+  /** A life of this length ends the row of crashes. */
   goodLifeMs: number;
 }
 

@@ -3,7 +3,7 @@
  * or `.ts`. Imports nothing: each thread would load that too.
  */
 
-/** What a module exports, by name. */
+/** The exports of a module, by name. */
 export type Exports = Record<string, unknown>;
 
 /** `import()` that TypeScript does not make a `require` of. */
@@ -11,7 +11,7 @@ const importModule = new Function('specifier', 'return import(specifier)') as (
   specifier: string,
 ) => Promise<Exports>;
 
-/** What the file at `path` exports. Throws what it throws. */
+/** Returns the exports of the file at `path`. An exception of the file is passed on. */
 export async function loadModule(path: string): Promise<Exports> {
   if (/\.m[jt]s$/.test(path)) return importModule(path);
   try {
