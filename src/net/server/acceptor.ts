@@ -125,7 +125,7 @@ export interface ConnectionSource {
   unref(): void;
 }
 
-/** What a source of connections works with. */
+/** The loop, handler and memory that a source of connections works with. */
 export interface SourceOptions {
   loop: EventLoop;
   handler: AcceptHandler;
@@ -169,7 +169,7 @@ export class Acceptor implements EventHandler, ConnectionSource {
     if (watch !== undefined) this.#registration = watch(this);
     else if (trigger === 'exclusive') this.#registration = new ExclusiveWatch(fd, loop, this);
     else this.#registration = loop.add(fd, MASKS[trigger], this);
-    // Last, as nobody would close it if the loop did not take the listener.
+    // Last, as nothing would close it if the loop did not take the listener.
     this.#spare = new SpareFd();
   }
 

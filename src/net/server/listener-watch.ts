@@ -3,7 +3,7 @@ import type { EventLoop } from '../../loop/event-loop';
 import type { EventHandler, Registration } from '../../loop/registration';
 import { EPOLLEXCLUSIVE, EPOLLIN } from '../../sys/constants';
 
-/** What an acceptor needs of what watches for it; see {@link Registration} for the methods. */
+/** The methods that an acceptor needs of its watch; {@link Registration} documents them. */
 export interface ListenerWatch {
   /** False once removed or revoked. */
   readonly active: boolean;

@@ -1,13 +1,13 @@
 /**
- * A listening socket that somebody else has opened and shares out, with the way its connections are taken:
- * what a server is given instead of an address. A thread of a pool has one, see `Reactor.listener`.
+ * A listening socket that another owner has opened and shares out, with the way its connections are taken.
+ * A server takes it in place of an address. A thread of a pool has one, see `Reactor.listener`.
  */
 import { z } from 'zod';
 import type { EventLoop } from '../../loop/event-loop';
 import type { ConnectionSource, SourceOptions } from './acceptor';
 import type { ShutdownOptions, ShutdownResult } from './shutdown';
 
-/** What the owner of a {@link Listener} needs of a server; a {@link StreamServer} is one. */
+/** The methods that the owner of a {@link Listener} needs of a server; a {@link StreamServer} is one. */
 export interface ListeningServer {
   readonly connections: ReadonlySet<unknown>;
   shutdown(options?: ShutdownOptions): Promise<ShutdownResult>;

@@ -41,7 +41,7 @@ export interface StreamServerEvents {
   /**
    * Connections cannot be accepted (EMFILE); the server goes on. One error in ten seconds at most,
    * however many clients there are: without a listener a warning. Or the listener was shut down by
-   * somebody who shares it (EINVAL), or closed (EBADF), and the server closes: without a listener an
+   * a process that shares it (EINVAL), or closed (EBADF), and the server closes: without a listener an
    * uncaught exception.
    */
   error: [error: Error];

@@ -15,7 +15,7 @@ const { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 export interface ListeningUnixSocket {
   fd: number;
   path: string;
-  /** What we have made, and must remove. */
+  /** The file that this class has made, and must remove. */
   file: SocketFile | null;
 }
 
