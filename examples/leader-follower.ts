@@ -26,7 +26,7 @@ const KIND = { listener: 1, connection: 2 };
 /** Words that all threads count in: waiting now, more than one waiting; and one for each thread. */
 const [WAITING, TOO_MANY, LEADS] = [0, 1, 2];
 
-/** What a thread is given. */
+/** The `workerData` of a thread. */
 interface ThreadData {
   index: number;
   setHandle: SharedHandle;
@@ -135,7 +135,7 @@ async function main(): Promise<void> {
   }
   console.log(`a second thread waited beside the leader: ${counters[TOO_MANY]} times`);
 
-  // All are idle, so three sleep and one waits: with two of them terminated, somebody leads on.
+  // All are idle, so three sleep and one waits: with two of them terminated, the third one leads on.
   await Promise.all(threads.slice(0, 2).map((thread) => thread.terminate()));
   console.log(`after two threads were terminated: ${await talk(port, LINES)} of ${LINES} lines`);
 

@@ -4,7 +4,7 @@
  * Clients send numbered messages, some of which take a thread longer than others. Without ONESHOT more
  * data on a socket wakes a second thread while the first one still works on what it read: both are in
  * one socket, and the answers come back mixed. With ONESHOT the kernel reports a socket to one thread,
- * and to nobody else until that thread re-arms it.
+ * and to no other until that thread re-arms it.
  *
  *   run    npx ts-node examples/oneshot-threads.ts
  *   see    without ONESHOT: often two threads in one socket, and answers out of order;
@@ -21,7 +21,7 @@ const SLOW_MS = 2;
 
 const { AF_UNIX, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } = constants;
 
-/** What a thread is given. `together`: how often a thread met another one in a socket. */
+/** The `workerData` of a thread. `together`: how often a thread met another one in a socket. */
 interface ThreadData {
   handle: SharedHandle;
   together: Int32Array;

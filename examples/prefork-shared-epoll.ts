@@ -4,12 +4,12 @@
  * The set is made before the processes are, and each inherits it, with the listener. A process accepts a
  * client and adds its fd to the set. But an fd is a number of one process, and the set is everybody's:
  * the line that the client sends is reported to a process that knows no such fd, or knows another one by
- * this number. Edge-triggered, it is reported once. So nobody reads it, all waits return 0, and the client
+ * this number. Edge-triggered, it is reported once. So no process reads it, all waits return 0, and the client
  * waits for ever. After that the same with one set for each process: every round is answered.
  *
  *   run    npx ts-node examples/prefork-shared-epoll.ts                                  (ROUNDS=9999)
- *   see    the round in which all stalls, with the fd, the process that added it and the one that was
- *          told; then ROUNDS rounds without a loss
+ *   see    the round in which all stalls, with the fd, the process that added it and the one that
+ *          got the event; then ROUNDS rounds without a loss
  *   end    it ends by itself
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -24,7 +24,7 @@ const LISTENER = 3;
 const SHARED_SET = 4;
 const WAIT_MS = 20;
 
-/** What a process says. */
+/** The messages of a process. */
 type Report =
   | { type: 'ready' }
   | { type: 'accepted'; fd: number }

@@ -8,7 +8,7 @@
  *   run    npx ts-node examples/prefork.ts                                  (ROUNDS=9999 PROCESSES=5)
  *          or, to serve until it is ended: ROUNDS=0 PORT=7020 npx ts-node examples/prefork.ts
  *   then   nc 127.0.0.1 7020, and type; kill -9 one of the pids; kill -HUP the pool, and connect again
- *   see    the rounds and who answered them; what was killed is replaced, and HUP replaces all
+ *   see    the rounds and the pid that answered each; a killed process is replaced, and HUP replaces all
  *   end    Ctrl-C: all processes finish what they have begun
  */
 import { connect, Prefork, type PreforkWorker } from '../src';

@@ -4,7 +4,7 @@
  * Readable sockets go from stage to stage through queues in shared memory; a socket's bytes are in its
  * record there. One-shot keeps a socket out of the watcher's sight until its answer is sent. Beside it
  * the same service runs on one EventLoop in one thread: is it worth it? Each server is a process of its
- * own, so that its CPU time can be told from the clients'.
+ * own, so that its CPU time is measured apart from the clients'.
  *
  *   run    npx ts-node examples/stages.ts        (REQUESTS=10000 and CONNECTIONS=32 are the defaults)
  *   see    how deep the queues were; then requests per second of CPU time and latencies of both. Three
@@ -50,7 +50,7 @@ function compute(words: Int32Array): void {
 
 // ---- the stages ----
 
-/** What a stage is given. A stage takes from the queue of its name. */
+/** The `workerData` of a stage. A stage takes from the queue of its name. */
 interface StageData {
   stage: 'watch' | (typeof STAGES)[number];
   setHandle: SharedHandle;

@@ -10,7 +10,7 @@
  *   then   curl http://127.0.0.1:7021/hash/secret      curl http://127.0.0.1:7021/query/7
  *          curl http://127.0.0.1:7021/fast, while: ab -n 400 -c 8 http://127.0.0.1:7021/hash/secret
  *   see    /fast is answered at once, whatever the threads do; with -c 100 some hashes are refused
- *   end    Ctrl-C: what was asked is answered; then figures of the tasks, and how late the loop was
+ *   end    Ctrl-C: requests under way are answered; then figures of the tasks, and how late the loop was
  */
 import { scryptSync } from 'node:crypto';
 import type { ServerResponse } from 'node:http';

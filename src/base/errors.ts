@@ -33,7 +33,7 @@ export function unknownEncoding(encoding: string): Coded<TypeError> {
   return Object.assign(error, { code: 'ERR_UNKNOWN_ENCODING' });
 }
 
-/** What a function of the user's returned is none of what is `expected`. */
+/** A function of the user's returned something else than `expected`. */
 export function wrongReturn(expected: string, name: string, received: string): Coded<TypeError> {
   const text = `Expected ${expected} to be returned from the "${name}" function but got ${received}`;
   return Object.assign(new TypeError(text), { code: 'ERR_INVALID_RETURN_VALUE' });
@@ -99,7 +99,7 @@ export function headersSent(): Coded {
   return coded('the response has been answered already', 'ERR_HTTP_HEADERS_SENT');
 }
 
-// What cannot be had
+// Errors for things that cannot be had
 
 /** Anywhere but on Linux. */
 export function wrongPlatform(platform: string): Coded {
@@ -121,7 +121,7 @@ export function signalNotBlocked(signals: string, threads: string): Coded {
   return coded(text, 'ERR_SIGNAL_NOT_BLOCKED');
 }
 
-/** The connections of a server that somebody else serves already. */
+/** Another owner serves the connections of this server already. */
 export function serverTaken(name: string, owner: string): Coded {
   const text =
     `${name}: the connections of this server are taken by ${owner}; ` +
@@ -141,7 +141,7 @@ export function noIpAddress(): Coded {
   return coded('a WebSocketServer on a unix socket has no IP address', 'ERR_NO_IP_ADDRESS');
 }
 
-// What was lost on the way
+// Errors for data that was lost on the way
 
 /** A file that ended before the range of it that was to be sent. */
 export function fileTruncated(fd: number, offset: number): Coded {
@@ -211,9 +211,9 @@ export function warnOfWaiter(text: string): void {
   process.emitWarning(text, { code: 'EPOLL_FFI_WAITER' });
 }
 
-/** An `error` that nobody listens to, of an emitter that goes on. */
+/** An `error` without a listener, of an emitter that goes on. */
 export function warnUnheard(emitter: string, error: Error): void {
-  const text = `${emitter}: ${String(error)} (it goes on; nobody listens to its "error")`;
+  const text = `${emitter}: ${String(error)} (it goes on; its "error" has no listener)`;
   process.emitWarning(text, { code: 'EPOLL_FFI_UNHEARD' });
 }
 

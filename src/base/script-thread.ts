@@ -1,5 +1,5 @@
 /**
- * What a worker or a child process needs, beside a script, to run it: nothing for JavaScript; for
+ * The options that a worker or a child process needs, beside a script, to run it: none for JavaScript; for
  * TypeScript, the same loader that runs this process (`node --import tsx`, `node -r ts-node/register`),
  * the types that Node itself strips, or else ts-node where the script can see it.
  *
@@ -17,8 +17,8 @@ export interface Runtime {
 }
 
 /**
- * What a thread or a process needs to run `script`, a file of this package, and `module`, which is the
- * user's, if there is one.
+ * The options that a thread or a process needs to run `script`, a file of this package, and `module`,
+ * which is the user's, if there is one.
  */
 export function runtimeFor(script: string, module = script): Runtime {
   const isOurs = isTypeScript(script);

@@ -13,7 +13,7 @@
  *    {@link reportPeer}. Unheard, nothing more happens: no peer may end or flood the process. A
  *    connection and a WebSocket have the error in `close` too.
  *
- * An exception of a listener is uncaught in each case, and costs nobody else an event.
+ * An exception of a listener is uncaught in each case, and costs no other listener an event.
  */
 import { warnUnheard } from './errors';
 
@@ -45,7 +45,7 @@ export function reportTrouble(emitter: ErrorEmitter, error: Error): void {
   warnUnheard(emitter.constructor.name, error);
 }
 
-/** Rule 3. Returns whether anybody listened. */
+/** Rule 3. Returns whether there was a listener. */
 export function reportPeer(emitter: ErrorEmitter, error: Error): boolean {
   let isHeard = emitted(emitter, error);
   for (const above of relays.get(emitter) ?? []) isHeard = emitted(above, error) || isHeard;

@@ -10,7 +10,7 @@ import type { WriteCallback } from './write-queue';
 
 const { isUint8Array } = types;
 
-/** What may stand behind `data`. */
+/** The argument that may follow `data`. */
 export type WriteExtra = BufferEncoding | WriteCallback | null | undefined;
 
 /** The callback among `extra` and `last`, the arguments behind `data`. Throws a TypeError for others. */

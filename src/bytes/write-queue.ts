@@ -1,5 +1,5 @@
 /**
- * What the kernel would not take yet, in order: bytes, and ranges of files, with the callbacks that
+ * The data that the kernel did not take yet, in order: bytes, and ranges of files, with the callbacks that
  * wait for them. Connections and {@link FdWriter} have one only while something is queued.
  *
  * It does no I/O: it says what to send next, and is given the number of bytes that were sent. Callbacks
@@ -15,7 +15,7 @@ import type { HeldRange } from './file-range';
  */
 export type WriteCallback = (error?: Error) => void;
 
-/** What waits for a write, and since when, in milliseconds of `performance.now()`. */
+/** The callback of a waiting write, and the time since which it waits, as of `performance.now()`. */
 export interface Waiting {
   readonly since: number;
   readonly callback?: WriteCallback | undefined;

@@ -83,7 +83,7 @@ export function warnOfTaskThread(error: unknown): void {
   process.emitWarning(text, { code: 'EPOLL_FFI_TASKS' });
 }
 
-/** What an error, or anything else that was thrown, says. */
+/** The message of an error, or of anything else that was thrown. */
 export function messageOf(thrown: unknown): string {
   const message = (thrown as { message?: unknown } | null | undefined)?.message;
   return typeof message === 'string' ? message : String(thrown);
@@ -163,7 +163,7 @@ export function noSlot(slot: number): Coded {
   return coded(`slot ${slot} is none of this set`, 'ERR_SLOT_GONE');
 }
 
-/** What a slot number refers to now, for the thread that asks. */
+/** The state of the slot that a number refers to now, for the thread that asks. */
 export type SlotState = 'gone' | 'armed' | 'mine' | 'others' | 'down';
 
 const WHERE = {

@@ -69,7 +69,7 @@ export function own(fd: number): number {
 }
 
 /**
- * Somebody else will close `fd`, or has. Returns whether it was owned: in a worker alone. Does nothing
+ * Other code will close `fd`, or has. Returns whether it was owned: in a worker alone. Does nothing
  * for an fd that was not.
  */
 export function disown(fd: number): boolean {
@@ -99,7 +99,7 @@ export function closeOrRedirectToNull(fd: number): number {
   return Math.min(outcome, 0);
 }
 
-/** What `work` gives; `fd`, which nobody else has yet, is closed if it throws. */
+/** Returns the result of `work`; `fd`, which no other code has yet, is closed if it throws. */
 export function closeOnThrow<T>(fd: number, work: () => T): T {
   try {
     return work();

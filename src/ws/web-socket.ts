@@ -49,7 +49,7 @@ export interface WebSocketEvents {
   pong: [data: Buffer];
   /** The queue is empty again after `send` returned false. */
   drain: [];
-  /** What is wrong with the connection or the peer. Need not be listened to: `close` has it too. */
+  /** A failure of the connection or the peer. A listener is optional: `close` has the error too. */
   error: [error: Error];
   /**
    * The connection is gone. `code` and `reason` are those of the peer's close frame; 1006 if it sent
@@ -106,7 +106,7 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
   #pingedAt = 0;
   #closeCode = CLOSE_ABNORMAL;
   #closeReason = '';
-  /** What the peer did wrong. */
+  /** The peer's violation of the protocol. */
   #violation: Error | null = null;
 
   /** Takes `connection` over, after the 101 response was written. */
@@ -193,7 +193,7 @@ export class WebSocketConnection extends EventEmitter<WebSocketEvents> {
     return this.#sendFrame(OPCODE_PING, controlData(data), callback);
   }
 
-  /** Send a pong that nobody asked for, as {@link ping}. Pings are answered without it. */
+  /** Send a pong without a ping of the peer, as {@link ping}. Pings are answered without it. */
   pong(callback?: WriteCallback): boolean;
   pong(data: string | Uint8Array, callback?: WriteCallback): boolean;
   pong(data: string | Uint8Array | undefined, mask?: false, callback?: WriteCallback): boolean;

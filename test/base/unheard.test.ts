@@ -121,7 +121,7 @@ describe('the rule itself', () => {
     reportTrouble(one, error);
     expect(warnings).toHaveBeenCalledTimes(3);
     expect(warnings.mock.calls[0]).toEqual([
-      'EventEmitter: Error: failed (it goes on; nobody listens to its "error")',
+      'EventEmitter: Error: failed (it goes on; its "error" has no listener)',
       { code: UNHEARD },
     ]);
     now.mockRestore();

@@ -25,7 +25,7 @@ let stop: StopFunction | null = null;
 let isDraining = false;
 
 for (const endpoint of setup.endpoints) {
-  // What this process starts must not hold the listener.
+  // Processes that this one starts must not hold the listener.
   if ('fd' in endpoint) fcntl(endpoint.fd, F_SETFD, FD_CLOEXEC);
 }
 process.on('SIGINT', () => {});

@@ -51,7 +51,7 @@ export class Child {
   readonly #startedAt = performance.now();
   #state: ChildState = 'starting';
   #isAsked = false;
-  /** What it said is wrong, if it did. */
+  /** The error that it reported, if it did. */
   #failure: Error | null = null;
   #startTimer: NodeJS.Timeout | null = null;
   #killTimer: NodeJS.Timeout | null = null;

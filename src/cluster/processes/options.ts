@@ -1,4 +1,4 @@
-/** What can be set for a {@link Prefork}, and what can be read of it. */
+/** The options of a {@link Prefork}, and its figures. */
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { INT32_MAX } from '../../base/check';
@@ -59,7 +59,7 @@ export interface PreforkOptions {
   restart?: Partial<RestartPolicy>;
 }
 
-/** What a process tells of itself. */
+/** The figures that a process reports of itself. */
 export interface WorkerStats {
   /** Connections that are open, of the servers the worker knows. */
   connections: number;

@@ -3,12 +3,12 @@
  * one for each), a process that crashes is replaced, and all are replaced one by one without a refused
  * connection.
  *
- * What a process held when it was killed ends with it: its clients get a reset, or, if nothing that they
+ * The connections of a process that is killed end with it: its clients get a reset, or, if nothing that they
  * sent was left unread, the end of the stream. Those in the backlog of an inherited listener stay there.
  *
  * Each process runs the user's module, which exports `start(worker)`; see {@link PreforkWorker}. Each has
- * an epoll set of its own: one that was made before a fork would be shared by all, and each would be told
- * of fds that it does not know (see examples/prefork-shared-epoll.ts). So no set is inherited: they are
+ * an epoll set of its own: one that was made before a fork would be shared by all, and each would get
+ * events of fds that it does not know (see examples/prefork-shared-epoll.ts). So no set is inherited: they are
  * close-on-exec, as everything that this package opens.
  */
 import { EventEmitter } from 'eventemitter3';
@@ -136,7 +136,7 @@ export class Prefork extends EventEmitter<PreforkEvents> {
     return seats.filter(({ child }) => child?.state === 'online' && child.send(value)).length;
   }
 
-  /** What there is, and what each process says of itself; one that is blocked has null after a second. */
+  /** The figures of the pool and of each process; a process that is blocked has null after a second. */
   async stats(): Promise<PreforkStats> {
     const processes = await Promise.all(
       this.#seats.map(async ({ index, child, crashes }) => {
@@ -177,7 +177,7 @@ export class Prefork extends EventEmitter<PreforkEvents> {
     return this.#stopping;
   }
 
-  /** End all processes at once, by SIGKILL. `stop` tells when they are gone. */
+  /** End all processes at once, by SIGKILL. `stop` resolves when they are gone. */
   kill(): void {
     for (const child of this.#children) child.kill();
     this.#stopping ??= this.#stop(() => {});

@@ -1,4 +1,4 @@
-/** What a pool and its processes say to each other, over Node's IPC. */
+/** The messages between a pool and its processes, over Node's IPC. */
 import type { WorkerStats } from './options';
 
 /** The variable by which a process gets its {@link Setup}, as JSON; it does not stay in `process.env`. */
@@ -12,7 +12,7 @@ export type ListenerOptions =
   | { fd: number }
   | { host: string; port: number; backlog: number; ipv6Only: boolean; reusePort: true };
 
-/** What a process is started with. */
+/** The data that a process is started with. */
 export interface Setup {
   /** The path of the user's module. */
   module: string;
@@ -23,7 +23,7 @@ export interface Setup {
   deadlineMs: number;
 }
 
-/** To a process. `isLast`: nobody goes on with the listeners. */
+/** To a process. `isLast`: no other process goes on with the listeners. */
 export type ToChild =
   | { type: 'stop'; deadlineMs: number; isLast: boolean }
   | { type: 'stats'; id: number }
@@ -41,7 +41,7 @@ export interface Envelope<M> {
   epollFfi: M;
 }
 
-/** What is in the envelope; null if it is none. */
+/** The message in the envelope; null if it is none. */
 export function opened<M>(message: unknown): M | null {
   if (typeof message !== 'object' || message === null || !('epollFfi' in message)) return null;
   return (message as Envelope<M>).epollFfi;

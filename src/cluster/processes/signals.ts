@@ -3,7 +3,7 @@
  * stop it, a second one kills it, SIGHUP reloads it.
  */
 
-/** What the signals ask for. */
+/** The actions that the signals ask for. */
 export interface SignalHandler {
   onStop(): void;
   onKill(): void;

@@ -1,5 +1,5 @@
 /**
- * What the user's module gets in a process of a pool: its place, its listeners, messages both ways.
+ * The object that the user's module gets in a process of a pool: its place, its listeners, messages both ways.
  *
  * It knows the servers that were made by {@link PreforkWorker.listen} or given to
  * {@link PreforkWorker.add}; when the process is to end they finish what they have begun.
@@ -93,7 +93,7 @@ export class PreforkWorker extends EventEmitter<PreforkWorkerEvents> {
     return { connections, residentBytes, cpuMs: (user + system) / 1_000 };
   }
 
-  /** For the pool: `isLast` if nobody goes on with the listeners. */
+  /** For the pool: `isLast` if no other process goes on with the listeners. */
   async drain(deadlineMs: number, isLast: boolean): Promise<void> {
     const isShared = (this.endpoints[0] === undefined || 'fd' in this.endpoints[0]) && !isLast;
     const options = { deadlineMs, handedOver: isShared };

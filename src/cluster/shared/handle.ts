@@ -1,7 +1,7 @@
 /**
- * What goes from thread to thread: a plain object round a SharedArrayBuffer, which structured clone
- * carries (`workerData`, `postMessage`). The first word of the memory says what it is, the others in
- * front say its sizes, so that a handle of something else is refused and not misread.
+ * The handle by which shared memory goes from thread to thread: a plain object round a SharedArrayBuffer,
+ * which structured clone carries (`workerData`, `postMessage`). The first word of the memory says what it is,
+ * the others in front say its sizes, so that a handle of something else is refused and not misread.
  */
 
 import { types } from 'node:util';

@@ -54,7 +54,7 @@ export class Leadership {
     return new Leadership(handle ?? null);
   }
 
-  /** What another thread needs to open it: for `workerData` or `postMessage`. */
+  /** The handle that another thread needs to open it: for `workerData` or `postMessage`. */
   share(): SharedHandle {
     this.#expectOpen();
     return { memory: this.#words.buffer as SharedArrayBuffer };

@@ -1,6 +1,6 @@
 /**
- * What one wait of a shared set brought. The accessors read arrays and allocate nothing; iteration makes
- * one small object a slot. The list is overwritten by the next wait.
+ * The slots that one wait of a shared set brought. The accessors read arrays and allocate nothing;
+ * iteration makes one small object a slot. The list is overwritten by the next wait.
  */
 import { checkInteger } from '../../base/check';
 
@@ -36,7 +36,7 @@ export class ReadySlots implements Iterable<ReadySlot> {
     return this.#slots[index] as number;
   }
 
-  /** What is ready in it. */
+  /** The events that are ready in it. */
   events(index: number): number {
     this.#check(index);
     return this.#events[index] as number;

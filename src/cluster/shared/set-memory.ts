@@ -39,7 +39,7 @@ export const CLOSING = 2;
 /** See OPEN. */
 export const CLOSED = 3;
 
-/** What the high half of an event's data says that the low half is: the number of a slot. */
+/** A value of the high half of an event's data: the low half is the number of a slot. */
 export const SLOT = 0;
 /** The seat of a thread that has ended. */
 export const SEAT = 1;

@@ -54,12 +54,12 @@ export class SharedQueue {
     return new SharedQueue({}, handle ?? null);
   }
 
-  /** What another thread needs to open the queue: for `workerData` or `postMessage`. */
+  /** The handle that another thread needs to open the queue: for `workerData` or `postMessage`. */
   share(): SharedHandle {
     return { memory: this.#words.buffer as SharedArrayBuffer };
   }
 
-  /** How many integers wait in it: right when nobody is at it, and near it else. */
+  /** How many integers wait in it: exact while no thread uses it, and close to it else. */
   get length(): number {
     const tail = Atomics.load(this.#words, TAIL);
     const depth = (tail - Atomics.load(this.#words, HEAD)) | 0;

@@ -4,11 +4,11 @@
  * Made in one thread, opened in others by a handle. JavaScript objects do not cross threads, so what
  * must be known of a socket by whichever thread gets it next stands in its *slot*: a record of fixed
  * size in shared memory. With `oneshot` a slot is in one thread's hands from the wait that brought it
- * until `rearm`, `remove` or `destroy`; the kernel watches it for nobody then. Without, several threads
+ * until `rearm`, `remove` or `destroy`; the kernel does not watch it then. Without, several threads
  * may be given the same socket at once.
  *
- * The fds belong to the set: not to the thread that added them, nor to one that waits. What a thread
- * held when it ended (`terminate`, a throw) is closed, as half of it may have been read: the client
+ * The fds belong to the set: not to the thread that added them, nor to one that waits. A slot that a
+ * thread held when it ended (`terminate`, a throw) is closed, as half of it may have been read: the client
  * gets an end or a reset. Any other thread does it, woken by the dead one's pulse (thread-seats.ts).
  */
 import { checkFd, checkMask, outOfRange } from '../../base/check';
@@ -96,7 +96,7 @@ export class SharedSet {
     return new SharedSet(options, handle ?? null);
   }
 
-  /** What another thread needs to open the set: for `workerData` or `postMessage`. */
+  /** The handle that another thread needs to open the set: for `workerData` or `postMessage`. */
   share(): SharedHandle {
     this.#expectOpen();
     return this.#memory.handle;
@@ -186,8 +186,8 @@ export class SharedSet {
 
   /**
    * Put down a slot that this thread holds, for another thread to `pickUp`: of a stage that has its
-   * number from a queue. Nobody has it and nothing is reported of it meanwhile. Whoever ends after it
-   * took the number from the queue, and before it picks up the slot, leaves it as it is.
+   * number from a queue. No thread has it and nothing is reported of it meanwhile. A thread that ends
+   * after it took the number from the queue, and before it picks up the slot, leaves it as it is.
    */
   putDown(slot: number): void {
     this.#expectOpen();
@@ -204,7 +204,7 @@ export class SharedSet {
 
   /**
    * Take a slot out of the set. Returns its fd, which is the caller's from now on. For a slot in this
-   * thread's hands, or in nobody's. Throws ERR_SLOT_NOT_HELD if another thread has it, ERR_SLOT_GONE.
+   * thread's hands, or in no thread's. Throws ERR_SLOT_NOT_HELD if another thread has it, ERR_SLOT_GONE.
    */
   remove(slot: number): number {
     this.#expectTaken(slot);
@@ -340,7 +340,7 @@ export class SharedSet {
     else Atomics.add(header, DROPPED, 1);
   }
 
-  /** In this thread's hands, or taken from where nobody has it. */
+  /** In this thread's hands, or taken while no thread has it. */
   #expectTaken(slot: number): void {
     this.#expectOpen();
     const { table } = this.#memory;

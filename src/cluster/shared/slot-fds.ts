@@ -1,8 +1,8 @@
 /**
- * What is done with the fds of slots: watched by the kernel's set, taken out of it, closed.
+ * The work on the fds of slots: watched by the kernel's set, taken out of it, closed.
  *
  * One rule keeps this right with any number of threads: epoll_ctl(2) is called for a slot by the thread
- * alone whose hands the slot is in. Nobody else closes its fd meanwhile, so the number cannot be that of
+ * alone whose hands the slot is in. No other thread closes its fd meanwhile, so the number cannot be that of
  * another file. The seat of this thread is the table's.
  */
 import type { Epoll } from '../../epoll/epoll';
@@ -56,7 +56,7 @@ export class SlotFds {
       this.#epoll.remove(this.#table.fdOf(slot));
     } catch (error) {
       const { errno: code } = error as SystemError;
-      // Closed by somebody. It is not in the set, and that is what is wanted.
+      // The fd was closed elsewhere. It is not in the set, as wanted.
       if (!NOT_THERE.includes(-code)) throw error;
     }
   }
@@ -101,7 +101,7 @@ export class SlotFds {
     try {
       this.arm(slot);
     } catch {
-      // Its fd was closed by somebody: no event can come, and it stays until it is removed.
+      // Its fd was closed elsewhere: no event can come, and it stays until it is removed.
       while (!this.#table.arm(slot));
     }
   }

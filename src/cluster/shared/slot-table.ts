@@ -141,7 +141,7 @@ export class SlotTable {
     return this.#exchange(slot, word, next) && !isNoted;
   }
 
-  /** From one seat's hands into another's; NOBODY is 0. False if it is not in the first one's. */
+  /** From one seat's hands into another's; seat 0 is no thread's. False if it is not in the first one's. */
   pass(slot: number, from: number, to: number): boolean {
     for (;;) {
       const word = this.#current(slot);
@@ -152,7 +152,7 @@ export class SlotTable {
     }
   }
 
-  /** Free a slot that this thread holds. Its number names nobody from now on. */
+  /** Free a slot that this thread holds. Its number names no slot from now on. */
   free(slot: number): void {
     const at = this.#at(slot);
     const generation = (generationOf(Atomics.load(this.#words, at)) + 1) & this.#generations;
@@ -290,7 +290,7 @@ export class SlotTable {
   }
 }
 
-/** What tells one open file from another that has its number later. -1 if `fd` is not open. */
+/** The inode: an open file with the same number later has another one. -1 if `fd` is not open. */
 function inodeOf(fd: number): number {
   try {
     return fstatSync(fd).ino | 0;

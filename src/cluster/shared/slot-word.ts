@@ -3,19 +3,19 @@
  *
  * A slot number is the index of a slot (low bits) and the slot's generation (the bits above, 31 in all,
  * so that it is a small integer that fits an Int32). The generation changes when a slot is freed: a
- * number that somebody kept, in an event that was fetched or in a queue, names nobody's socket then.
+ * number that is still in a fetched event or in a queue names no socket then.
  *
  * A slot word is generation (20 bits), seat of the holder (8 bits) and phase (2 bits). It changes by
  * compare-exchange alone, so of two threads one gets the slot. Pure functions; no memory here.
  */
 
-/** Nobody's; may be claimed. */
+/** No thread's; may be claimed. */
 export const FREE = 0;
 /** In no thread's hands: the kernel watches its fd, and an event will bring it to a thread. */
 export const ARMED = 1;
-/** In one thread's hands; with seat 0, put down: in nobody's, and not watched. */
+/** In one thread's hands; with seat 0, put down: in no thread's, and not watched. */
 export const HELD = 2;
-/** As HELD, and an event came meanwhile, which nobody took: the fd must be looked at again. */
+/** As HELD, and an event came meanwhile, which no thread took: the fd must be looked at again. */
 export const HELD_NOTED = 3;
 
 const PHASE_BITS = 2;
@@ -54,7 +54,7 @@ export function indexBits(slots: number): number {
   return 32 - Math.clz32(slots - 1);
 }
 
-/** What a generation is cut to, so that it fits both the slot number and the slot word. */
+/** The mask that a generation is cut with, so that it fits both the slot number and the slot word. */
 export function generationMask(bits: number): number {
   return 2 ** Math.min(GENERATION_BITS, NUMBER_BITS - bits) - 1;
 }

@@ -10,7 +10,7 @@
  * A seat is one word: 0 (free), fd + 1 (taken; fd is the reading end), -(fd + 1) (left in order, not yet
  * cleaned up). Only one thread at a time buries the dead: it has the lock of `reap`, which another one
  * takes over if that thread is dead itself. Seats become free under this lock alone, so a number that
- * was found dead is not somebody else's by the time it is dealt with.
+ * was found dead does not belong to another thread by the time it is dealt with.
  */
 import { EPOLLHUP, O_CLOEXEC, O_NONBLOCK, POLLHUP } from '../../sys/constants';
 import { unwrap } from '../../sys/errno';
@@ -28,7 +28,7 @@ const AGAIN = 1;
 const FIRST = 2;
 /** Words of the table. */
 export const SEAT_WORDS = FIRST + MAX_SEATS + 1;
-/** What the reading end of a pulse is watched for in an epoll set. */
+/** The events that an epoll set watches the reading end of a pulse for. */
 export const PULSE_EVENTS = EPOLLHUP;
 
 const pair = new Int32Array(2);
@@ -71,7 +71,7 @@ export class ThreadSeats {
   }
 
   /**
-   * Leave in order. What the thread held must have been given back. The seat becomes free at the next
+   * Leave in order. The thread must have given back all that it held. The seat becomes free at the next
    * `reap` of another thread, or by `closeAll`.
    */
   leave(): void {
@@ -140,7 +140,7 @@ export class ThreadSeats {
     return buried;
   }
 
-  /** The word first: a thread that ends between the two loses an fd, and closes nobody else's. */
+  /** The word first: a thread that ends between the two loses an fd, and closes no other thread's. */
   #free(seat: number): void {
     const word = Atomics.exchange(this.#words, FIRST + seat, 0);
     if (word !== 0) close(Math.abs(word) - 1);

@@ -1,4 +1,4 @@
-/** What can be set for a {@link TaskScheduler} and for a task, and what can be read of it. */
+/** The options of a {@link TaskScheduler} and of a task, and the scheduler's figures. */
 import { availableParallelism } from 'node:os';
 import type { ResourceLimits, Transferable } from 'node:worker_threads';
 import { z } from 'zod';
@@ -68,7 +68,7 @@ export interface TaskOptions {
   transfer?: readonly Transferable[];
 }
 
-/** What a scheduler has done so far; see {@link TaskScheduler.stats}. */
+/** The figures of a scheduler so far; see {@link TaskScheduler.stats}. */
 export interface TaskSchedulerStats {
   /** Threads that live now. */
   threads: number;

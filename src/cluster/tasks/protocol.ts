@@ -1,6 +1,6 @@
-/** What a scheduler and its threads say to each other. */
+/** The messages between a scheduler and its threads. */
 
-/** What a thread is started with. */
+/** The data that a thread is started with. */
 export interface ThreadData {
   /** The path of the user's module. */
   module: string;
@@ -20,14 +20,14 @@ export interface Call {
 }
 
 /**
- * What a thread throws for a task that failed: a plain object, so that it is none of the Errors by
+ * The value that a thread throws for a task that failed: a plain object, so that it is none of the Errors by
  * which a thread that has ended is known.
  */
 export interface Failure {
   failure: 'thrown' | 'module';
-  /** For `module`: what is wrong with it. */
+  /** For `module`: the reason why it cannot be used. */
   reason: string;
-  /** What the user's function or module has thrown. */
+  /** The value that the user's function or module has thrown. */
   thrown: unknown;
   /** Fields of an Error that its copy in another thread loses: `code` and the like. */
   fields: Record<string, unknown>;

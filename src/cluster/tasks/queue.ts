@@ -7,7 +7,7 @@
  */
 import { MAX_PRIORITY } from './options';
 
-/** What stands in a queue; all but the priority is the queue's own. */
+/** An entry of a queue; all its fields but the priority are the queue's own. */
 export interface Queued<T extends Queued<T>> {
   readonly priority: number;
   line: KeyLine<T> | null;

@@ -3,7 +3,7 @@
  * thread that asked.
  *
  * The tasks of one key (a connection, say) run one after the other, in the order of the calls; those of
- * different keys side by side. What waits is bounded: one task too many is an error at once. A scheduler
+ * different keys side by side. The queue is bounded: one task too many is an error at once. A scheduler
  * belongs to the thread that made it; in a pool of reactors each has its own.
  *
  * The threads are piscina's (see task-thread.ts), which is loaded when the first task comes.
@@ -131,8 +131,8 @@ export class TaskScheduler {
   }
 
   /**
-   * Give up all tasks of `key`, which get ERR_TASK_CANCELED. Returns how many. What is said of
-   * {@link run} holds for the one that runs.
+   * Give up all tasks of `key`, which get ERR_TASK_CANCELED. Returns how many. A running
+   * task goes on or is terminated, as {@link run} describes.
    */
   cancel(key: unknown): number {
     return this.#cancel(key, 'cancel() was called for its key');
@@ -261,7 +261,7 @@ export class TaskScheduler {
     task.reject(outcome.kind === 'failure' ? this.#errorOf(outcome.failure) : outcome.error);
   }
 
-  /** What the thread threw, as it was there. */
+  /** The value that the thread threw, as it was there. */
   #errorOf(failure: unknown): unknown {
     if (!isFailure(failure)) return failure;
     const { failure: kind, reason, thrown, fields } = failure;

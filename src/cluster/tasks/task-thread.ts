@@ -24,7 +24,7 @@ const LONGEST_PAUSE_MS = 10_000;
 const LOADING_MS = 5_000;
 
 /**
- * What became of a task: its result; what the thread threw for it, or why it could not be posted; or the
+ * The outcome of a task: its result; what the thread threw for it, or why it could not be posted; or the
  * end of the thread, by itself or by {@link TaskThread.terminate}.
  */
 export type Outcome =
@@ -133,7 +133,7 @@ export class TaskThread {
     const transferList = [...transfer] as never[];
     if (this.#isReady) return this.#pool?.run(call, { transferList });
     Atomics.store(this.#progress, 0, LOADING);
-    // The worker must not keep the context of whoever asked first.
+    // The worker must not keep the context of its first caller.
     return outsideCallers(() => {
       this.#pool ??= this.#open();
       this.#setLoading(true);

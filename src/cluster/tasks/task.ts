@@ -6,7 +6,7 @@ import type { KeyLine, Queued, TaskList } from './queue';
 
 /**
  * `waiting`: in the queue. `running`: a thread works at it. `abandoned`: likewise, but its promise is
- * settled and its result will be dropped. `settled`: nobody works at it any more.
+ * settled and its result will be dropped. `settled`: no thread works at it any more.
  */
 export type TaskState = 'waiting' | 'running' | 'abandoned' | 'settled';
 

@@ -13,7 +13,7 @@ import { type Exports, functionOf, loadModule } from '../user-module';
 import { type Call, type Failure, LOADED, type ThreadData } from './protocol';
 
 const { module: path, progress, nice, bellFd } = workerData as ThreadData;
-/** What an eventfd counts up by. */
+/** The 1 that is added to an eventfd. */
 const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 
 /** Answers a {@link Call}. */

@@ -37,7 +37,7 @@ export function closeTogether(
     return http;
   }) as typeof close;
   // This starts the interval that enforces headersTimeout and requestTimeout: node:http starts it
-  // when it listens, which here somebody else does.
+  // when it listens, which it does not do here.
   http.emit('listening');
 }
 

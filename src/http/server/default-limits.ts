@@ -1,6 +1,6 @@
 /**
  * The limits of servers that speak HTTP or WebSocket, for programs that gave none: strangers can cost
- * them some fds and some memory for a while, and no more. What a program gives holds, also 0, null and
+ * them some fds and some memory for a while, and no more. A limit that a program gives holds, also 0, null and
  * Infinity for none. The README has them in one table, beside those of node:http.
  *
  * There is no idle time among them, which would cut answers that are long in coming: between requests
@@ -23,7 +23,7 @@ import { prlimit, type ResourceLimit } from '../../sys/resource-limit';
 /** `minReadRate`: of a client that owes a request, so that one of a drop now and then is cut. */
 export const MIN_READ_RATE: Readonly<ReadRate> = { bytesPerSecond: 100, windowMs: 60_000 };
 
-/** What differs by protocol. Where both share a server, the larger numbers hold. */
+/** The limits that differ by protocol. Where both share a server, the larger numbers hold. */
 export interface ProtocolLimits {
   /** `maxConnections`, if there are fds for so many. */
   readonly maxConnections: number;
@@ -67,7 +67,7 @@ export function spareSlow(
   connection.setMinReadRate(null);
 }
 
-/** On the listener, of which accepted sockets have it. What somebody has switched on stays as it is. */
+/** On the listener, of which accepted sockets have it. A setting that the program has switched on stays. */
 function keepAlive(fd: number): void {
   if (getSocketOption(fd, 'keepAlive')) return;
   setSocketOption(fd, 'keepAliveIdleSeconds', KEEP_ALIVE.idleSeconds);

@@ -2,7 +2,7 @@
  * Whose turn it is to have more of its requests read: those that asked ahead have what the others leave
  * of each turn of Node's loop, so that a thousand of them cost one who asks once a few milliseconds.
  *
- * What a request costs shows later: its file is opened on another thread, its answer is made in another
+ * The cost of a request shows later: its file is opened on another thread, its answer is made in another
  * turn. So a round is not measured by itself. How many requests it reads follows from how long turns
  * take, from one round to the next, with all that was done in them; and few are under way at a time,
  * because what a pool of threads has done comes back at once.
@@ -10,7 +10,7 @@
 import type { ServerResponse } from 'node:http';
 import { outsideCallers } from '../../base/context';
 
-/** What is served in rounds. */
+/** A connection that is served in rounds. */
 export interface Served {
   /**
    * Go on with up to `requests`, at least 1. Returns how many it was. Comes again by {@link serveSoon}
@@ -19,7 +19,7 @@ export interface Served {
   goOn(requests: number): number;
 }
 
-/** What a round may take by itself. */
+/** The time that a round may take by itself. */
 const ROUND_MS = 2;
 /** A turn that takes longer has the next round read half as much. */
 const LONG_TURN_MS = 3;

@@ -3,8 +3,8 @@
  *
  * When the server shuts down: a connection that waits between two requests is closed. A response
  * under way is finished; it gets `Connection: close` if its head was not sent yet. A connection that
- * has asked for nothing yet may make one request. What was upgraded is its taker's, who is told by the
- * stream's event `shutdown`.
+ * has asked for nothing yet may make one request. An upgraded connection belongs to its taker, and the
+ * stream's event `shutdown` notifies it.
  */
 import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -141,7 +141,7 @@ class ReadableSide implements GateStream {
   }
 }
 
-/** What a socket of node:http runs on; null if it is none of ours, or closed. */
+/** The connection that a socket of node:http runs on; null if it is none of ours, or closed. */
 export function connectionOf(socket: Duplex): StreamConnection | null {
   return socket instanceof HttpConnection ? socket.connection : null;
 }

@@ -1,5 +1,5 @@
 /**
- * What stands in front of the connections of a server: one HTTP server at a time, and the WebSocket
+ * The servers in front of the connections of a server: one HTTP server at a time, and the WebSocket
  * servers that share it by path. Two that would take all connections are refused by name.
  *
  * A WebSocketServer alone has an HTTP server of its own. If `serveHttp` comes later, new connections
@@ -31,14 +31,14 @@ const owners = new WeakMap<StreamServer, Owner>();
 /** Listens to `upgrade`, so that node:http hands upgrades over; they are caught before it. */
 const caught = (): void => {};
 
-/** Throws a TypeError for what is no server of ours, and an Error ERR_SERVER_TAKEN for one in use. */
+/** Throws a TypeError if `server` is none of ours, and an Error ERR_SERVER_TAKEN for one in use. */
 export function checkFree(server: StreamServer, name: string): void {
   checkServer(server);
   const owner = owners.get(server);
   if (owner !== undefined && owner.front?.isUsed !== false) throw serverTaken(name, owner.name);
 }
 
-/** All connections of `server` are `name`'s, and can be shared with nobody. */
+/** All connections of `server` are `name`'s, and cannot be shared. */
 export function takeServer(server: StreamServer, name: string): void {
   owners.set(server, { name, front: null });
 }
@@ -57,7 +57,7 @@ export function frontOf(server: StreamServer, name: string): HttpFront {
 export class HttpFront {
   readonly #server: StreamServer;
   readonly #routes = new UpgradeRoutes();
-  /** Who gets new connections; null before the first. */
+  /** The server that gets new connections; null before the first. */
   #http: Server | null = null;
   #connections: HttpConnections | null = null;
   /** Whether that is one of serveHttp. */
@@ -67,7 +67,7 @@ export class HttpFront {
     this.#server = server;
   }
 
-  /** Whether anybody has taken it: not if what it was made for failed. */
+  /** Whether a server has taken it: not if the one that it was made for failed. */
   get isUsed(): boolean {
     return this.#http !== null;
   }
@@ -131,7 +131,7 @@ export class HttpFront {
     return route !== null;
   }
 
-  /** Whether anybody but us listens to `upgrade`. */
+  /** Whether `upgrade` has a listener besides ours. */
   #hasListeners(http: Server): boolean {
     return http.listenerCount('upgrade') > (this.#routes.size > 0 ? 1 : 0);
   }

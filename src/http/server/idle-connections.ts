@@ -1,8 +1,8 @@
 /**
  * Which connections of an HTTP server are idle, with TLS or without: nothing of a request has come that
  * is not answered, and no answer is being sent. One that has asked for nothing yet is not idle: it may
- * be about to. node:http alone knows whether half a request has come, and tells by destroying the
- * sockets that it takes for idle; so these are collected instead, and asked what of their answers is
+ * be about to. node:http alone knows whether half a request has come, and shows it only by destroying
+ * the sockets that it takes for idle; so these are collected instead, and asked what of their answers is
  * still to be sent, which it does not know.
  */
 import { Server } from 'node:http';
@@ -10,7 +10,7 @@ import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 
-/** What a connection knows of itself. */
+/** A connection that leaves when its server shuts down. */
 export interface Leaver {
   /** Whether it is to go as soon as it is idle. */
   readonly isLeaving: boolean;

@@ -1,7 +1,7 @@
 /**
- * What is no request has to wait for the answers to the requests before it. node:http destroys a
- * connection as soon as its parser fails, also where whole requests came before in the same segment and
- * are being answered. Here its `clientError` comes when they have been.
+ * The error for bytes that are no request waits for the answers to the requests before it. node:http
+ * destroys a connection as soon as its parser fails, also where whole requests came before in the same
+ * segment and are being answered. Here its `clientError` comes when they have been.
  */
 import type { Server } from 'node:http';
 import type { Http2SecureServer } from 'node:http2';
@@ -31,7 +31,7 @@ export function delayParseErrors(
   });
 }
 
-/** As node:http does it where nobody listens. */
+/** As node:http does it without a listener. */
 function refuse(socket: Duplex, error: NodeJS.ErrnoException): void {
   const status = REFUSALS[error.code ?? ''] ?? '400 Bad Request';
   if (!socket.writable) return void socket.destroy(error);

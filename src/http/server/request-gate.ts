@@ -3,7 +3,7 @@
  *
  * A parser of HTTP makes a request and a response of each 33 bytes it is given, 4 KiB for both, and
  * node:http parses all of a chunk before it looks how many wait. So what a client sends is given on in
- * portions, each of one head at most, and none while enough answers wait: what is left stays here, at
+ * portions, each of one head at most, and none while enough answers wait: the rest stays here, at
  * most one read(2) or one TLS record's worth, and behind it in the kernel, whose window stops the client.
  *
  * Nothing is parsed here. A head ends with an empty line, so bytes with so many empty lines hold no
@@ -56,9 +56,9 @@ let ahead = 0;
 /** One connection's. */
 export class RequestGate implements Served {
   readonly #stream: GateStream;
-  /** What came and was not given on. */
+  /** The bytes that came and were not given on. */
   #kept: Buffer = NOTHING;
-  /** What stands at the end of what was given on: 1 for the end of a line, 2 if a CR is behind it. */
+  /** How the bytes given on end: 1 for the end of a line, 2 if a CR is behind it. */
   #matched = 0;
   /** Bytes to come of a body whose length is known. */
   #bodyLeft = 0;
@@ -66,7 +66,7 @@ export class RequestGate implements Served {
   /** The answer to it. */
   #response: ServerResponse | null = null;
   #waiting = 0;
-  /** What this connection has of `ahead`. */
+  /** The share of `ahead` that this connection has. */
   #ahead = 0;
   /** Requests so far. */
   #heard = 0;
@@ -80,7 +80,7 @@ export class RequestGate implements Served {
   #isServed = false;
   /** No more will come, and the stream does not know yet. */
   #isEnded = false;
-  /** `open`: all is let through. `failed`: what came is no request, and nothing is. */
+  /** `open`: all is let through. `failed`: the bytes are no request, and nothing is. */
   #state: 'http' | 'open' | 'failed' | 'closed' = 'http';
   /** When it has failed: called after the answers to what came before. */
   #afterAnswers: (() => void) | null = null;
@@ -164,7 +164,7 @@ export class RequestGate implements Served {
     response.on('close', this.#onAnswered);
   }
 
-  /** HTTP is over. Returns what came behind it; what comes now is let through. */
+  /** HTTP is over. Returns the bytes behind it; later ones are let through. */
   open(): Buffer {
     const rest = this.#kept;
     this.#kept = NOTHING;
@@ -278,7 +278,7 @@ export class RequestGate implements Served {
     return isAhead || this.#give(1);
   }
 
-  /** What is kept goes on in a round; then it is the turn of what is in the kernel. */
+  /** The kept bytes go on in a round; then those in the kernel have their turn. */
   #proceed(): void {
     if (this.#state === 'closed' || this.#state === 'failed') return;
     if (this.isHolding) {
@@ -294,7 +294,7 @@ export class RequestGate implements Served {
 
   /** Give on what may be, up to `heads` of them. Returns what the last `pass` did. */
   #give(heads: number): boolean {
-    // What is given on may ask for more.
+    // The bytes given on may ask for more.
     if (this.#isGiving) return true;
     this.#isGiving = true;
     let flows = true;

@@ -1,8 +1,8 @@
 /**
- * What the read-rate deadline has to know of HTTP: a client owes bytes from the opening on, until
+ * The part of HTTP that the read-rate deadline has to know: a client owes bytes from the opening on, until
  * its request has come as a whole. While it is answered, and on a connection that is kept alive
  * after that, the client owes nothing, until the first byte of its next request; but the beginning of
- * one that came in one segment with the end of another cannot be told apart here, and is left to the
+ * one that came in one segment with the end of another cannot be made out here, and is left to the
  * `headersTimeout` of node:http. A connection that is upgraded is HTTP's no more, and has no minimum
  * from then on.
  */
@@ -13,7 +13,7 @@ import type { Duplex } from 'node:stream';
 import type { StreamConnection } from '../../net/connection/connection';
 import { watchRequests } from './server-events';
 
-/** Follow the requests of `http`; `connectionOf` tells what the socket of one runs on. */
+/** Follow the requests of `http`; `connectionOf` returns the connection below a socket. */
 export function followRequests(
   http: Server | SecureServer | Http2SecureServer,
   connectionOf: (socket: Duplex) => StreamConnection | null,
@@ -32,7 +32,7 @@ export function followRequests(
   });
 }
 
-/** Call `callback` when `request` has come whole, also if nobody reads it: then there is no `end`. */
+/** Call `callback` when `request` has come whole, also if it is not read: then there is no `end`. */
 function onWhole(request: IncomingMessage, callback: () => void): void {
   const { push } = request;
   request.push = (chunk, encoding) => {

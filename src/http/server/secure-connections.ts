@@ -4,8 +4,8 @@
  *
  * When the server shuts down: a connection that waits between two requests is closed. Answers under
  * way are finished; the last one says `Connection: close` if its head was not sent yet. A connection
- * that has asked for nothing yet may make one request. Who took one over by an upgrade is told by the
- * event `shutdown` of the TLS socket. A session of HTTP/2 says GOAWAY: what it has begun is finished,
+ * that has asked for nothing yet may make one request. The event `shutdown` of the TLS socket
+ * notifies the taker of an upgraded one. A session of HTTP/2 says GOAWAY: what it has begun is finished,
  * and its client knows of the rest that it may be asked again elsewhere.
  */
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
@@ -20,7 +20,7 @@ import { gateOf, readByData } from './secure-gate';
 import { type Emit, interceptEvents, watchRequests } from './server-events';
 import { ServerStream } from './server-stream';
 
-/** What a `net.Socket` knows of its two ends. */
+/** The properties of a `net.Socket` for its two ends. */
 const ADDRESSES = [
   'remoteAddress',
   'remotePort',
@@ -33,7 +33,7 @@ const ADDRESSES = [
 /** The connections of one HTTPS server. */
 export class SecureConnections {
   readonly #idle: IdleConnections;
-  /** What each open TLS socket runs on. */
+  /** The connection that each open TLS socket runs on. */
   readonly #below = new Map<Duplex, SecureConnection>();
   /**
    * On which connection TLS is at work right now; null for none. Node does not say what a TLS socket

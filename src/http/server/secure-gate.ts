@@ -42,7 +42,7 @@ export function gateOf(
 
 /**
  * Have node:https read `socket` by its events. It parses beneath them where it can, and leaves that as
- * soon as anybody else listens.
+ * soon as there is another listener.
  */
 export function readByData(socket: TLSSocket): void {
   const listener = (): void => {};

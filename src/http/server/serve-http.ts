@@ -7,10 +7,10 @@ import type { StreamServer } from '../../net/server/stream-server';
 import { frontOf } from './http-front';
 
 /**
- * Answer the HTTP requests of `server`'s connections: `listener` is told of each. Returns a
+ * Answer the HTTP requests of `server`'s connections: `listener` is called for each. Returns a
  * `http.Server` that does not listen itself: use its events (`request`, `upgrade`, `clientError`) and
- * its time limits. What `options` say of sockets (`noDelay`, `keepAlive`, `highWaterMark`) is for
- * `server` to be told, not here. Throws a TypeError for what is no server of ours, and an Error
+ * its time limits. The options of sockets (`noDelay`, `keepAlive`, `highWaterMark`) belong to
+ * `server`, not here. Throws a TypeError if `server` is none of ours, and an Error
  * ERR_SERVER_TAKEN for one that has a serveHttp or serveHttps already. WebSocketServers may be on it:
  * they take the upgrades to their paths, and this one answers the requests.
  *

@@ -28,12 +28,12 @@ export type Http2Listener = (request: Http2ServerRequest, response: Http2ServerR
 /**
  * Answer the HTTPS requests of `server`'s connections, with `key` and `cert` among the options.
  * Returns a `https.Server` that does not listen itself, with which everything is as with that of
- * {@link serveHttp}. Files are copied, as TLS needs their bytes. Throws a TypeError for what is no
- * server of ours, an Error ERR_SERVER_TAKEN for one that anybody else serves, and what
+ * {@link serveHttp}. Files are copied, as TLS needs their bytes. Throws a TypeError if `server`
+ * is none of ours, an Error ERR_SERVER_TAKEN if it is served already, and the errors that
  * `https.createServer` throws for `options`.
  *
  * With `http2: true`, it is the server of `http2.createSecureServer`. A session of HTTP/2 ends with
- * `server`'s `shutdown`, and with `close` of what is returned, by GOAWAY: what was asked is answered.
+ * `server`'s `shutdown`, and with `close` of the returned one, by GOAWAY: begun requests are answered.
  * The server's `minReadRate` holds for the handshake and for HTTP/1.1.
  */
 export function serveHttps(

@@ -9,9 +9,9 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Http2SecureServer } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 
-/** What is told of a request. */
+/** The callbacks for a request. */
 export interface RequestWatcher {
-  /** It is to be answered; told once, however many events it has. */
+  /** It is to be answered; called once, however many events it has. */
   onRequest(request: IncomingMessage, response: ServerResponse): void;
   /**
    * It hands its connection to another protocol. Returns the bytes that came behind it, if there are
@@ -31,7 +31,7 @@ type HttpServer = Server | SecureServer | Http2SecureServer;
 const interceptions = new WeakMap<HttpServer, Interception>();
 
 /**
- * Have `through` called for `event` of `http`, or for every one if it is null. What was given last is
+ * Have `through` called for `event` of `http`, or for every one if it is null. The function given last is
  * called first, and all of it after the watchers.
  */
 export function interceptEvents(
@@ -42,7 +42,7 @@ export function interceptEvents(
   interceptionOf(http).add(event, through);
 }
 
-/** Have `watcher` told of each request of `http` before all listeners. */
+/** Call `watcher` for each request of `http` before all listeners. */
 export function watchRequests(http: HttpServer, watcher: RequestWatcher): void {
   interceptionOf(http).watch(watcher);
 }
@@ -56,7 +56,7 @@ function interceptionOf(http: HttpServer): Interception {
   return interception;
 }
 
-/** What has been put before the events of one server. */
+/** The functions that stand before the events of one server. */
 class Interception {
   readonly #emit: Emit;
   /** The latest one first, as the next ones. */
@@ -111,7 +111,7 @@ class Interception {
     }
   }
 
-  /** What comes from the layer `index` on, and behind the last one what the emitter does. */
+  /** Call the layers from `index` on, and behind the last one the emitter itself. */
   #through(index: number, event: string | symbol, args: unknown[]): boolean {
     for (let next = index; next < this.#layers.length; next += 1) {
       const layer = this.#layers[next];

@@ -6,7 +6,7 @@ import { IPPROTO_TCP, TCP_NOTSENT_LOWAT } from '../../sys/constants';
 import { setsockopt } from '../../sys/socket';
 import type { IdleConnections, Leaver } from './idle-connections';
 
-/** What the kernel takes for a client that asks ahead, beyond what the client's window has room for. */
+/** The bytes that the kernel takes for a client that asks ahead, beyond the room in the client's window. */
 const UNSENT_BYTES = Int32Array.of(16 * 1024);
 
 /** One connection. It knows what is being answered. */
@@ -38,7 +38,7 @@ export abstract class ServerStream extends FdDuplex implements Leaver {
     this.#response = null;
   }
 
-  /** Closes later than it is destroyed, as a `net.Socket` does: after what had come whole was told. */
+  /** Closes later than it is destroyed, as a `net.Socket` does: after the events of all whole requests. */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     super._destroy(error, (failed) => setImmediate(callback, failed));
   }

@@ -1,6 +1,6 @@
 /**
  * Which requests node:http is to hand over as upgrades. By itself, it hands over every one that has
- * an `Upgrade` header as soon as somebody listens; but curl and Java clients offer `h2c` with each
+ * an `Upgrade` header as soon as there is a listener; but curl and Java clients offer `h2c` with each
  * plain GET, which a server that does not speak it must answer (RFC 9110, section 7.8). node:http
  * asks the property `upgrade` of the request when the head is there, so that decides.
  *
@@ -11,7 +11,7 @@
 import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What the parser said; the property of that name answers with the decision. */
+/** The parser's own value; the property of that name answers with the decision. */
 const parsed = Symbol('upgrade');
 
 type Parsed = IncomingMessage & { [parsed]?: boolean | null };

@@ -16,7 +16,7 @@ export interface Upgrade {
 
 /** Takes upgrades to WebSocket. */
 export interface UpgradeRoute {
-  /** Whose they are: those for this path; undefined for all that are nobody else's. */
+  /** Whose they are: those for this path; undefined for all that have no other owner. */
   readonly path: string | undefined;
   onUpgrade(upgrade: Upgrade): void;
   /** A plain request that no `serveHttp` answers. Returns false if this one does not either. */

@@ -13,7 +13,7 @@ import type { StreamConnection } from '../connection/connection';
 import { type ConnectionOptions, connectionOptionFields } from '../connection/options';
 import { type Endpoint, familyOf, LOCALHOST } from '../socket/endpoint';
 
-/** What both kinds of {@link ConnectOptions} have. */
+/** The options that both kinds of {@link ConnectOptions} have. */
 interface CommonOptions extends ConnectionOptions<StreamConnection> {
   /**
    * Milliseconds until the attempt fails with ETIMEDOUT; 0, the default, leaves it to the kernel,

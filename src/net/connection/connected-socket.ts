@@ -1,6 +1,6 @@
 /**
- * What can be asked of a connection, and set for it: fd, addresses, counters, options, deadlines. All of
- * it moves no byte, and calls no handler: that is {@link StreamConnection}, the only class built on this one.
+ * The properties and settings of a connection: fd, addresses, counters, options, deadlines. None of them
+ * moves a byte or calls a handler: that is {@link StreamConnection}, the only class built on this one.
  *
  * It is a {@link DeadlineSubject}, by members that the types of the package do not show.
  *
@@ -193,8 +193,8 @@ export abstract class ConnectedSocket<C> extends EventEmitter<StreamConnectionEv
   }
 
   /**
-   * Leave what comes in the kernel, whose window then stops the peer. Its FIN waits too; a reset
-   * closes the connection all the same, and what was not read is lost.
+   * Leave arriving bytes in the kernel, whose window then stops the peer. The peer's FIN waits too; a
+   * reset closes the connection all the same, and unread bytes are lost.
    */
   pause(): void {
     if (this.enter(this.state.paused())) this.applyInterest();
@@ -311,7 +311,7 @@ export abstract class ConnectedSocket<C> extends EventEmitter<StreamConnectionEv
     return (this.registration.events & EPOLLET) !== 0;
   }
 
-  /** What epoll is to watch for now. */
+  /** The events that epoll is to watch for now. */
   protected get interest(): number {
     return interestOf(this.settings, this.state, this.wantsWritable);
   }

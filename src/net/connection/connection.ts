@@ -6,7 +6,7 @@
  * you keep. Bytes that came before the peer's FIN are delivered before `end`, which has a turn of its
  * own: what a handler of the bytes does in a tick, a promise or an immediate comes before it.
  *
- * Writing: a write is tried at once. What the kernel does not take is queued ({@link SendQueue}), and
+ * Writing: a write is tried at once. Bytes that the kernel does not take are queued ({@link SendQueue}), and
  * EPOLLOUT is asked for only while something is queued. Small writes made while this connection's own
  * events are handled are gathered, and sent together ({@link Gather}). `#afterWrite` acts on outcomes.
  *
@@ -151,7 +151,7 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
     });
   }
 
-  /** Close now. What is queued is lost; its callbacks get an error. */
+  /** Close now. Queued bytes are lost; their callbacks get an error. */
   destroy(error?: Error): void {
     if (this.closed) return;
     if (error === undefined) this.#flushGathered();
@@ -167,7 +167,7 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
     return fd;
   }
 
-  // What the loop calls: it is an EventHandler, by members that the types of the package do not show.
+  // Calls of the loop: this class is an EventHandler, by members that the types of the package do not show.
 
   /** @internal Writing first, to make room, then reading; an error after what came before it. */
   onEvents(events: number): void {
@@ -230,7 +230,7 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
     return this.state.reading === 'flowing';
   }
 
-  /** What was found instead of bytes, the FIN or an error, has the next turn. */
+  /** The FIN or an error, found in place of bytes, has the next turn. */
   #afterRead(outcome: ReadOutcome, events: number): void {
     // A level-triggered socket is reported again by the kernel.
     if (outcome === 'turn-spent' && this.isEdge) this.registration.requeue(events);

@@ -3,13 +3,13 @@
  *
  * A connection has no object for them and one field, its place on the timer wheel. Its limits and
  * what is measured stand in a row of one typed array, at the number of its slot in the loop; rows
- * that nobody needs are never touched. A connection is on the wheel once, for whichever deadline is
+ * that no connection needs are never touched. A connection is on the wheel once, for whichever deadline is
  * next, and only if it has one.
  *
  * No message pays for this: what moves a deadline (`lastActivity`, `bytesRead`, the queue) is noted
  * anyway, and looked at when the timer fires, which is then set again for what is left.
  *
- * What each deadline measures. All but the last two are about progress: a peer that is slow and steady
+ * The measure of each deadline. All but the last two are about progress: a peer that is slow and steady
  * meets none of them; `lifetimeMs` and `minReadRate` limit the slow.
  * - `idleTimeoutMs`: no byte moved in either direction. Bytes move when we read them, when the kernel
  *   takes ours, and when the peer's kernel takes them from ours.
@@ -21,9 +21,9 @@
  * their way (see delivery-progress.ts): `writeTimeoutMs` cuts at most a quarter late. An idle time with
  * bytes on their way begins again at the first look, which is when it has passed once.
  *
- * A deadline judges the peer. Where it is this thread that is late, and the peer's bytes wait in the
- * kernel, or there is room for ours by now, nobody is cut for what the next turn will do. Nor for the
- * time that a slow turn took before it served the peer: see {@link EventLoop.handledBy}.
+ * A connection is cut only for its peer's silence. If this thread stalled, bytes already waiting in the
+ * kernel count as received in time, as does room there for ours. The time that a slow turn took before
+ * it served the peer does not count: see {@link EventLoop.handledBy}.
  */
 
 import { invalidType, outOfRange } from '../../base/check';
@@ -53,7 +53,7 @@ export interface DeadlineLimits {
   readonly minReadRate?: ReadRate | null | undefined;
 }
 
-/** What is looked at when a deadline may have passed. */
+/** The part of a connection that is checked when a deadline may have passed. */
 export interface DeadlineSubject extends TimerEntry {
   /** A small integer that no other connection of the loop has. */
   readonly slot: number;
@@ -166,7 +166,7 @@ export class ConnectionDeadlines {
     this.#beginWindow(row, connection, performance.now());
   }
 
-  /** What a deadline depends on has changed: see that the timer does not fire too late. */
+  /** A value that a deadline depends on has changed: see that the timer does not fire too late. */
   arm(connection: DeadlineSubject): void {
     if (!this.#has(connection)) return;
     const now = performance.now();
@@ -204,7 +204,7 @@ export class ConnectionDeadlines {
     return this.#progress.look(slot, { delivered: bytesWritten - undeliveredBytes(fd), now });
   }
 
-  /** What the peer has not sent, unless it has and we have not looked. */
+  /** The error if the peer has not sent in time; null if its bytes wait unread in the kernel. */
   #judgeReading(connection: DeadlineSubject, row: number, now: number): SystemError | null {
     const idleMs = this.#rows[row + IDLE] as number;
     const isIdle = idleMs > 0 && this.isIdle(connection, { idleMs, now });
@@ -245,7 +245,7 @@ export class ConnectionDeadlines {
     const isOver = isResting
       ? connection.bytesRead > (this.#rows[row + WINDOW_MARK] as number)
       : now >= this.#windowEnd(row) || !connection.flowing;
-    // What waits in the kernel counts for the window that is over.
+    // Bytes that wait in the kernel count for the window that is over.
     if (isOver && (isResting || !this.#isSlow(connection, row, now))) {
       this.#beginWindow(row, connection, now);
     }

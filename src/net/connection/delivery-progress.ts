@@ -5,14 +5,14 @@
  */
 
 const COLUMNS = 3;
-/** What was delivered at the last look. */
+/** The bytes that were delivered at the last look. */
 const MARK = 0;
 /** When it was found to have changed. */
 const MOVED = 1;
 /** When the last look was; 0 for none. */
 const LOOKED = 2;
 
-/** A limit is looked at so many times before it can pass: nobody is cut later than 1/4 after it. */
+/** A limit is looked at so many times before it can pass: no connection is cut later than 1/4 after it. */
 export const LOOKS_PER_LIMIT = 4;
 
 /** The progress of one loop's connections. */

@@ -1,8 +1,8 @@
-/** What is refused by a connection itself, and not by the kernel. */
+/** Errors that the connection itself reports, not the kernel. */
 import { connectionClosed } from '../../base/errors';
 import type { WriteCallback } from '../../bytes/write-queue';
 
-/** What a write gets that came too late. */
+/** The error of a write that came too late. */
 export function closedError(): Error {
   return connectionClosed();
 }

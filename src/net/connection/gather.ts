@@ -3,8 +3,8 @@
  *
  * One object for a loop, as only one connection's events are handled at a time: the owner, from
  * `begin` to `end`. The first write is kept by reference, because mostly it is the only one and then
- * never copied; from the second on all stand in one buffer. What is gathered is the owner's alone: it
- * takes it before anything else is sent, and `end` drops what an exception has left.
+ * never copied; from the second on all stand in one buffer. The gathered bytes are the owner's alone: it
+ * takes them before anything else is sent, and `end` drops what an exception has left.
  */
 import { allocateLent } from '../../bytes/lent-memory';
 
@@ -74,8 +74,8 @@ export class Gather {
   }
 
   /**
-   * What is gathered, of which the first {@link bytes} count, as they were before this call; nothing is
-   * gathered after it. A first write may have been detached or shrunk: then the view is shorter.
+   * Take the gathered bytes, of which the first {@link bytes} count, as they were before this call;
+   * nothing is gathered after it. A first write may have been detached or shrunk: then the view is shorter.
    */
   take(): Uint8Array {
     const bytes = this.#first ?? this.#room;

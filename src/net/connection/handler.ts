@@ -7,7 +7,7 @@
  */
 import { invalidType } from '../../base/check';
 
-/** Methods for one server's connections. What they throw becomes an uncaught exception. */
+/** Methods for one server's connections. An exception of a method becomes an uncaught one. */
 export interface Handler<C> {
   /** Bytes came. The view is overwritten after the call: copy what you keep. */
   onData(connection: C, chunk: Buffer): void;
@@ -116,5 +116,5 @@ export function checkHandler(value: unknown): void {
   if (!isHandler(value)) throw invalidType('handler', EXPECTED, value);
 }
 
-/** What is said of an option that is none. */
+/** The message for an option that is no handler. */
 export const NO_HANDLER: string = `expected ${EXPECTED}`;

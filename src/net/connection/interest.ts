@@ -1,4 +1,4 @@
-/** What epoll is to watch a connection for. Decides, and touches nothing. */
+/** The events that epoll is to watch a connection for. Decides, and touches nothing. */
 import * as constants from '../../sys/constants';
 import type { ConnectionSettings } from './options';
 import type { ConnectionState } from './state';

@@ -1,4 +1,4 @@
-/** What can be set for the connections of a server, and its defaults. */
+/** The options of a server's connections, and their defaults. */
 import { z } from 'zod';
 import { wrongValue } from '../../base/errors';
 import { parseOptions } from '../../base/options';
@@ -115,7 +115,7 @@ export const connectionOptionsSchema = z.object(connectionOptionFields);
 
 type CheckedOptions = z.output<typeof connectionOptionsSchema>;
 
-/** What hears last of a closed connection, after its handler. */
+/** The owner of a connection. It is called last when the connection has closed, after the handler. */
 export interface ConnectionOwner<C> {
   onConnectionClose(connection: C): void;
 }

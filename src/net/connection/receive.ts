@@ -22,7 +22,7 @@ const urgent = new Uint8Array(1);
  */
 export type ReadOutcome = 'empty' | 'turn-spent' | 'end' | SystemError;
 
-/** What takes the bytes. */
+/** The object that receives the bytes. */
 export interface Receiver {
   readonly fd: number;
   /** `count` bytes stand at the beginning of the read buffer. Returns whether to go on. */

@@ -1,5 +1,5 @@
 /**
- * What waits to be sent on one socket, and the sending of it: what stands first goes by the call that
+ * The data that waits to be sent on one socket, and its sending: the first entry goes by the call that
  * suits it, sendfile(2), send(2) or writev(2). Calls no callback and closes nothing: a flush has one of
  * four outcomes, on which the connection acts.
  */
@@ -19,7 +19,7 @@ const { EAGAIN, EINTR, ENOBUFS } = errno;
 export const FULL = -EAGAIN;
 
 /**
- * What became of a write. `empty`: the kernel has everything. `full`: the rest waits for EPOLLOUT.
+ * The outcome of a write. `empty`: the kernel has everything. `full`: the rest waits for EPOLLOUT.
  * `turn-spent`: the kernel would take more, but it is the turn of others. An error: nothing may follow
  * on this socket.
  */

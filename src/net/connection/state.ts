@@ -9,7 +9,7 @@
  * same state if that thing changes nothing now.
  */
 
-/** What becomes of the bytes that come. */
+/** The state of the receiving side. */
 export type Reading =
   /** They are delivered as they come. */
   | 'flowing'
@@ -24,7 +24,7 @@ export type Reading =
   /** The FIN was delivered, or the connection is closed: nothing more comes. */
   | 'ended';
 
-/** What becomes of the bytes that go. */
+/** The state of the sending side. */
 export type Writing =
   /** `write` takes them. */
   | 'open'

@@ -66,7 +66,7 @@ export interface WriteSide {
 
   /**
    * @internal Send the first `length` bytes of `bytes`, memory that is {@link lend lent}, if
-   * {@link ConnectedSocket.canSendNow}. What the kernel does not take is copied.
+   * {@link ConnectedSocket.canSendNow}. Bytes that the kernel does not take are copied.
    */
   writeLent(bytes: Uint8Array, length: number, callback: WriteCallback): void;
 }

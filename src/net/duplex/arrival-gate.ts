@@ -14,7 +14,7 @@
  * too, and a peer that waits to be read must not wait for ever.
  */
 
-/** What node reads for TLS at once. */
+/** The bytes that node reads for TLS at once. */
 const PORTION_BYTES = 16 * 1024;
 
 /** Record type 22 of TLS (RFC 8446, 5.1), and the first byte of all its versions. */

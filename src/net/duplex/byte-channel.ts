@@ -1,12 +1,12 @@
 /**
- * What an {@link FdDuplex} runs on: bytes that come and go. There are two kinds: a connection
+ * The base that an {@link FdDuplex} runs on: bytes that come and go. There are two kinds: a connection
  * ({@link StreamConnection}), and plain fds ({@link FdChannel}). The stream knows neither.
  */
 import type { FileRange } from '../../bytes/file-range';
 import type { WriteCallback } from '../../bytes/write-queue';
 import type { EventLoop } from '../../loop/event-loop';
 
-/** Bytes in both directions. What comes is given to a handler, which each kind has by its own name. */
+/** Bytes in both directions. A handler gets those that arrive; each kind names it in its own way. */
 export interface ByteChannel {
   readonly loop: EventLoop;
   readonly closed: boolean;
@@ -42,7 +42,7 @@ export interface ByteChannel {
   /** End the half that writes, after all that was written. */
   end(): void;
 
-  /** Close now. What waits is lost; its callbacks get an error. */
+  /** Close now. Waiting bytes are lost; their callbacks get an error. */
   destroy(error?: Error): void;
   /** Hold the process open; the default. */
   ref(): void;

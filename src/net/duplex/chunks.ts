@@ -1,5 +1,5 @@
 /**
- * What the chunks of a stream become on its channel: portions of bytes, and ranges of files.
+ * The form of a stream's chunks on its channel: portions of bytes, and ranges of files.
  *
  * A range stands among a stream's chunks as a chunk of zeros, which takes its place: so the order, the
  * corks and the end are the stream's own, and its back-pressure too. Were it empty, a peer that does
@@ -14,7 +14,7 @@ const PORTION_CHUNKS = 1_024;
 
 const ranges = new WeakMap<Uint8Array, HeldRange>();
 
-/** What places are views of; never sent. Longer than the usual high-water mark. */
+/** The memory that places are views of; never sent. Longer than the usual high-water mark. */
 const zeros = Buffer.alloc(64 * 1024);
 
 /** The chunk to write for a range: as long, but for a longest one. */

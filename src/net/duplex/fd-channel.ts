@@ -17,7 +17,7 @@ import { isReadyNow } from '../socket/readiness';
 import type { ByteChannel } from './byte-channel';
 import type { FdEnds } from './options';
 
-/** What is called when something happens. */
+/** The callbacks for the events of a channel. */
 export interface FdChannelHandler {
   /** Bytes came; the Buffer is the handler's own. */
   onOwnBytes(chunk: Buffer): void;
@@ -27,7 +27,7 @@ export interface FdChannelHandler {
   onClose(channel: FdChannel, error: Error): void;
 }
 
-/** What the fds are, and whether they are ours. */
+/** The fds, whether they are ours, and the loop and handler for them. */
 export interface FdChannelSetup {
   ends: FdEnds;
   /** Close the fds at the end; else duplicates are worked with, and closed. */
@@ -36,7 +36,7 @@ export interface FdChannelSetup {
   handler: FdChannelHandler;
 }
 
-/** What one write may bring, and all that ever waits: the stream above keeps the rest. */
+/** The most that one write may bring, and all that ever waits: the stream above keeps the rest. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
 
 /** Bytes from one fd, and to another or the same. */
@@ -142,12 +142,12 @@ export class FdChannel implements ByteChannel {
   /** Close the writing end after all that was written. A socket sends its FIN. */
   end(): void {
     if (this.#writer === null || this.#writer.closed) return;
-    // What is no socket answers ENOTSOCK, and has no half to shut down.
+    // An fd that is no socket answers ENOTSOCK, and has no half to shut down.
     shutdown(this.#writer.fd, SHUT_WR);
     this.#writer.end();
   }
 
-  /** Close now. What waits is lost; its callbacks get an error. */
+  /** Close now. Waiting bytes are lost; their callbacks get an error. */
   destroy(): void {
     this.#state = 'closed';
     this.#reader?.close();

@@ -3,7 +3,7 @@
  * our loop. It has the members that they use of a `net.Socket`.
  *
  * Back-pressure goes both ways: a full readable buffer leaves the rest in the kernel, whose window
- * then stops the peer, and a write is done when the kernel has its bytes. What is pushed is a copy,
+ * then stops the peer, and a write is done when the kernel has its bytes. A pushed chunk is a copy,
  * because streams keep their chunks.
  */
 import { addAbortSignal, Duplex } from 'node:stream';
@@ -38,18 +38,18 @@ import { type Callback, sendPortion, sendShort } from './send';
 
 const { ENOTSOCK } = errno;
 
-/** The kernel takes no more for TCP_KEEPIDLE, and nobody wants an error for it. */
+/** The kernel takes no more for TCP_KEEPIDLE, and an error would help no caller. */
 const KEEP_ALIVE_SECONDS_MAX = 32_767;
 
 /** Stands in for a `net.Socket`. */
 export class FdDuplex extends Duplex {
-  /** As of `net.Socket`; what a stream is made of is connected. */
+  /** As of `net.Socket`; a stream is made of a connected socket. */
   readonly connecting = false;
   /** As of `net.Socket`: what {@link setTimeout} has set; undefined before. */
   timeout: number | undefined = undefined;
   /** Null once released. */
   #channel: ByteChannel | null = null;
-  /** What was released: it goes on, and so do its addresses. */
+  /** The released connection: it goes on, and so do its addresses. */
   #released: StreamConnection | null = null;
   readonly #loop: EventLoop;
   /** 2 while both sides may send; 0 when both FINs, or what stands for them, are through. */
@@ -69,7 +69,7 @@ export class FdDuplex extends Duplex {
    *
    * Throws a TypeError that names a wrong option, and a {@link SystemError}: EBADF, EPERM for a
    * regular file or directory, which is always ready and cannot be watched, EINVAL for a socket that
-   * listens, EEXIST for an fd that the loop watches for somebody else. Fds are left open then. They
+   * listens, EEXIST for an fd that the loop watches for another owner. Fds are left open then. They
    * are closed, if owned, when it fails later: EPERM of epoll for a device, EMFILE.
    */
   constructor(connection: StreamConnection, options?: Omit<FdDuplexOptions, 'ownsFd' | 'loop'>);
@@ -349,7 +349,7 @@ export class FdDuplex extends Duplex {
     return connection === null || deadlinesOf(this.#loop).isIdle(connection, { idleMs, now });
   }
 
-  /** What has the addresses. */
+  /** The connection that has the addresses. */
   get #addressed(): StreamConnection | null {
     return this.connection ?? this.#released;
   }
@@ -368,7 +368,7 @@ export class FdDuplex extends Duplex {
     return connection;
   }
 
-  /** What has happened on a connection before it was given to us. */
+  /** Take over the state of a connection from before it was given to us. */
   #catchUp(): void {
     // The peer's FIN, and why it was closed, come from the connection: see setHandler.
     const { connection } = this;

@@ -1,4 +1,4 @@
-/** What an {@link FdDuplex} can be made of, what can be set for it, and what follows from both. */
+/** The sources and options of an {@link FdDuplex}, and the settings that follow from both. */
 import { constants as fsConstants, fstatSync } from 'node:fs';
 import type { DuplexOptions } from 'node:stream';
 import { z } from 'zod';
@@ -15,7 +15,7 @@ import { StreamConnection } from '../connection/connection';
 const { O_RDONLY, O_RDWR, O_WRONLY } = fsConstants;
 const ACCESS_MODE = O_RDONLY | O_WRONLY | O_RDWR;
 
-/** Two fds that are one stream: what comes is read from one, what goes is written to the other. */
+/** Two fds that are one stream: it reads from one, and writes to the other. */
 export interface FdEnds {
   /** Without it, the stream is for writing only. */
   readFd?: number;
@@ -71,7 +71,7 @@ const endsSchema = z
     error: 'expected readFd, writeFd, or both',
   });
 
-/** What the bytes go over. */
+/** The connection, socket or fds that the bytes go over. */
 export type DuplexBase =
   | { kind: 'connection'; connection: StreamConnection }
   /** A stream socket, which makes a connection. */
@@ -161,7 +161,7 @@ function notOpen(fd: number): { fd: number; reason: string } {
   return { fd, reason: `fd ${fd} is not open` };
 }
 
-/** What is always ready cannot be waited for; epoll would say so only of an fd that is read. */
+/** A file that is always ready cannot be waited for; epoll would refuse it only where it is read. */
 function refuseFile(fd: number): void {
   unwrap(fcntl(fd, F_GETFL), 'fcntl', notOpen(fd));
   const stats = fstatSync(fd);

@@ -211,7 +211,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     const { highWaterMark, maxQueuedBytes } = this.#settings;
     const excess = this.#queue.excess(maxQueuedBytes);
     if (excess !== null) {
-      const reason = `${excess}, nobody reads`;
+      const reason = `${excess}, the other end does not read`;
       this.#failSoon(new SystemError('write', ENOBUFS, { reason, fd: this.#fd }));
       return false;
     }
@@ -255,7 +255,7 @@ export class FdWriter extends EventEmitter<FdWriterEvents> {
     this.#afterWrite();
   }
 
-  /** What is to be done when the queue is empty, unless a callback has closed the writer. */
+  /** The steps that follow once the queue is empty, unless a callback has closed the writer. */
   #afterWrite(): void {
     if (!this.#queue.empty || this.#state === 'failed' || this.#state === 'closed') return;
     this.#unwatch();
