@@ -20,7 +20,7 @@ import { closeOwned, own } from '../../sys/ownership';
 import { PollList, poll } from '../../sys/poll';
 import { tooManyThreads } from '../errors';
 
-/** The highest number of a seat. They begin with 1; 0 stands for nobody. */
+/** The highest number of a seat. They begin with 1; 0 stands for no thread. */
 const MAX_SEATS = 255;
 
 const REAPER = 0;

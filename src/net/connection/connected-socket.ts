@@ -237,7 +237,7 @@ export abstract class ConnectedSocket<C> extends EventEmitter<StreamConnectionEv
     return this.flowing && isReadyNow(this.fd, POLLIN);
   }
 
-  /** Close now. What is queued is lost; its callbacks get an error. */
+  /** Close now. The queued bytes are lost; their callbacks get an error. */
   abstract destroy(error?: Error): void;
 
   [Symbol.dispose](): void {

@@ -56,7 +56,7 @@ export class StreamConnection extends ConnectedSocket<StreamConnection> implemen
     this.watch(this);
   }
 
-  // What the user asks for: documented in WriteSide, where nothing stands here.
+  // The methods of the user: documented in WriteSide, where no comment stands here.
 
   write(data: string | Uint8Array, extra?: WriteExtra, last?: WriteCallback): boolean {
     const callback = callbackOf(extra, last);
