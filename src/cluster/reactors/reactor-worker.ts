@@ -216,5 +216,7 @@ function startThread(data: ReactorThreadData, resourceLimits: ResourceLimits | u
 }
 
 function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : reactorThrew(thrown);
+  // Not `instanceof`: Node makes it anew, of its properties.
+  const { message } = (thrown ?? {}) as { message?: unknown };
+  return typeof message === 'string' ? (thrown as Error) : reactorThrew(thrown);
 }

@@ -163,12 +163,16 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
 
   /** @internal Everything ends by itself, or is cut at the deadline. */
   async stop(deadlineMs: number, isLast: boolean): Promise<{ ended: number; cut: number }> {
-    this.#inbox.drain();
-    if (isLast) for (const listener of this.#listeners) listener.retire();
+    // The inbox is left to the reactor that replaces this one; if there is none, to the servers here.
+    if (isLast) {
+      this.#inbox.drain();
+      for (const listener of this.#listeners) listener.retire();
+    } else {
+      this.#inbox.close();
+    }
     this.emit('stop');
     const servers = this.#listeners.flatMap((listener) => [...listener.servers]);
     const results = await Promise.all(servers.map((server) => server.shutdown({ deadlineMs })));
-    this.#inbox.drain();
     this.#inbox.close();
     this.#lag?.histogram.disable();
     const sum = { ended: 0, cut: 0 };
