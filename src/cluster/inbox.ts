@@ -13,7 +13,7 @@ import type { EventLoop } from '../loop/event-loop';
 import type { EventHandler, Registration } from '../loop/registration';
 import { receiveFds, sendFds } from '../net/socket/fd-passing';
 import { AF_UNIX, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET } from '../sys/constants';
-import { unwrap } from '../sys/errno';
+import { SystemError, unwrap } from '../sys/errno';
 import { closeOwned, own } from '../sys/ownership';
 import { socketpair } from '../sys/socket';
 import { duplicate } from './duplicate';
@@ -105,6 +105,7 @@ export class InboxReader implements EventHandler {
   readonly #loop: EventLoop;
   readonly #handler: InboxHandler;
   readonly #registration: Registration;
+  #state: 'open' | 'closed' = 'open';
 
   /** Does not take `readFd` over. It holds no process and no thread. Throws EMFILE. */
   constructor(readFd: number, loop: EventLoop, handler: InboxHandler) {
@@ -136,13 +137,11 @@ export class InboxReader implements EventHandler {
   }
 
   close(): void {
-    if (!this.#registration.active && this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
     this.#registration.remove();
     closeOwned(this.#fd);
   }
-
-  #isClosed = false;
 
   #takeOne(): boolean {
     let received: ReturnType<typeof receiveFds>;
@@ -150,6 +149,8 @@ export class InboxReader implements EventHandler {
       received = receiveFds(this.#fd);
     } catch (error) {
       this.#handler.onLost(error as Error);
+      // A message was lost, and others may follow; or the inbox itself is unusable.
+      if (error instanceof SystemError) this.close();
       return true;
     }
     if (received === null || received.bytes.byteLength === 0) return false;

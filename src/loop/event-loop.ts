@@ -131,6 +131,9 @@ export class EventLoop {
    * Watch `fd` for `events`, a mask of EPOLLIN and so on; the loop calls `handler`. The fd should
    * be non-blocking, and stays the caller's: remove the registration before closing it.
    *
+   * With EPOLLEXCLUSIVE the kernel wakes one of the loops that share the file, each by an fd of its own;
+   * such a mask cannot be modified. See direct-fds.ts.
+   *
    * Throws a TypeError or RangeError for a wrong argument, and the errors of {@link Epoll.add};
    * then nothing has changed, and `handler` is never called.
    */

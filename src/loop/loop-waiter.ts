@@ -39,21 +39,24 @@ export class LoopWaiter implements Waiter {
 
   /** Have a waiter. Throws EMFILE or ENFILE when there are no fds left. */
   join(): void {
-    if (this.#waiter !== null || this.#setup.kind === 'inline') return;
-    this.#waiter = this.#newWaiter();
-    this.#waiter.setHeld(this.#isHeld);
+    if (this.#waiter === null && this.#setup.kind !== 'inline') this.#take(this.#newWaiter());
   }
 
-  /** Have Node's own set wait. Throws as {@link join}; then nothing has changed. */
+  /** Have Node's own set wait. Throws as {@link join}. */
   joinNodesSet(): DirectFds {
     const former = this.#waiter;
     if (former instanceof BackendWaiter) return former.direct;
-    const waiter = new BackendWaiter(this.#setup.epollFd(), this.#setup.onWake);
+    // First, because the former waiter may have the loop's set in Node's own set too.
     former?.close();
-    this.#waiter = waiter;
-    waiter.setHeld(this.#isHeld);
-    if (this.#isArmed) waiter.arm();
-    return waiter.direct;
+    this.#waiter = null;
+    try {
+      const waiter = new BackendWaiter(this.#setup.epollFd(), this.#setup.onWake);
+      this.#take(waiter);
+      return waiter.direct;
+    } catch (error) {
+      if (former !== null) this.join();
+      throw error;
+    }
   }
 
   arm(): void {
@@ -72,6 +75,12 @@ export class LoopWaiter implements Waiter {
 
   close(): void {
     this.#waiter?.close();
+  }
+
+  #take(waiter: Waiter): void {
+    this.#waiter = waiter;
+    waiter.setHeld(this.#isHeld);
+    if (this.#isArmed) waiter.arm();
   }
 
   #newWaiter(): Waiter {
