@@ -57,7 +57,8 @@ export class PreforkWorker extends EventEmitter<PreforkWorkerEvents> {
   }
 
   /**
-   * A server at the listener number `listener`, 0 if not given; at a unix socket it is
+   * A server at the listener number `listener`, 0 if not given, with `acceptTrigger: 'exclusive'` for
+   * a socket that all processes share, unless the options say otherwise; at a unix socket it is
    * `worker.add(new UnixServer(worker.endpoints[0]))`. Throws a RangeError if the pool has no
    * such one, and what {@link TcpServer} throws.
    */
@@ -70,7 +71,9 @@ export class PreforkWorker extends EventEmitter<PreforkWorkerEvents> {
         listener,
       );
     }
-    return this.add(new TcpServer({ ...options, ...where }));
+    // Of the processes that share the socket, the kernel wakes one for a client.
+    const acceptTrigger = 'fd' in where ? 'exclusive' : 'level';
+    return this.add(new TcpServer({ acceptTrigger, ...options, ...where }));
   }
 
   /** Have `server` finish what it has begun when the process is to end, and count its connections. */
