@@ -73,11 +73,14 @@ export class PoolListener {
     return { strategy, listener, fd, setFd: this.#set?.fd ?? -1, lock: this.#lock };
   }
 
-  /** The reactor of `seat` has ended: what it had in its hands goes to the others. */
-  onReactorEnd(seat: number): void {
+  /**
+   * A reactor of `seat` has ended: what it had in its hands goes to the others. A lock is the seat's, and so
+   * stays where another reactor runs there.
+   */
+  onReactorEnd(seat: number, isVacant: boolean): void {
     if (this.#state === 'closed') return;
     const { seats } = this.#setup;
-    if (this.#lock !== null) new AcceptMutex(this.#lock, seats, seat).leave();
+    if (isVacant && this.#lock !== null) new AcceptMutex(this.#lock, seats, seat).leave();
     if (this.#set !== null) armShared(this.#set, this.#fds[0] as number);
   }
 

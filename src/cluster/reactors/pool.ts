@@ -22,7 +22,7 @@ import { type SharedSeats, VACANT } from '../accept/ticket';
 import { poolState, reactorCrashes } from '../errors';
 import { closeInbox, type InboxFds, makeInbox } from '../inbox';
 import { type PoolSettings, poolSchema, type ReactorPoolOptions, stopSchema } from './options';
-import { ReactorWorker, type StopResult } from './reactor-worker';
+import { ReactorWorker, type StopResult, summedStops } from './reactor-worker';
 import { Seat } from './seat';
 import { type PoolStats, summed } from './stats';
 
@@ -139,14 +139,20 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown> extends Ev
 
   /**
    * Replace the reactors, one after the other: the new one is up before the old one stops, and no client is
-   * refused. Rejects if one does not start; those before it are replaced, it and the others stay.
+   * refused. Rejects if one does not start; those before it are replaced, it and the others stay. If the pool
+   * is stopped meanwhile, it resolves when that is done.
    */
   async restart(options: StopOptions = {}): Promise<void> {
     const { deadlineMs } = parseOptions('restart', stopSchema, options);
     if (this.#state !== 'running') throw poolState('restart', this.#state);
-    for (const seat of this.#seats) {
-      if (this.#state === 'running') await seat.replace(deadlineMs);
+    try {
+      for (const seat of this.#seats) {
+        if (this.#state === 'running') await seat.replace(deadlineMs);
+      }
+    } catch (error) {
+      if (this.#stopping === null) throw error;
     }
+    await this.#stopping;
   }
 
   /** Send `value` to reactor `index`, which emits `message`. Returns false if that does not run now. */
@@ -205,13 +211,15 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown> extends Ev
 
   /** @internal */
   onOnline(seat: number): void {
+    // Its predecessor may have ended after this one took the seat.
+    Atomics.compareExchange(this.#shared.connections, seat, VACANT, 0);
     this.emit('online', seat);
   }
 
   /** @internal */
-  onVacant(seat: number): void {
-    Atomics.store(this.#shared.connections, seat, VACANT);
-    for (const listener of this.#listeners) listener.onReactorEnd(seat);
+  onEnd(seat: number, isVacant: boolean): void {
+    if (isVacant) Atomics.store(this.#shared.connections, seat, VACANT);
+    for (const listener of this.#listeners) listener.onReactorEnd(seat, isVacant);
   }
 
   /** @internal */
@@ -257,11 +265,6 @@ export class ReactorPool<Data = unknown, In = unknown, Out = unknown> extends Ev
     for (const bell of this.#bells) bell.close();
     this.#state = 'stopped';
     this.emit('close');
-    const sum = { ended: 0, cut: 0 };
-    for (const { ended, cut } of results) {
-      sum.ended += ended;
-      sum.cut += cut;
-    }
-    return sum;
+    return summedStops(results);
   }
 }

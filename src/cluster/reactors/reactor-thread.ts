@@ -18,6 +18,7 @@ Atomics.notify(setup.progress, 0);
 const port = parentPort as NonNullable<typeof parentPort>;
 let reactor: Reactor | null = null;
 let user: Stoppable | undefined;
+let isStopping = false;
 
 function post(message: FromReactor): void {
   port.postMessage(message);
@@ -57,13 +58,15 @@ function onMessage(message: ToReactor): void {
       post({ type: 'stats', id: message.id, stats: reactor.stats() });
       break;
     case 'stop':
-      void stop(message.deadlineMs, message.isLast);
+      if (isStopping) reactor.hasten(message.deadlineMs);
+      else void stop(message.deadlineMs, message.isLast);
       break;
   }
 }
 
 /** An exception of the user's is uncaught, and so a crash. */
 async function stop(deadlineMs: number, isLast: boolean): Promise<void> {
+  isStopping = true;
   const [result] = await Promise.all([reactor?.stop(deadlineMs, isLast), user?.stop?.()]);
   post({ type: 'stopped', ended: 0, cut: 0, ...result });
   // The rest of what the user left open must not keep the thread.

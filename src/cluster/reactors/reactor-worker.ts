@@ -9,6 +9,7 @@ import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { outsideCallers } from '../../base/context';
 import { runtimeFor } from '../../base/script-thread';
 import { Waker } from '../../epoll/waker';
+import { MAX_DELAY_MS } from '../../loop/timer-wheel';
 import { reactorExit, reactorModule, reactorStartTimeout, reactorThrew } from '../errors';
 import { forgetProgress, newProgress, untilLoaded } from './loading';
 import type { FromReactor, ReactorThreadData, ToReactor } from './protocol';
@@ -29,6 +30,16 @@ export interface WorkerEnd {
 export interface StopResult {
   ended: number;
   cut: number;
+}
+
+/** The sums of `results`. */
+export function summedStops(results: readonly StopResult[]): StopResult {
+  const sum = { ended: 0, cut: 0 };
+  for (const { ended, cut } of results) {
+    sum.ended += ended;
+    sum.cut += cut;
+  }
+  return sum;
 }
 
 /** Calls that a thread makes to its pool. */
@@ -120,13 +131,17 @@ export class ReactorWorker {
     });
   }
 
-  /** Have it end: connections within `deadlineMs`. Resolves when it has, with how they ended. */
+  /**
+   * Have it end: connections within `deadlineMs`. Resolves when it has, with how they ended. Called again, the
+   * earlier deadline counts.
+   */
   async stop({ deadlineMs, isLast }: { deadlineMs: number; isLast: boolean }): Promise<StopResult> {
-    const wasRunning = this.#state === 'running';
+    const hasStarted = this.#startedAt > 0;
     if (this.#state !== 'ended') this.#state = 'stopping';
-    if (wasRunning) {
+    if (hasStarted) {
       this.post({ type: 'stop', deadlineMs, isLast });
-      const timer = setTimeout(() => void this.terminate(), deadlineMs + GRACE_MS);
+      const limitMs = Math.min(deadlineMs + GRACE_MS, MAX_DELAY_MS);
+      const timer = setTimeout(() => void this.terminate(), limitMs);
       await this.ended;
       clearTimeout(timer);
     } else {

@@ -183,6 +183,13 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
     return sum;
   }
 
+  /** @internal It stops already, and the pool does so, too: the earlier deadline counts. */
+  hasten(deadlineMs: number): void {
+    for (const { servers } of this.#listeners) {
+      for (const server of servers) void server.shutdown({ deadlineMs });
+    }
+  }
+
   #send(
     fd: number,
     { to, data }: SendFdOptions,

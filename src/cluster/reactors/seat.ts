@@ -3,7 +3,7 @@
  * the pauses after those that crashed.
  */
 import { RestartPauses, type RestartPolicy } from '../restart-pauses';
-import type { ReactorWorker, StopResult, WorkerEnd } from './reactor-worker';
+import { type ReactorWorker, type StopResult, summedStops, type WorkerEnd } from './reactor-worker';
 import type { ReactorStats } from './stats';
 
 /** Calls that a seat makes to its pool. */
@@ -12,8 +12,8 @@ export interface SeatOwner {
   newWorker(seat: number): ReactorWorker;
   /** A reactor runs, the first one or a replacement. */
   onOnline(seat: number): void;
-  /** The seat has no reactor now: it ended. */
-  onVacant(seat: number): void;
+  /** A reactor of the seat has ended, in whatever way, also one that never started; `isVacant`: none runs now. */
+  onEnd(seat: number, isVacant: boolean): void;
   /** A reactor ended without being asked to. */
   onCrash(seat: number, error: Error): void;
   /** It has crashed too often in a row; `error` is the last crash. */
@@ -32,6 +32,10 @@ export class Seat {
   #worker: ReactorWorker | null = null;
   /** Starts, and is to replace the one that runs. */
   #next: ReactorWorker | null = null;
+  /** Settles when that has started, or has not. */
+  #starting: Promise<void> | null = null;
+  /** Those that were replaced, and still have connections. */
+  readonly #formers = new Set<ReactorWorker>();
   #pause: NodeJS.Timeout | null = null;
 
   constructor(index: number, owner: SeatOwner, policy: RestartPolicy) {
@@ -53,19 +57,23 @@ export class Seat {
   /** Start another reactor, and stop the one that runs when that is up. Rejects if it does not start. */
   async replace(deadlineMs: number): Promise<void> {
     const former = this.#worker;
-    await this.#start();
-    await former?.stop({ deadlineMs, isLast: false });
+    // One that starts already, after a crash, is new.
+    await (this.#starting ?? this.#startOrRetry());
+    if (former !== this.#worker) await former?.stop({ deadlineMs, isLast: false });
   }
 
-  /** Stop for good. */
+  /** Stop for good, and those that were replaced with it: by now they may have had more time than there is left. */
   async close({ deadlineMs }: { deadlineMs: number }): Promise<StopResult> {
     this.#state = 'closed';
-    if (this.#pause !== null) clearTimeout(this.#pause);
-    const next = this.#next?.stop({ deadlineMs, isLast: true });
-    const result = await this.#worker?.stop({ deadlineMs, isLast: true });
-    await next;
+    this.#endPause();
+    const workers = [this.#worker, this.#next, ...this.#formers].filter(
+      (worker) => worker !== null,
+    );
+    const results = await Promise.all(
+      workers.map((worker) => worker.stop({ deadlineMs, isLast: true })),
+    );
     this.#worker = null;
-    return result ?? { ended: 0, cut: 0 };
+    return summedStops(results);
   }
 
   /** See {@link ReactorWorker.stats}. */
@@ -73,30 +81,48 @@ export class Seat {
     return this.#worker?.stats(id, timeoutMs) ?? Promise.resolve(null);
   }
 
-  async #start(): Promise<void> {
+  #start(): Promise<void> {
+    this.#endPause();
+    const starting = this.#startNext().finally(() => {
+      this.#starting = null;
+    });
+    this.#starting = starting;
+    return starting;
+  }
+
+  async #startNext(): Promise<void> {
     const worker = this.#owner.newWorker(this.#index);
     this.#state = 'filled';
     this.#next = worker;
-    void worker.ended.then((end) => this.#onEnd(worker, end));
+    void this.#watchEnd(worker);
     try {
       await worker.started;
-    } finally {
+    } catch (error) {
       this.#next = null;
+      throw error;
     }
+    this.#next = null;
+    if (this.#worker !== null) this.#formers.add(this.#worker);
     this.#worker = worker;
     if (this.#isOpen) this.#owner.onOnline(this.#index);
+  }
+
+  /** Its start comes before its end, also where this thread learns of both at once. */
+  async #watchEnd(worker: ReactorWorker): Promise<void> {
+    await worker.started.catch(() => {});
+    this.#onEnd(worker, await worker.ended);
   }
 
   get #isOpen(): boolean {
     return this.#state !== 'closed';
   }
 
-  /** A former worker, or one that never started, was not the seat's. */
   #onEnd(worker: ReactorWorker, { error, livedMs }: WorkerEnd): void {
-    if (this.#worker !== worker) return;
-    this.#worker = null;
-    this.#owner.onVacant(this.#index);
-    if (!this.#isOpen || error === null) return;
+    const wasCurrent = this.#worker === worker;
+    if (wasCurrent) this.#worker = null;
+    this.#formers.delete(worker);
+    this.#owner.onEnd(this.#index, this.#worker === null);
+    if (!wasCurrent || !this.#isOpen || error === null) return;
     this.#onCrash(error, livedMs);
   }
 
@@ -108,14 +134,28 @@ export class Seat {
       this.#owner.onGiveUp(this.#index, this.#pauses.crashes, error);
       return;
     }
+    // One starts already, because of a restart.
+    if (this.#next !== null) return;
     this.#state = 'resting';
     this.#pause = setTimeout(() => this.#retry(), pauseMs);
   }
 
-  #retry(): void {
+  #endPause(): void {
+    if (this.#pause !== null) clearTimeout(this.#pause);
     this.#pause = null;
-    this.#start().catch((error: Error) => {
-      if (this.#isOpen) this.#onCrash(error, 0);
-    });
+  }
+
+  #retry(): void {
+    this.#startOrRetry().catch(() => {});
+  }
+
+  /** Rejects, too; if no reactor runs then, another one is tried later. */
+  async #startOrRetry(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      if (this.#isOpen && this.#worker === null) this.#onCrash(error as Error, 0);
+      throw error;
+    }
   }
 }
