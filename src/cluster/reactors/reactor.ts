@@ -10,7 +10,7 @@ import { setDefaultLoop } from '../../loop/default-loop';
 import { EventLoop } from '../../loop/event-loop';
 import type { StreamConnection } from '../../net/connection/connection';
 import type { Listener } from '../../net/server/listener';
-import { closeOwned } from '../../sys/ownership';
+import { closeOwned, disown } from '../../sys/ownership';
 import { Bell } from '../accept/bell';
 import { ReactorListener } from '../accept/reactor-listener';
 import { inboxFull } from '../errors';
@@ -23,8 +23,8 @@ export interface ReactorEvents<In> {
   /** The pool sent this, by `postMessage` or `broadcast`. */
   message: [value: In];
   /**
-   * Another reactor sent an fd, by {@link Reactor.sendFd}. It belongs to the listener, which must close it.
-   * Without a listener it is closed.
+   * Another reactor sent an fd, by {@link Reactor.sendFd}. It belongs to the listener, which must close it, and
+   * can have it closed with the thread by {@link own}. Without a listener it is closed.
    */
   fd: [fd: number, data: unknown, from: number];
   /** The reactor is about to stop: servers are shut down after the listeners. */
@@ -207,7 +207,13 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
     } else if (kind === 'connection') {
       if (!this.#listeners[listener]?.adopt(fd, head, data)) closeOwned(fd);
     } else {
-      if (!this.emit('fd', fd, data, from)) closeOwned(fd);
+      if (this.listenerCount('fd') === 0) {
+        closeOwned(fd);
+        return;
+      }
+      // The listener may close it in any way: a thread that ends must not close its number once more.
+      disown(fd);
+      this.emit('fd', fd, data, from);
     }
   }
 
