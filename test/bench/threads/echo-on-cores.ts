@@ -1,7 +1,8 @@
 /**
  * TCP echo with 50 connections: two reactors, two workers of node:cluster, and one reactor, which shows the
  * cost of the second thread. The reactors accept by `reuseport`, which spreads the connections about evenly,
- * as node:cluster does; the clients of `exclusive` all come before the first thread is busy.
+ * as node:cluster does. With `exclusive` most of them land in one thread, so its figure is that of one reactor.
+ * The load waits for each answer in turn: neither it nor a server is busy all the time.
  */
 import { summarize } from '../compare';
 import type { Effort } from '../contest';
