@@ -2,12 +2,13 @@
  * Reactors: a server on all cores. Each thread has an event loop of its own and answers its own clients.
  *
  * This file is both: the program that starts the pool, and the module that each thread runs. A thread counts
- * its lines and reports each tenth one to the pool; a line `crash` ends its thread, which is replaced.
+ * its lines and sends a message to the pool at each tenth one; the pool sends the sum of all threads back to
+ * each, which writes it to its clients. A line `crash` ends its thread, which is replaced.
  *
  *   run    npx ts-node examples/reactors.ts                 (PORT=7030 THREADS=4 ACCEPT=exclusive)
  *   then   nc 127.0.0.1 7030, in several terminals: type lines, and `crash`; kill -HUP the program; Ctrl-C
- *   see    the number of the thread before each line, its reports, and the sums when all ends; HUP replaces
- *          the threads one by one, and clients connect meanwhile as before
+ *   see    the number of the thread before each line, the sums of all threads at each tenth, and the statistics
+ *          when all ends; HUP replaces the threads one by one, and clients connect meanwhile as before
  *   end    Ctrl-C: open connections have two seconds, then the sums are printed
  */
 import { isMainThread } from 'node:worker_threads';
@@ -16,9 +17,12 @@ import { type AcceptStrategy, type Reactor, ReactorPool, TcpServer } from '../sr
 const REPORT_EVERY = 10;
 
 /** In each thread. */
-export function start(reactor: Reactor): void {
+export function start(reactor: Reactor<unknown, number, number>): void {
   const server = new TcpServer({ listener: reactor.listener });
   let lines = 0;
+  reactor.on('message', (sum) => {
+    for (const connection of server.connections) connection.write(`all threads: ${sum} lines\n`);
+  });
   server.on('connection', (connection) => {
     connection.on('data', (chunk) => {
       if (chunk.toString().trim() === 'crash') throw new Error('a client asked for it');
@@ -30,7 +34,7 @@ export function start(reactor: Reactor): void {
 }
 
 async function main(): Promise<void> {
-  const pool = new ReactorPool({
+  const pool = new ReactorPool<unknown, number, number>({
     module: __filename,
     threads: Number(process.env['THREADS'] ?? 4),
     listen: { port: Number(process.env['PORT'] ?? 7030) },
@@ -38,7 +42,12 @@ async function main(): Promise<void> {
     // Each thread compiles this anew, when it is run by ts-node.
     startTimeoutMs: 120_000,
   });
-  pool.on('message', (lines, index) => console.log(`thread ${index} has answered ${lines} lines`));
+  let sum = 0;
+  pool.on('message', (lines, index) => {
+    console.log(`thread ${index} has answered ${lines} lines`);
+    sum += REPORT_EVERY;
+    pool.broadcast(sum);
+  });
   pool.on('crash', (error, index) => console.log(`thread ${index} crashed: ${error.message}`));
   pool.on('online', (index) => console.log(`thread ${index} runs`));
   await pool.start();

@@ -147,6 +147,59 @@ test('the suite threads: a loop beside slow tasks', async () => {
   expect(ratios['echo beside slow tasks p99 with tasks/without']).toBeGreaterThan(0);
 }, 300_000);
 
+describe('the suite threads, of reactors', () => {
+  const testWithCompiler = testWith(findProgram('cc', 'gcc', 'clang'), 'a C compiler');
+  const contenders = (rows: Row[]): string[] => rows.map(({ contender }) => contender);
+
+  function expectWork(rows: Row[], unit: string): void {
+    for (const row of rows) {
+      expect(row.unit).toBe(unit);
+      expect(row.perCpuSecond).toBeGreaterThan(0);
+      expect(row.p99Us).toBeGreaterThanOrEqual(row.p50Us ?? Infinity);
+    }
+  }
+
+  testWithCompiler(
+    'wake-ups per accept',
+    async () => {
+      const { rows, ratios } = await report('threads', 'wake-ups per accept');
+      expect(contenders(rows)).toEqual(['exclusive', 'reuseport', 'shared']);
+      expectWork(rows, 'clients');
+      for (const { wakeUps } of rows) expect(wakeUps).toBeGreaterThan(0);
+      expect(ratios['wake-ups per accept exclusive/shared']).toBeGreaterThan(0);
+      expect(ratios['wake-ups per accept reuseport/shared']).toBeGreaterThan(0);
+    },
+    300_000,
+  );
+
+  test('echo, beside node:cluster', async () => {
+    const { rows, ratios } = await report('threads', 'echo on cores');
+    expect(contenders(rows)).toEqual(['2 reactors', '2 of node:cluster', '1 reactor']);
+    expectWork(rows, 'messages');
+    const name = 'echo on cores 64 B, 50 connections';
+    expect(ratios[`${name} 2 reactors/2 of node:cluster`]).toBeGreaterThan(0);
+    expect(ratios[`${name} 2 reactors/1 reactor`]).toBeGreaterThan(0);
+  }, 300_000);
+
+  testWithCompiler(
+    'latency of an idle loop',
+    async () => {
+      const { rows, ratios } = await report('threads', 'idle loop');
+      expect(contenders(rows)).toEqual(['reactor', 'inline reactor', 'waiter thread']);
+      expectWork(rows, 'messages');
+      expect(ratios['latency of an idle loop p50 reactor/waiter thread']).toBeGreaterThan(0);
+      expect(ratios['latency of an idle loop p50 inline reactor/waiter thread']).toBeGreaterThan(0);
+    },
+    300_000,
+  );
+
+  test('hand-over of an fd', async () => {
+    const { rows } = await report('threads', 'hand-over');
+    expect(contenders(rows)).toEqual(['one at a time', '32 at a time']);
+    expectWork(rows, 'hand-overs');
+  }, 300_000);
+});
+
 test('a suite that does not exist is refused', async () => {
   const bench = runTs('test/bench/main.ts', { args: ['nonsense'] });
   expect(await bench.exit()).toEqual({ code: 1, signal: null });

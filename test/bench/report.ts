@@ -20,6 +20,8 @@ export interface Row {
   perCpuSecond?: number;
   p50Us?: number;
   p99Us?: number;
+  /** Threads that woke for each unit of work. */
+  wakeUps?: number;
   /** Bytes of the JavaScript heap and of malloc(3) for each connection. */
   heapBytes?: number;
   /** Bytes of memory that the process has written to (Private_Dirty) for each connection. */
@@ -82,6 +84,7 @@ function workColumns(row: Row): Record<string, string | number> {
     'per CPU-second': rounded(row.perCpuSecond, 0),
     'p50 us': rounded(row.p50Us, 1),
     'p99 us': rounded(row.p99Us, 1),
+    ...(row.wakeUps === undefined ? {} : { 'wake-ups each': rounded(row.wakeUps, 2) }),
   };
 }
 

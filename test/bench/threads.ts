@@ -6,10 +6,14 @@
  */
 import type { Effort } from './contest';
 import { describeMachine, type Report } from './report';
+import { acceptWakeUps } from './threads/accept-wake-ups';
+import { echoOnCores } from './threads/echo-on-cores';
+import { handOver } from './threads/hand-over';
+import { idleLatency } from './threads/idle-latency';
 import { slowTasks } from './threads/slow-tasks';
 import type { ThreadsCase } from './threads/threads-case';
 
-const CASES: ThreadsCase[] = [slowTasks];
+const CASES: ThreadsCase[] = [slowTasks, acceptWakeUps, echoOnCores, idleLatency, handOver];
 
 export async function threads(effort: Effort): Promise<Report> {
   const report: Report = { suite: 'threads', machine: describeMachine(), rows: [], ratios: {} };

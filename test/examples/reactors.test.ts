@@ -12,8 +12,13 @@ test('reactors: lines are answered, a crash is survived, HUP replaces, Ctrl-C en
   const [, port] = await child.printed(/2 threads are listening at .*:(\d+)/);
   const peer = await client(Number(port));
   peer.on('error', () => {});
-  peer.write('hello\n');
-  expect((await receive(peer, 16)).toString()).toMatch(/^thread [01]: hello\n$/);
+  for (let line = 1; line <= 10; line += 1) {
+    peer.write('hello\n');
+    expect((await receive(peer, 16)).toString()).toMatch(/^thread [01]: hello\n$/);
+  }
+  await child.printed(/thread [01] has answered 10 lines/);
+  const sum = 'all threads: 10 lines\n';
+  expect((await receive(peer, sum.length)).toString()).toBe(sum);
   const closed = next(peer, 'close');
   peer.write('crash\n');
   const [, index] = await child.printed(/thread (\d) crashed: a client asked for it/);
