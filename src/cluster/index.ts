@@ -26,8 +26,8 @@ export {
   type SendFdOptions,
   type Stoppable,
 } from './reactors/reactor';
-export type { StopResult } from './reactors/reactor-worker';
 export type { PoolStats, ReactorStats } from './reactors/stats';
+export type { StopResult } from './reactors/stop-result';
 export type { RestartPolicy } from './restart-pauses';
 export type { BoundedWaitOptions } from './shared/bounded-wait';
 export type { SharedHandle } from './shared/handle';

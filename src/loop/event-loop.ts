@@ -273,6 +273,7 @@ export class EventLoop {
     let now = start;
     this.#now = Math.floor(now);
     this.#counters.turns += 1;
+    this.#set.beginTurn();
     let batches = 0;
     // Before the ends are delivered: work that their handlers begin in a tick must not wait for an
     // event.

@@ -19,13 +19,14 @@ import { basename, extname, join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { outsideCallers } from '../base/context';
 import { warnOfWaiter } from '../base/errors';
+import { guardLoading, newLoadingWord, releaseLoading } from '../base/loading-threads';
 import { runtimeFor } from '../base/script-thread';
 import { Epoll } from '../epoll/epoll';
 import { Waker } from '../epoll/waker';
 import * as constants from '../sys/constants';
 import { BackendWaiter } from './backend-waiter';
 import type { Waiter } from './waiter';
-import { LOADING, READY, STOP, type WaiterThreadData } from './waiter-protocol';
+import { READY, STOP, type WaiterThreadData } from './waiter-protocol';
 import type { bundledScript as script } from './waiter-source';
 
 const { EPOLLIN, EPOLLONESHOT } = constants;
@@ -42,11 +43,6 @@ const LONGEST_PAUSE_MS = 60_000;
 const GOOD_LIFE_MS = 1_000;
 /** At most one warning about failing threads in this time, however many there are. */
 const WARNING_MS = 10_000;
-/**
- * The longest time for which the end of the process waits for a thread that loads koffi (30 ms on
- * an idle machine).
- */
-const LOADING_MS = 5_000;
 
 /** One loop at a waiter thread. */
 class Member implements Waiter {
@@ -109,7 +105,7 @@ class Crew {
   readonly set: Epoll;
   readonly worker: Worker;
   readonly #stop: Waker;
-  readonly #progress = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #progress = newLoadingWord();
 
   /** Throws if there are no fds or no threads left, and leaves nothing open then. */
   constructor() {
@@ -123,13 +119,12 @@ class Crew {
     try {
       this.set.add(this.#stop.fd, EPOLLIN, { low: STOP, high: 0 });
       const data = { superFd: this.set.fd, progress: this.#progress };
+      guardLoading(this.#progress, () => this.stop());
       this.worker = outsideCallers(() => startWorker(data));
     } catch (error) {
       this.close();
       throw error;
     }
-    if (crews.size === 0) process.prependListener('exit', onProcessExit);
-    crews.add(this);
   }
 
   /** Ask the worker to end by itself. */
@@ -137,30 +132,12 @@ class Crew {
     this.#stop.wake();
   }
 
-  /** Block until the worker may be ended from outside, for a bounded time. */
-  untilLoaded(): void {
-    Atomics.wait(this.#progress, 0, LOADING, LOADING_MS);
-  }
-
   /** The worker has ended. */
   close(): void {
     this.#stop.close();
     this.set.close();
-    crews.delete(this);
-    if (crews.size === 0) process.off('exit', onProcessExit);
+    releaseLoading(this.#progress);
   }
-}
-
-/** The crews whose worker has not ended. */
-const crews = new Set<Crew>();
-
-/**
- * Before all other listeners: one of them may throw or call process.exit(), and then the rest is
- * skipped.
- */
-function onProcessExit(): void {
-  for (const crew of crews) crew.stop();
-  for (const crew of crews) crew.untilLoaded();
 }
 
 /** One waiter thread and its loops; a new thread replaces one that has died. */

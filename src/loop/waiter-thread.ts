@@ -8,10 +8,11 @@
  * from outside, and the end of the process waits for it (see waiter-pool.ts).
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { markLoaded } from '../base/loading-threads';
 import { createEventBuffer, EVENT_DATA_LOW_WORD, EVENT_WORDS } from '../sys/abi';
 import { epollWait } from '../sys/epoll';
 import { errno, unwrap } from '../sys/errno';
-import { LOADED, READY, STOP, type WaiterThreadData } from './waiter-protocol';
+import { READY, STOP, type WaiterThreadData } from './waiter-protocol';
 
 const { EINTR } = errno;
 
@@ -23,8 +24,7 @@ const MAX_WAIT_MS = 500;
 const MAX_EVENTS = 64;
 
 const { superFd, progress } = workerData as WaiterThreadData;
-Atomics.store(progress, 0, LOADED);
-Atomics.notify(progress, 0);
+markLoaded(progress);
 
 const events = createEventBuffer(MAX_EVENTS);
 

@@ -29,6 +29,7 @@ export class WatchSet {
   /** Null while there is none with EPOLLEXCLUSIVE: see direct-fds.ts. */
   direct: DirectFds | null = null;
   #epoll = new Epoll({ maxEvents: 1 });
+  #looksAtDirect = false;
   /** Registrations that ended since the last wait. */
   #removals = 0;
 
@@ -82,11 +83,18 @@ export class WatchSet {
     return true;
   }
 
+  /** A turn begins: its first wait looks at {@link direct} too, and the others are spared that call. */
+  beginTurn(): void {
+    this.#looksAtDirect = this.direct !== null;
+  }
+
   /** See {@link Epoll.waitInto}. */
   wait(list: EventList, timeoutMs: number): number {
     this.#removals = 0;
     const count = this.#epoll.waitInto(list, timeoutMs);
-    return this.direct === null ? count : count + this.direct.appendTo(list);
+    if (!this.#looksAtDirect) return count;
+    this.#looksAtDirect = false;
+    return count + (this.direct?.appendTo(list) ?? 0);
   }
 
   /**

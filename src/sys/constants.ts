@@ -178,6 +178,7 @@ export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
 export const SO_BUSY_POLL = 46;
 export const SO_INCOMING_CPU = 49;
+export const SO_ATTACH_REUSEPORT_CBPF = 51;
 export const SO_PASSPIDFD = 76;
 
 // setsockopt(2): ip(7)

@@ -74,6 +74,7 @@ export {
   type RouteMessage,
 } from './netlink';
 export { closeOwned, disown, own } from './ownership';
+export { attachReusePortFilter } from './packet-filter';
 export { encodePath } from './path';
 export { PollList, poll, ppoll } from './poll';
 export {

@@ -7,8 +7,8 @@
  */
 import { Waker } from '../../epoll/waker';
 import type { EventLoop } from '../../loop/event-loop';
-import type { EventHandler, Registration } from '../../loop/registration';
-import type { ListenerWatch } from '../../net/server/listener-watch';
+import type { EventHandler } from '../../loop/registration';
+import { IntermittentWatch } from '../../net/server/listener-watch';
 import { EPOLLIN } from '../../sys/constants';
 import { leastLoaded, type SharedSeats } from './ticket';
 
@@ -65,22 +65,16 @@ export class AcceptMutex {
 }
 
 /** Watches a listener while this seat holds the lock. */
-export class MutexWatch implements ListenerWatch {
-  readonly #fd: number;
-  readonly #loop: EventLoop;
+export class MutexWatch extends IntermittentWatch {
   readonly #mutex: AcceptMutex;
-  readonly #handler: EventHandler;
-  #registration: Registration | null = null;
-  #isHeld = true;
   /** `resting`: the acceptor wants no reports for now. */
   #state: 'open' | 'resting' | 'removed' = 'open';
 
   /** Throws what {@link EventLoop.add} throws. */
   constructor(fd: number, setup: { loop: EventLoop; mutex: AcceptMutex; handler: EventHandler }) {
-    this.#fd = fd;
-    this.#loop = setup.loop;
+    const { loop, handler } = setup;
+    super(fd, { loop, handler, mask: EPOLLIN });
     this.#mutex = setup.mutex;
-    this.#handler = setup.handler;
     this.onBell();
   }
 
@@ -90,46 +84,25 @@ export class MutexWatch implements ListenerWatch {
 
   /** The bell of this seat rang: perhaps it holds the lock now. */
   onBell(): void {
-    if (this.#state !== 'open' || this.#registration !== null || !this.#mutex.acquire()) return;
-    this.#registration = this.#loop.add(this.#fd, EPOLLIN, this.#handler);
-    if (!this.#isHeld) this.#registration.unref();
+    if (this.#state === 'open' && !this.isWatched && this.#mutex.acquire()) this.watch();
   }
 
   onRoundEnd(): void {
-    if (this.#registration === null) return;
-    if (this.#mutex.passOn() || !this.#mutex.acquire()) this.#unwatch();
+    if (!this.isWatched) return;
+    if (this.#mutex.passOn() || !this.#mutex.acquire()) this.unwatch();
   }
 
   modify(events: number): void {
     if (this.#state === 'removed') return;
     this.#state = events === 0 ? 'resting' : 'open';
-    if (events === 0) this.#unwatch();
+    if (events === 0) this.unwatch();
     else this.onBell();
   }
-
-  /** Level-triggered: the kernel reports a client that is left by itself. */
-  rearm(): void {}
-  requeue(_events: number): void {}
 
   remove(): void {
     if (this.#state === 'removed') return;
     this.#state = 'removed';
-    this.#unwatch();
+    this.unwatch();
     this.#mutex.leave();
-  }
-
-  ref(): void {
-    this.#isHeld = true;
-    this.#registration?.ref();
-  }
-
-  unref(): void {
-    this.#isHeld = false;
-    this.#registration?.unref();
-  }
-
-  #unwatch(): void {
-    this.#registration?.remove();
-    this.#registration = null;
   }
 }

@@ -10,10 +10,12 @@ import type { EventLoop } from '../../loop/event-loop';
 import type { EventHandler, Registration } from '../../loop/registration';
 import type { ListenerWatch } from '../../net/server/listener-watch';
 import { EPOLLIN, EPOLLONESHOT } from '../../sys/constants';
+import { SystemError } from '../../sys/errno';
 import { closeOwned } from '../../sys/ownership';
 import { duplicate } from '../duplicate';
 
 const ARMED = EPOLLIN | EPOLLONESHOT;
+const GONE = new Set(['EBADF', 'ENOENT']);
 
 /** The pool's side: the set, with the listener in it. */
 export function armShared(set: Epoll, listenerFd: number): void {
@@ -59,7 +61,13 @@ export class SharedSetWatch implements ListenerWatch, EventHandler {
   }
 
   modify(events: number): void {
-    if (this.#state === 'open') this.#set.modify(this.#listenerFd, events === 0 ? 0 : ARMED);
+    if (this.#state !== 'open') return;
+    try {
+      this.#set.modify(this.#listenerFd, events === 0 ? 0 : ARMED);
+    } catch (error) {
+      // The pool stops, and has closed its fd: the servers take the clients that wait, without the set.
+      if (!(error instanceof SystemError) || !GONE.has(error.code)) throw error;
+    }
   }
 
   rearm(): void {

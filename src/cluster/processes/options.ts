@@ -2,16 +2,12 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { INT32_MAX } from '../../base/check';
-import { MAX_DELAY_MS } from '../../loop/timer-wheel';
-import { LOCALHOST } from '../../net/socket/endpoint';
-import { ipVersion } from '../../sys/address';
-import { SOMAXCONN } from '../../sys/constants';
 import { moduleField } from '../module-option';
+import { addressFields, listenField, restartField, timeoutField } from '../option-fields';
 import type { RestartPolicy } from '../restart-pauses';
 
 /** More processes than any machine has cores for. */
 const MAX_PROCESSES = 256;
-const MAX_LISTENERS = 16;
 
 /** Where the processes listen. */
 export interface PreforkListenOptions {
@@ -89,18 +85,9 @@ export interface PreforkStats {
   processes: ProcessStats[];
 }
 
-const NO_HOST = 'expected an IP address';
-const timeoutMs = z.int().min(0).max(MAX_DELAY_MS);
-
 const listenSchema = z
   .strictObject({
-    port: z.int().min(0).max(65_535).optional(),
-    host: z
-      .string({ error: NO_HOST })
-      .refine((host) => host === LOCALHOST || ipVersion(host) !== 0, { error: NO_HOST })
-      .default('127.0.0.1'),
-    backlog: z.int().min(1).max(INT32_MAX).default(SOMAXCONN),
-    ipv6Only: z.boolean().default(false),
+    ...addressFields,
     fd: z.int().min(0).max(INT32_MAX).optional(),
   })
   .refine(({ port, fd }) => (port === undefined) !== (fd === undefined), {
@@ -116,22 +103,13 @@ export const preforkSchema = z
       .min(1)
       .max(MAX_PROCESSES)
       .default(() => availableParallelism()),
-    listen: z
-      .union([listenSchema.transform((one) => [one]), z.array(listenSchema).max(MAX_LISTENERS)])
-      .default([]),
+    listen: listenField(listenSchema),
     accept: z.enum(['inherited', 'reuseport']).default('inherited'),
     env: z.record(z.string(), z.string().optional()).default({}),
     signals: z.boolean().default(true),
-    deadlineMs: timeoutMs.default(10_000),
-    startTimeoutMs: timeoutMs.min(1).default(30_000),
-    restart: z
-      .strictObject({
-        firstPauseMs: timeoutMs.default(100),
-        longestPauseMs: timeoutMs.default(10_000),
-        maxCrashes: z.int().min(1).default(10),
-        goodLifeMs: timeoutMs.default(5_000),
-      })
-      .prefault({}),
+    deadlineMs: timeoutField.default(10_000),
+    startTimeoutMs: timeoutField.min(1).default(30_000),
+    restart: restartField,
   })
   .refine(
     ({ accept, listen }) => accept !== 'reuseport' || listen.every((at) => at.fd === undefined),
@@ -145,4 +123,4 @@ export const preforkSchema = z
 export type PreforkSettings = z.output<typeof preforkSchema>;
 
 /** The fields of what {@link Prefork.stop} and {@link Prefork.reload} take. */
-export const stopSchema = z.strictObject({ deadlineMs: timeoutMs.optional() });
+export const stopSchema = z.strictObject({ deadlineMs: timeoutField.optional() });

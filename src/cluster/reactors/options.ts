@@ -2,21 +2,21 @@
 import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
 import { z } from 'zod';
-import { INT32_MAX } from '../../base/check';
 import { EventLoop } from '../../loop/event-loop';
-import { MAX_DELAY_MS } from '../../loop/timer-wheel';
-import { LOCALHOST } from '../../net/socket/endpoint';
-import { ipVersion } from '../../sys/address';
-import { SOMAXCONN } from '../../sys/constants';
 import { BALANCES, type Balance } from '../accept/dispatcher';
 import { ACCEPT_STRATEGIES, type AcceptStrategy } from '../accept/ticket';
 import { moduleField } from '../module-option';
+import {
+  addressFields,
+  listenField,
+  resourceLimitsField,
+  restartField,
+  timeoutField,
+} from '../option-fields';
 import type { RestartPolicy } from '../restart-pauses';
 
 /** More threads than any machine has cores for. */
 const MAX_THREADS = 256;
-/** Listeners have a number of one byte. */
-const MAX_LISTENERS = 16;
 
 /** An address, or a path of unix(7), to listen at; as for {@link TcpServer} and {@link UnixServer}. */
 export interface ListenOptions {
@@ -41,7 +41,7 @@ export interface ReactorPoolOptions<Data = unknown> {
   module: string | URL;
   /** Threads; as many as the machine has cores if not given. */
   threads?: number;
-  /** Where to listen; the pool opens the sockets, and servers get them as `reactor.listeners`. */
+  /** Where to listen; the pool opens the sockets, and servers get them as `reactor.listener`. */
   listen?: ListenOptions | ListenOptions[];
   /** How clients are accepted, see {@link AcceptStrategy}; `'exclusive'` if not given. */
   accept?: AcceptStrategy;
@@ -69,24 +69,14 @@ export interface ReactorPoolOptions<Data = unknown> {
   loop?: EventLoop;
 }
 
-const NO_HOST = 'expected an IP address';
-
 const listenSchema = z
   .strictObject({
-    port: z.int().min(0).max(65_535).optional(),
-    host: z
-      .string({ error: NO_HOST })
-      .refine((host) => host === LOCALHOST || ipVersion(host) !== 0, { error: NO_HOST })
-      .default('127.0.0.1'),
+    ...addressFields,
     path: z.string().min(1).optional(),
-    backlog: z.int().min(1).max(INT32_MAX).default(SOMAXCONN),
-    ipv6Only: z.boolean().default(false),
   })
   .refine(({ port, path }) => (port === undefined) !== (path === undefined), {
     error: 'expected either "port" or "path"',
   });
-
-const timeoutMs = z.int().min(0).max(MAX_DELAY_MS);
 
 /** The schema of {@link ReactorPoolOptions}. */
 export const poolSchema = z
@@ -97,32 +87,16 @@ export const poolSchema = z
       .min(1)
       .max(MAX_THREADS)
       .default(() => availableParallelism()),
-    listen: z
-      .union([listenSchema.transform((one) => [one]), z.array(listenSchema).max(MAX_LISTENERS)])
-      .default([]),
+    listen: listenField(listenSchema),
     accept: z.enum(ACCEPT_STRATEGIES).default('exclusive'),
     balance: z.enum(BALANCES).default('round-robin'),
     spreadByCpu: z.boolean().default(false),
     data: z.unknown().optional(),
-    resourceLimits: z
-      .strictObject({
-        maxYoungGenerationSizeMb: z.number().positive().optional(),
-        maxOldGenerationSizeMb: z.number().positive().optional(),
-        codeRangeSizeMb: z.number().positive().optional(),
-        stackSizeMb: z.number().positive().optional(),
-      })
-      .optional(),
+    resourceLimits: resourceLimitsField,
     waiter: z.enum(['thread', 'inline']).default('thread'),
     lagResolutionMs: z.int().min(0).max(10_000).default(50),
-    startTimeoutMs: timeoutMs.min(1).default(30_000),
-    restart: z
-      .strictObject({
-        firstPauseMs: timeoutMs.default(100),
-        longestPauseMs: timeoutMs.default(10_000),
-        maxCrashes: z.int().min(1).default(10),
-        goodLifeMs: timeoutMs.default(5_000),
-      })
-      .prefault({}),
+    startTimeoutMs: timeoutField.min(1).default(30_000),
+    restart: restartField,
     loop: z.instanceof(EventLoop).optional(),
   })
   .refine(
@@ -137,4 +111,4 @@ export const poolSchema = z
 export type PoolSettings = z.output<typeof poolSchema>;
 
 /** The fields of what {@link ReactorPool.stop} and {@link ReactorPool.restart} take. */
-export const stopSchema = z.strictObject({ deadlineMs: timeoutMs.default(10_000) });
+export const stopSchema = z.strictObject({ deadlineMs: timeoutField.default(10_000) });

@@ -22,9 +22,10 @@ import { type SharedSeats, VACANT } from '../accept/ticket';
 import { poolState, reactorCrashes } from '../errors';
 import { closeInbox, type InboxFds, makeInbox } from '../inbox';
 import { type PoolSettings, poolSchema, type ReactorPoolOptions, stopSchema } from './options';
-import { ReactorWorker, type StopResult, summedStops } from './reactor-worker';
+import { ReactorWorker } from './reactor-worker';
 import { Seat } from './seat';
 import { type PoolStats, summed } from './stats';
+import { type StopResult, summedStops } from './stop-result';
 
 /** A reactor that does not answer within this time has no statistics. */
 const STATS_MS = 1_000;

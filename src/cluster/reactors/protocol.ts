@@ -2,14 +2,9 @@
 import type { ListenerTicket } from '../accept/ticket';
 import type { ReactorStats } from './stats';
 
-/** The thread loads koffi, and aborts the process if it is ended from outside. */
-export const LOADING = 0;
-/** It has loaded koffi, or has failed to. */
-export const LOADED = 1;
-
 /** The `workerData` of a reactor's thread. */
 export interface ReactorThreadData {
-  /** One word, in shared memory: {@link LOADING}, then {@link LOADED}. */
+  /** See base/loading-threads.ts. */
   progress: Int32Array;
   /** The user's module. */
   module: string;

@@ -1,19 +1,19 @@
 /**
  * The body of a reactor's thread: loads the user's module, calls its `start`, and does what the pool asks.
  *
- * Until koffi is loaded the thread must not be ended from outside: see loading.ts.
+ * Until koffi is loaded the thread must not be ended from outside: see base/loading-threads.ts.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { markLoaded } from '../../base/loading-threads';
 import { messageOf, portable } from '../errors';
 import { functionOf, loadModule } from '../user-module';
-import { type FromReactor, LOADED, type ReactorThreadData, type ToReactor } from './protocol';
+import type { FromReactor, ReactorThreadData, ToReactor } from './protocol';
 import { Reactor, type Stoppable } from './reactor';
 
 type Start = (reactor: Reactor) => Stoppable | undefined | Promise<Stoppable | undefined>;
 
 const setup = workerData as ReactorThreadData;
-Atomics.store(setup.progress, 0, LOADED);
-Atomics.notify(setup.progress, 0);
+markLoaded(setup.progress);
 
 const port = parentPort as NonNullable<typeof parentPort>;
 let reactor: Reactor | null = null;

@@ -7,13 +7,19 @@
 import { extname, join } from 'node:path';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { outsideCallers } from '../../base/context';
+import {
+  guardLoading,
+  newLoadingWord,
+  releaseLoading,
+  untilLoaded,
+} from '../../base/loading-threads';
 import { runtimeFor } from '../../base/script-thread';
 import { Waker } from '../../epoll/waker';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
 import { reactorExit, reactorModule, reactorStartTimeout, reactorThrew } from '../errors';
-import { forgetProgress, newProgress, untilLoaded } from './loading';
 import type { FromReactor, ReactorThreadData, ToReactor } from './protocol';
 import type { ReactorStats } from './stats';
+import type { StopResult } from './stop-result';
 
 /** After the deadline of its connections, a thread has so long to end. */
 const GRACE_MS = 1_000;
@@ -24,22 +30,6 @@ export interface WorkerEnd {
   error: Error | null;
   /** How long it ran after it had started; 0 if it never did. */
   livedMs: number;
-}
-
-/** The connections of a reactor that stopped, by how they ended. */
-export interface StopResult {
-  ended: number;
-  cut: number;
-}
-
-/** The sums of `results`. */
-export function summedStops(results: readonly StopResult[]): StopResult {
-  const sum = { ended: 0, cut: 0 };
-  for (const { ended, cut } of results) {
-    sum.ended += ended;
-    sum.cut += cut;
-  }
-  return sum;
 }
 
 /** Calls that a thread makes to its pool. */
@@ -66,7 +56,7 @@ export class ReactorWorker {
   /** Resolves when the thread has ended, in whatever way. */
   readonly ended: Promise<WorkerEnd>;
   readonly #setup: WorkerSetup;
-  readonly #progress = newProgress();
+  readonly #progress = newLoadingWord();
   readonly #worker: Worker;
   readonly #stats = new Map<number, (stats: ReactorStats | null) => void>();
   readonly #timer: NodeJS.Timeout;
@@ -79,6 +69,7 @@ export class ReactorWorker {
   constructor(setup: WorkerSetup) {
     this.#setup = setup;
     const { data, resourceLimits, startTimeoutMs } = setup;
+    guardLoading(this.#progress);
     this.#worker = outsideCallers(() =>
       startThread({ ...data, progress: this.#progress }, resourceLimits),
     );
@@ -100,11 +91,6 @@ export class ReactorWorker {
 
   get isRunning(): boolean {
     return this.#state === 'running';
-  }
-
-  /** @internal For tests, which end it. */
-  get thread(): Worker {
-    return this.#worker;
   }
 
   /** Ignored by a thread that is not running. */
@@ -157,14 +143,6 @@ export class ReactorWorker {
     await this.ended;
   }
 
-  ref(): void {
-    this.#worker.ref();
-  }
-
-  unref(): void {
-    this.#worker.unref();
-  }
-
   #onMessage(message: FromReactor): void {
     const { owner } = this.#setup;
     switch (message.type) {
@@ -205,7 +183,7 @@ export class ReactorWorker {
 
   #onExit(code: number): WorkerEnd {
     clearTimeout(this.#timer);
-    forgetProgress(this.#progress);
+    releaseLoading(this.#progress);
     for (const settle of [...this.#stats.values()]) settle(null);
     const wasAsked = this.#state === 'stopping';
     const livedMs = this.#startedAt === 0 ? 0 : performance.now() - this.#startedAt;

@@ -17,6 +17,7 @@ import { inboxFull } from '../errors';
 import { type Delivery, deliver, InboxReader } from '../inbox';
 import type { FromReactor, ReactorThreadData } from './protocol';
 import { type ReactorStats, threadStats } from './stats';
+import { type StopResult, summedStops } from './stop-result';
 
 /** Events of a {@link Reactor}. */
 export interface ReactorEvents<In> {
@@ -162,7 +163,7 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
   }
 
   /** @internal Everything ends by itself, or is cut at the deadline. */
-  async stop(deadlineMs: number, isLast: boolean): Promise<{ ended: number; cut: number }> {
+  async stop(deadlineMs: number, isLast: boolean): Promise<StopResult> {
     // The inbox is left to the reactor that replaces this one; if there is none, to the servers here.
     if (isLast) {
       this.#inbox.drain();
@@ -175,12 +176,7 @@ export class Reactor<Data = unknown, In = unknown, Out = unknown> extends EventE
     const results = await Promise.all(servers.map((server) => server.shutdown({ deadlineMs })));
     this.#inbox.close();
     this.#lag?.histogram.disable();
-    const sum = { ended: 0, cut: 0 };
-    for (const { ended, cut } of results) {
-      sum.ended += ended;
-      sum.cut += cut;
-    }
-    return sum;
+    return summedStops(results);
   }
 
   /** @internal It stops already, and the pool does so, too: the earlier deadline counts. */

@@ -3,8 +3,9 @@
  * the pauses after those that crashed.
  */
 import { RestartPauses, type RestartPolicy } from '../restart-pauses';
-import { type ReactorWorker, type StopResult, summedStops, type WorkerEnd } from './reactor-worker';
+import type { ReactorWorker, WorkerEnd } from './reactor-worker';
 import type { ReactorStats } from './stats';
+import { type StopResult, summedStops } from './stop-result';
 
 /** Calls that a seat makes to its pool. */
 export interface SeatOwner {

@@ -7,6 +7,7 @@ import { checkInteger, checkOptions, invalidType } from '../../base/check';
 import { EventLoop } from '../../loop/event-loop';
 import { MAX_DELAY_MS } from '../../loop/timer-wheel';
 import { moduleField } from '../module-option';
+import { resourceLimitsField, timeoutField } from '../option-fields';
 
 /** More threads than any machine has cores for. */
 const MAX_THREADS = 256;
@@ -101,23 +102,16 @@ export const schedulerSchema = z.strictObject({
     .max(MAX_THREADS)
     .default(() => Math.max(1, availableParallelism() - 1)),
   maxQueued: z.int().min(0).max(0xff_ffff).default(1_024),
-  deadlineMs: z.int().min(0).max(MAX_DELAY_MS).default(0),
-  idleTimeoutMs: z.int().min(0).max(MAX_DELAY_MS).default(30_000),
+  deadlineMs: timeoutField.default(0),
+  idleTimeoutMs: timeoutField.default(30_000),
   nice: z.int().min(0).max(19).default(5),
-  resourceLimits: z
-    .strictObject({
-      maxYoungGenerationSizeMb: z.number().positive().optional(),
-      maxOldGenerationSizeMb: z.number().positive().optional(),
-      codeRangeSizeMb: z.number().positive().optional(),
-      stackSizeMb: z.number().positive().optional(),
-    })
-    .optional(),
+  resourceLimits: resourceLimitsField,
   loop: z.instanceof(EventLoop).optional(),
 });
 
 /** The fields of what {@link TaskScheduler.close} takes. */
 export const closeSchema = z.strictObject({
-  deadlineMs: z.int().min(0).max(MAX_DELAY_MS).default(10_000),
+  deadlineMs: timeoutField.default(10_000),
 });
 
 const NAMES = ['name', 'key', 'priority', 'deadlineMs', 'signal', 'terminate', 'transfer'];

@@ -4,7 +4,7 @@
 export interface ThreadData {
   /** The path of the user's module. */
   module: string;
-  /** One word, in shared memory: LOADING, then LOADED. */
+  /** See base/loading-threads.ts: marked when the user's module is loaded. */
   progress: Int32Array;
   /** See the option of the same name. */
   nice: number;
@@ -37,9 +37,3 @@ export interface Failure {
 export function isFailure(value: unknown): value is Failure {
   return typeof value === 'object' && value !== null && 'failure' in value;
 }
-
-/** The thread loads the user's module, which may load koffi, and must not be ended from outside. */
-export const LOADING = 0;
-
-/** It has loaded it, or has failed to. */
-export const LOADED = 1;

@@ -6,21 +6,27 @@
  * is known, so it can be terminated alone, and its end is the end of that task.
  *
  * A thread is not terminated while it loads the user's module: if that loads koffi, the process would
- * abort (see loop/waiter-pool.ts). So `close`, and the process's 'exit', wait for one that still loads.
+ * abort (see base/loading-threads.ts). So `close`, and the process's 'exit', wait for one that still loads.
  */
 import { extname, join } from 'node:path';
 import type { ResourceLimits } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { outsideCallers } from '../../base/context';
+import {
+  guardLoading,
+  newLoadingWord,
+  releaseLoading,
+  untilLoaded,
+} from '../../base/loading-threads';
 import { runtimeFor } from '../../base/script-thread';
 import { crashed } from '../errors';
-import { type Call, LOADING, type ThreadData } from './protocol';
+import type { Call, ThreadData } from './protocol';
 import type { Task } from './task';
 
 /** The first crash costs no pause, the second this, and each further one twice as long. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
-/** The end of the process, or of the scheduler, waits at most so long for a thread that loads. */
+/** The end of the scheduler waits at most so long for a thread that loads. */
 const LOADING_MS = 5_000;
 
 /**
@@ -53,18 +59,11 @@ export interface ThreadSettings {
 /** `idle`: takes a task. `busy`: has one. `resting`: crashed, and pauses. `closed`. */
 type ThreadState = 'idle' | 'busy' | 'resting' | 'closed';
 
-/** Those that load their module. */
-const loading = new Set<TaskThread>();
-
-function onProcessExit(): void {
-  for (const thread of loading) thread.untilLoaded();
-}
-
 /** See the head of this file. */
 export class TaskThread {
   readonly #owner: ThreadOwner;
   readonly #settings: ThreadSettings;
-  readonly #progress = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #progress = newLoadingWord();
   #state: ThreadState = 'idle';
   #pool: Piscina | null = null;
   /** The worker is there, and has loaded the module. */
@@ -77,7 +76,6 @@ export class TaskThread {
   #pause: NodeJS.Timeout | null = null;
   /** The end of a worker that is being terminated. */
   #ending: Promise<void> | null = null;
-  #onLoaded: (() => void) | null = null;
 
   constructor(settings: ThreadSettings, owner: ThreadOwner) {
     this.#settings = settings;
@@ -123,20 +121,14 @@ export class TaskThread {
     await this.#ending;
   }
 
-  /** Block until the worker may be ended from outside, for a bounded time. */
-  untilLoaded(): void {
-    Atomics.wait(this.#progress, 0, LOADING, LOADING_MS);
-  }
-
   /** Posted at once if the worker is ready; piscina starts one if there is none. */
   async #post(call: Call, transfer: Task['transfer']): Promise<unknown> {
     const transferList = [...transfer] as never[];
     if (this.#isReady) return this.#pool?.run(call, { transferList });
-    Atomics.store(this.#progress, 0, LOADING);
     // The worker must not keep the context of its first caller.
     return outsideCallers(() => {
       this.#pool ??= this.#open();
-      this.#setLoading(true);
+      guardLoading(this.#progress);
       return this.#pool.run(call, { transferList });
     });
   }
@@ -167,14 +159,14 @@ export class TaskThread {
 
   #onWorkerReady(): void {
     this.#isReady = true;
-    this.#setLoading(false);
+    releaseLoading(this.#progress);
   }
 
   #onWorkerEnd(): void {
     const hadTask = this.#isReady;
     this.#isReady = false;
     this.#hasEnded = true;
-    this.#setLoading(false);
+    releaseLoading(this.#progress);
     // Piscina would keep the task of a worker that has ended before it was ready.
     if (this.#state === 'busy' && !hadTask) process.nextTick(() => this.#pool?.destroy());
   }
@@ -224,29 +216,7 @@ export class TaskThread {
   }
 
   async #destroy(): Promise<void> {
-    if (loading.has(this)) await this.#loaded();
+    await untilLoaded(this.#progress, LOADING_MS);
     await this.#pool?.destroy();
-  }
-
-  /** Resolves when the worker is ready or has ended, or after a bounded time. */
-  #loaded(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, LOADING_MS);
-      this.#onLoaded = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
-  #setLoading(isLoading: boolean): void {
-    if (isLoading) {
-      if (loading.size === 0) process.prependListener('exit', onProcessExit);
-      loading.add(this);
-    } else if (loading.delete(this)) {
-      this.#onLoaded?.();
-      this.#onLoaded = null;
-      if (loading.size === 0) process.off('exit', onProcessExit);
-    }
   }
 }

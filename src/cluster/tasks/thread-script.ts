@@ -8,9 +8,10 @@
 import { writeSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
+import { markLoaded } from '../../base/loading-threads';
 import { messageOf, portable } from '../errors';
 import { type Exports, functionOf, loadModule } from '../user-module';
-import { type Call, type Failure, LOADED, type ThreadData } from './protocol';
+import type { Call, Failure, ThreadData } from './protocol';
 
 const { module: path, progress, nice, bellFd } = workerData as ThreadData;
 /** The 1 that is added to an eventfd. */
@@ -28,8 +29,7 @@ async function prepare(): Promise<(call: Call) => Promise<unknown>> {
   } catch (error) {
     thrown = error;
   }
-  Atomics.store(progress, 0, LOADED);
-  Atomics.notify(progress, 0);
+  markLoaded(progress);
   // Piscina is about to post that the thread is ready.
   ringLater();
   if (exports === null) return () => answer(refuse(thrown));

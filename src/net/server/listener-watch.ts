@@ -18,49 +18,33 @@ export interface ListenerWatch {
   onRoundEnd?(): void;
 }
 
-/**
- * A listener that is shared by several loops, each with an fd of its own, of which the kernel wakes one
- * for a client: EPOLLEXCLUSIVE. Its mask cannot be modified, so it is removed and added.
- */
-export class ExclusiveWatch implements ListenerWatch {
+/** A level-triggered watch that is given up and taken again, each time anew. */
+export abstract class IntermittentWatch implements ListenerWatch {
   readonly #fd: number;
   readonly #loop: EventLoop;
   readonly #handler: EventHandler;
-  /** Null while nothing is to be reported. */
-  #registration: Registration | null;
+  readonly #mask: number;
+  /** Null while nothing is watched. */
+  #registration: Registration | null = null;
   #isHeld = true;
-  #state: 'open' | 'removed' = 'open';
 
-  /** Throws what {@link EventLoop.add} throws. */
-  constructor(fd: number, loop: EventLoop, handler: EventHandler) {
+  protected constructor(
+    fd: number,
+    { loop, handler, mask }: { loop: EventLoop; handler: EventHandler; mask: number },
+  ) {
     this.#fd = fd;
     this.#loop = loop;
     this.#handler = handler;
-    this.#registration = loop.add(fd, EPOLLIN | EPOLLEXCLUSIVE, handler);
+    this.#mask = mask;
   }
 
-  get active(): boolean {
-    if (this.#state === 'removed') return false;
-    return this.#registration === null || this.#registration.active;
-  }
+  abstract readonly active: boolean;
+  abstract modify(events: number): void;
+  abstract remove(): void;
 
-  modify(events: number): void {
-    if (this.#state === 'removed') return;
-    this.#registration?.remove();
-    this.#registration = null;
-    if (events === 0) return;
-    this.#registration = this.#loop.add(this.#fd, EPOLLIN | EPOLLEXCLUSIVE, this.#handler);
-    if (!this.#isHeld) this.#registration.unref();
-  }
-
-  /** Level-triggered: the kernel reports a client that is left by itself. */
+  /** The kernel reports a client that is left by itself. */
   rearm(): void {}
   requeue(_events: number): void {}
-
-  remove(): void {
-    this.#state = 'removed';
-    this.#registration?.remove();
-  }
 
   ref(): void {
     this.#isHeld = true;
@@ -70,5 +54,52 @@ export class ExclusiveWatch implements ListenerWatch {
   unref(): void {
     this.#isHeld = false;
     this.#registration?.unref();
+  }
+
+  /** Whether events are reported now. False too where the loop has revoked the watch. */
+  protected get isWatched(): boolean {
+    return this.#registration?.active ?? false;
+  }
+
+  /** Throws what {@link EventLoop.add} throws; then nothing is watched. */
+  protected watch(): void {
+    this.unwatch();
+    this.#registration = this.#loop.add(this.#fd, this.#mask, this.#handler);
+    if (!this.#isHeld) this.#registration.unref();
+  }
+
+  protected unwatch(): void {
+    this.#registration?.remove();
+    this.#registration = null;
+  }
+}
+
+/**
+ * A listener that is shared by several loops, each with an fd of its own, of which the kernel wakes one
+ * for a client: EPOLLEXCLUSIVE. Its mask cannot be modified, so it is removed and added.
+ */
+export class ExclusiveWatch extends IntermittentWatch {
+  #state: 'open' | 'resting' | 'removed' = 'open';
+
+  /** Throws what {@link EventLoop.add} throws. */
+  constructor(fd: number, loop: EventLoop, handler: EventHandler) {
+    super(fd, { loop, handler, mask: EPOLLIN | EPOLLEXCLUSIVE });
+    this.watch();
+  }
+
+  get active(): boolean {
+    return this.#state === 'resting' || (this.#state === 'open' && this.isWatched);
+  }
+
+  modify(events: number): void {
+    if (this.#state === 'removed') return;
+    this.#state = events === 0 ? 'resting' : 'open';
+    if (events === 0) this.unwatch();
+    else this.watch();
+  }
+
+  remove(): void {
+    this.#state = 'removed';
+    this.unwatch();
   }
 }

@@ -74,7 +74,7 @@ export interface TcpServerOptions extends ConnectionOptions<StreamConnection> {
 const NO_HOST = 'expected an IP address';
 
 /** The fields of {@link TcpServerOptions} for the schemas of servers built on this one. */
-const tcpServerOptionFields = {
+export const tcpServerOptionFields = {
   ...connectionOptionFields,
   port: z.int().min(0).max(65_535),
   host: z

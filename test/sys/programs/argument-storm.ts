@@ -99,6 +99,7 @@ const table: Record<string, Unit[]> = {
   recv: [fd, bytes, int],
   getsockopt: [fd, int, int, whole],
   setsockopt: [fd, int, int, whole],
+  attachReusePortFilter: [fd, integers(1, 2 ** 32 - 1, 1)],
   getsockname: [fd, whole],
   getpeername: [fd, whole],
   encodeAddress: [address],

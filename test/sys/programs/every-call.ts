@@ -116,10 +116,12 @@ const CLOEXEC = c.SOCK_CLOEXEC;
 function streams(sys: Sys, keep: Keep): void {
   const listener = keep(sys.socket(c.AF_INET, c.SOCK_STREAM | CLOEXEC, 0));
   sys.setsockopt(listener, c.SOL_SOCKET, c.SO_REUSEADDR, Int32Array.of(1));
+  sys.setsockopt(listener, c.SOL_SOCKET, c.SO_REUSEPORT, Int32Array.of(1));
   const value = new Int32Array(1);
   same(sys.getsockopt(listener, c.SOL_SOCKET, c.SO_REUSEADDR, value) && value[0], 1);
   sys.bind(listener, sys.encodeAddress({ address: '127.0.0.1', port: 0 }));
   sys.listen(listener, 1);
+  sys.attachReusePortFilter(listener, 1);
   const bytes = new Uint8Array(sys.ADDRESS_BYTES);
   const address = bytes.slice(0, sys.getsockname(listener, bytes));
   const client = keep(sys.socket(c.AF_INET, c.SOCK_STREAM | CLOEXEC, 0));
